@@ -1,0 +1,41 @@
+"""The records that cross a topic: the published contract, and the only definition of it."""
+
+from musicrec.contracts.embedding import Genre, TrackEmbedding
+from musicrec.contracts.listen import EventType, ListenEvent
+from musicrec.contracts.outcome import Outcome
+from musicrec.contracts.recommendation import (
+    Degradation,
+    Mode,
+    ReasonCode,
+    Recommendation,
+    RecommendationRequest,
+    RecommendedItem,
+    SourceRank,
+    Timings,
+)
+from musicrec.contracts.record import Record, VersionedRecord
+from musicrec.contracts.session import ListenOutcome, SessionEntry, SessionSnapshot, Trigger
+from musicrec.contracts.track import Track
+
+__all__ = [
+    "Degradation",
+    "EventType",
+    "Genre",
+    "ListenEvent",
+    "ListenOutcome",
+    "Mode",
+    "Outcome",
+    "ReasonCode",
+    "Recommendation",
+    "RecommendationRequest",
+    "RecommendedItem",
+    "Record",
+    "SessionEntry",
+    "SessionSnapshot",
+    "SourceRank",
+    "Timings",
+    "Track",
+    "TrackEmbedding",
+    "Trigger",
+    "VersionedRecord",
+]

@@ -1,0 +1,155 @@
+"""What consumers ask for and what they get."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from musicrec.contracts.record import EpochMs, Id, Record, Score, VersionedRecord, reject
+from musicrec.contracts.session import Trigger
+
+MAX_LIST_LENGTH = 200
+
+
+class Mode(StrEnum):
+    """What kind of list it is."""
+
+    SESSION = "session"
+    """The answer to an event: what to play next in this session."""
+    PERSONAL = "personal"
+    """On request: for this listener, songs that are new to them included."""
+    NEW = "new"
+    """On request: tracks that came into the catalogue lately."""
+    POPULAR = "popular"
+    """On request: what is played most at present."""
+    SIMILAR = "similar"
+    """On request: tracks near to a given one."""
+
+
+class ReasonCode(StrEnum):
+    """Why an item stands in a list, in one word; the source that gave it the largest part of its score."""
+
+    SESSIONS_LIKE_THIS = "sessions_like_this_one"
+    """Other sessions that hold these tracks went on with it."""
+    OFTEN_NEXT = "often_played_next"
+    """It often follows the tracks just played."""
+    YOUR_HABIT = "your_own_habit"
+    """This listener plays it after the current track."""
+    YOU_PLAY_THIS = "you_play_this_often"
+    """This listener plays it often, or did lately."""
+    SAME_ARTIST = "same_artist"
+    """By an artist of this session."""
+    SOUNDS_LIKE = "sounds_like_this_session"
+    """Its audio is near to what is playing."""
+    POPULAR_NOW = "popular_now"
+    """Many listeners play it at present."""
+    NEW_HERE = "new_in_the_catalogue"
+    """It came into the catalogue lately."""
+
+
+class Degradation(StrEnum):
+    """What an answer had to do without; an answer that lacks nothing carries none."""
+
+    NO_HISTORY = "no_history"
+    """Nothing is known of this listener: popular and new tracks."""
+    UNKNOWN_TRACKS = "unknown_tracks"
+    """No track of the session was ever seen before: popular and new tracks."""
+    UNKNOWN_SEED = "unknown_seed"
+    """The track of a similar-to request is not known."""
+    EMPTY_CATALOGUE = "empty_catalogue"
+    """There is nothing to recommend yet; the list is empty."""
+    EVERYTHING_EXCLUDED = "everything_excluded"
+    """Every candidate is blocked, skipped or playing; the list is empty."""
+    NO_AUDIO_INDEX = "no_audio_index"
+    """The vector index holds nothing yet: no audio neighbours."""
+
+
+class RecommendationRequest(VersionedRecord):
+    """A question, on `musicrec.requests.v1`, keyed by `user_id`; the answer carries its `request_id`."""
+
+    MAX_BYTES: ClassVar[int] = 10_240
+
+    request_id: Id
+    """Correlates the answer; asking twice with one id gives one list id."""
+    user_id: Id
+    """The listener; also the message key."""
+    mode: Mode = Mode.PERSONAL
+    """Kind of list; `session` answers with the listener's running session."""
+    track_id: Id | None = None
+    """Seed of a similar-to request."""
+    limit: Annotated[int, Field(ge=1, le=MAX_LIST_LENGTH)] = 20
+    """How many items."""
+    requested_at_ms: EpochMs
+    """When it was asked."""
+
+    @model_validator(mode="after")
+    def _similar_needs_a_seed(self) -> Self:
+        if self.mode is Mode.SIMILAR and self.track_id is None:
+            raise reject("track_id", "track_id: a similar request needs it")
+        return self
+
+
+class SourceRank(Record):
+    """One candidate source that proposed an item."""
+
+    source: Id
+    """Name of the source."""
+    rank: Annotated[int, Field(ge=1)]
+    """Place in that source's own list, from 1."""
+
+
+class RecommendedItem(Record):
+    """One place of a list."""
+
+    track_id: Id
+    """The track."""
+    score: Score
+    """Fused score; higher is better, comparable within one list only."""
+    sources: tuple[SourceRank, ...]
+    """Where it came from, strongest first."""
+    reason: ReasonCode
+    """Why it is here, in one word."""
+
+
+class Timings(Record):
+    """Where the time went, milliseconds."""
+
+    event_to_list_ms: Score | None = None
+    """From the event's message timestamp to this list, by the broker's and this host's clocks."""
+    ranking_ms: Score
+    """Candidates, fusion and re-ranking."""
+
+
+class Recommendation(VersionedRecord):
+    """One list, on `musicrec.recommendations.v1`, keyed by `user_id`."""
+
+    MAX_BYTES: ClassVar[int] = 262_144
+
+    list_id: Id
+    """A function of what was answered: the same event or request gives the same id again."""
+    user_id: Id
+    """The listener; also the message key."""
+    mode: Mode
+    """Kind of list."""
+    items: Annotated[tuple[RecommendedItem, ...], Field(max_length=MAX_LIST_LENGTH)]
+    """Best first. Empty only together with a `degraded` code that says why."""
+    session_id: Id | None = None
+    """The session it continues."""
+    session_revision: Annotated[int, Field(ge=1)] | None = None
+    """Revision of the snapshot it answers."""
+    trigger: Trigger | None = None
+    """The event it answers."""
+    request_id: Id | None = None
+    """The request it answers."""
+    passed_over: tuple[Id, ...] = ()
+    """Events of this listener that this list answers too, because it came when newer ones were waiting already."""
+    degraded: tuple[Degradation, ...] = ()
+    """What the answer had to do without."""
+    model_version: Id
+    """Ranking configuration and models."""
+    index_version: Id
+    """Embedding model and generation of the vector index."""
+    generated_at_ms: EpochMs
+    """When it was made."""
+    timings: Timings
+    """Where the time went."""

@@ -1,0 +1,166 @@
+"""The one table of topics: name, key, partitions, retention, compaction, who writes, who reads.
+
+The AsyncAPI document, the README table, topic creation and the tests are all made from it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from musicrec.contracts import (
+    ListenEvent,
+    Outcome,
+    Recommendation,
+    RecommendationRequest,
+    SessionSnapshot,
+    Track,
+    TrackEmbedding,
+    VersionedRecord,
+)
+
+DAY_MS: Final = 86_400_000
+
+USER_PARTITIONS: Final = 12
+"""Topics keyed by listener share one count, so that a listener has the same partition on each of them."""
+TRACK_PARTITIONS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic."""
+
+    name: str
+    record: type[VersionedRecord] | None
+    """What its values are; none for dead letters, which hold whatever was refused, byte for byte."""
+    key: str
+    """Field of the record that is the message key."""
+    partitions: int
+    cleanup: str
+    """Kafka's cleanup.policy."""
+    retention_ms: int | None
+    """None keeps for ever (compacted topics)."""
+    written_by: str
+    read_by: str
+    purpose: str
+
+    @property
+    def dead_letters(self) -> str:
+        """Name of the topic for what could not be taken from this one."""
+        return f"{self.name}.dlq"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Kafka's topic configuration."""
+        config = {"cleanup.policy": self.cleanup, "min.insync.replicas": "1"}
+        if self.record is not None:
+            # Room for headers and for what a publisher sends too large, so that it can be refused with a reason.
+            config["max.message.bytes"] = str(max(1_048_588, 2 * self.record.MAX_BYTES))
+        if self.retention_ms is not None:
+            config["retention.ms"] = str(self.retention_ms)
+        return config
+
+
+LISTENS: Final = Topic(
+    name="musicrec.listens.v1",
+    record=ListenEvent,
+    key="user_id",
+    partitions=USER_PARTITIONS,
+    cleanup="delete",
+    retention_ms=7 * DAY_MS,
+    written_by="platform",
+    read_by="session agent",
+    purpose="plays, skips and feedback",
+)
+TRACKS: Final = Topic(
+    name="musicrec.tracks.v1",
+    record=Track,
+    key="track_id",
+    partitions=TRACK_PARTITIONS,
+    cleanup="compact",
+    retention_ms=None,
+    written_by="platform",
+    read_by="embedder, ranking agent, page",
+    purpose="the catalogue; a tombstone removes a track",
+)
+SESSIONS: Final = Topic(
+    name="musicrec.sessions.v1",
+    record=SessionSnapshot,
+    key="user_id",
+    partitions=USER_PARTITIONS,
+    cleanup="delete",
+    retention_ms=7 * DAY_MS,
+    written_by="session agent",
+    read_by="ranking agent, outcome agent, page",
+    purpose="a listener's session after each applied event",
+)
+REQUESTS: Final = Topic(
+    name="musicrec.requests.v1",
+    record=RecommendationRequest,
+    key="user_id",
+    partitions=USER_PARTITIONS,
+    cleanup="delete",
+    retention_ms=DAY_MS,
+    written_by="platform",
+    read_by="ranking agent",
+    purpose="explicit requests for a list",
+)
+EMBEDDINGS: Final = Topic(
+    name="musicrec.track-embeddings.v1",
+    record=TrackEmbedding,
+    key="track_id",
+    partitions=TRACK_PARTITIONS,
+    cleanup="compact",
+    retention_ms=None,
+    written_by="embedder",
+    read_by="ranking agent",
+    purpose="a vector per track; rebuilds the index anywhere",
+)
+RECOMMENDATIONS: Final = Topic(
+    name="musicrec.recommendations.v1",
+    record=Recommendation,
+    key="user_id",
+    partitions=USER_PARTITIONS,
+    cleanup="delete",
+    retention_ms=DAY_MS,
+    written_by="ranking agent",
+    read_by="platform, outcome agent, page",
+    purpose="lists, for an event or a request",
+)
+OUTCOMES: Final = Topic(
+    name="musicrec.outcomes.v1",
+    record=Outcome,
+    key="user_id",
+    partitions=USER_PARTITIONS,
+    cleanup="delete",
+    retention_ms=7 * DAY_MS,
+    written_by="outcome agent",
+    read_by="platform, page",
+    purpose="what was played after each list",
+)
+
+RECORD_TOPICS: Final = (LISTENS, TRACKS, SESSIONS, REQUESTS, EMBEDDINGS, RECOMMENDATIONS, OUTCOMES)
+
+
+def dead_letter_topic(source: Topic, written_by: str) -> Topic:
+    """Return the dead-letter topic of `source`: the same keys and partitions, kept for 14 days."""
+    return Topic(
+        name=source.dead_letters,
+        record=None,
+        key=source.key,
+        partitions=source.partitions,
+        cleanup="delete",
+        retention_ms=14 * DAY_MS,
+        written_by=written_by,
+        read_by="operators",
+        purpose=f"what could not be taken from {source.name}, byte for byte, with the reason in headers",
+    )
+
+
+DEAD_LETTERS: Final = (
+    dead_letter_topic(LISTENS, "session agent"),
+    dead_letter_topic(TRACKS, "embedder"),
+    dead_letter_topic(SESSIONS, "ranking agent, outcome agent"),
+    dead_letter_topic(REQUESTS, "ranking agent"),
+    dead_letter_topic(RECOMMENDATIONS, "outcome agent"),
+)
+
+TOPICS: Final = RECORD_TOPICS + DEAD_LETTERS
