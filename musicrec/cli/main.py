@@ -11,28 +11,44 @@ from rich.console import Console
 from musicrec import __version__
 from musicrec.errors import MusicrecError
 
-COMMANDS: dict[str, str] = {
-    "evaluate stream": "musicrec.cli.evaluate_stream:command",
-    "evaluate sessions": "musicrec.cli.evaluate_sessions:command",
-    "evaluate audio": "musicrec.cli.evaluate_audio:command",
-    "train audio": "musicrec.cli.train_audio:command",
-    "import lastfm-1k": "musicrec.cli.import_lastfm:command",
-    "import listenbrainz": "musicrec.cli.import_listenbrainz:command",
-    "import spotify": "musicrec.cli.import_spotify:command",
-    "import parquet": "musicrec.cli.import_parquet:command",
-    "replay": "musicrec.cli.replay:command",
-    "bench path": "musicrec.cli.bench_path:command",
-    "bench ingest": "musicrec.cli.bench_ingest:command",
-    "bench rank": "musicrec.cli.bench_rank:command",
-    "bench embed": "musicrec.cli.bench_embed:command",
-    "bench index": "musicrec.cli.bench_index:command",
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("musicrec.cli.demo:command", "The whole main job on this machine, until Ctrl-C."),
+    "up": ("musicrec.cli.up:command", "Start the embedded Kafka and Valkey and keep them running."),
+    "doctor": ("musicrec.cli.doctor:command", "Check what this machine needs and say how to mend it."),
+    "worker": ("musicrec.cli.worker:command", "Run one agent: session, ranking, outcome or embedder."),
+    "web": ("musicrec.cli.web:command", "Serve the live page."),
+    "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
+    "contracts": ("musicrec.cli.contracts:command", "Write or check the published schemas."),
+    "import lastfm-1k": ("musicrec.cli.import_lastfm:command", "Last.fm-1K TSV."),
+    "import listenbrainz": ("musicrec.cli.import_listenbrainz:command", "ListenBrainz JSON listens."),
+    "import spotify": ("musicrec.cli.import_spotify:command", "Spotify account and extended exports."),
+    "import parquet": (
+        "musicrec.cli.import_parquet:command",
+        "Parquet with user, ended_at_ms, ms_played, track, artist.",
+    ),
+    "replay": ("musicrec.cli.replay:command", "Publish a file of listen events in event-time order."),
+    "evaluate stream": (
+        "musicrec.cli.evaluate_stream:command",
+        "Test-then-train over a listening log, beside baselines.",
+    ),
+    "evaluate sessions": ("musicrec.cli.evaluate_sessions:command", "Train on text sessions, test on prefixes."),
+    "evaluate audio": ("musicrec.cli.evaluate_audio:command", "Same-label precision of the audio vectors."),
+    "train audio": (
+        "musicrec.cli.train_audio:command",
+        "Train the audio network on audio that the command synthesises.",
+    ),
+    "bench path": ("musicrec.cli.bench_path:command", "Event to list on the real broker, beside a bare relay."),
+    "bench ingest": ("musicrec.cli.bench_ingest:command", "Events applied per second by the session agent."),
+    "bench rank": ("musicrec.cli.bench_rank:command", "Time to rank one session at 380,000 tracks."),
+    "bench embed": ("musicrec.cli.bench_embed:command", "Tracks embedded per second and core, beside librosa."),
+    "bench index": ("musicrec.cli.bench_index:command", "Vector search, beside exact search."),
 }
-"""Command path ▸ `module:function`; the function is a Typer command with annotated parameters."""
+"""Command path ▸ `module:function` and help; the function has parameters as Typer takes them."""
 
 GROUPS: dict[str, str] = {
+    "import": "Turn listening histories of other formats into listen events.",
     "evaluate": "Measure how good the recommendations and the vectors are.",
     "train": "Train models.",
-    "import": "Turn listening histories of other formats into listen events.",
     "bench": "Measure speed on this machine.",
 }
 
@@ -56,16 +72,25 @@ class LazyGroup(click.Group):
             return LazyGroup(prefix=f"{path} ", name=name, help=GROUPS[path])
         if path not in COMMANDS:
             return None
-        module, _, function = COMMANDS[path].partition(":")
+        module, _, function = COMMANDS[path][0].partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(name)(getattr(importlib.import_module(module), function))
         return typer.main.get_command(app)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands without importing any."""
+        rows = []
+        for name in self.list_commands(ctx):
+            path = f"{self.prefix}{name}"
+            rows.append((name, GROUPS[path] if path in GROUPS else COMMANDS[path][1]))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
 def main() -> None:
     """Run the command line; errors raised on purpose become one line and exit status 2."""
     group = LazyGroup(name="musicrec", help="A streaming, session-aware next-track recommender.")
-    group = click.version_option(__version__, prog_name="musicrec")(group)
+    click.version_option(__version__, prog_name="musicrec")(group)
     try:
         group.main(prog_name="musicrec")
     except MusicrecError as error:

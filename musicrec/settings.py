@@ -1,0 +1,183 @@
+"""Every setting, read from the environment once, in the composition roots.
+
+`MUSICREC_KAFKA__BOOTSTRAP_SERVERS=broker-1:9092,broker-2:9092` sets `Settings().kafka.bootstrap_servers`.  Secrets are
+`SecretStr`: they do not appear in a log line or an error.
+"""
+
+import ssl
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from musicrec.errors import Incompatible
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class KafkaSettings(_Section):
+    """How to reach Kafka."""
+
+    bootstrap_servers: Annotated[str, Field(min_length=3)] = "127.0.0.1:9092"
+    """Comma-separated HOST:PORT."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """As the broker's listener has it."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """Used where the protocol has SASL."""
+    sasl_username: str | None = None
+    """SASL user."""
+    sasl_password: SecretStr | None = None
+    """SASL password."""
+    ssl_ca_file: Path | None = None
+    """Certificates to trust, PEM; the system's where none is given."""
+    ssl_cert_file: Path | None = None
+    """Client certificate, PEM."""
+    ssl_key_file: Path | None = None
+    """Key of the client certificate, PEM."""
+
+    @property
+    def uses_sasl(self) -> bool:
+        """Whether the listener asks for a user and a password."""
+        return self.security_protocol.startswith("SASL")
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Return the TLS context, or None for a plain connection.
+
+        Raises:
+            Incompatible: a certificate file cannot be read.
+        """
+        if not self.security_protocol.endswith("SSL"):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ssl_ca_file)
+            if self.ssl_cert_file is not None:
+                context.load_cert_chain(self.ssl_cert_file, self.ssl_key_file)
+        except (OSError, ssl.SSLError) as error:
+            raise Incompatible(f"MUSICREC_KAFKA__SSL_*: cannot read the certificates: {error}") from error
+        return context
+
+    def client_options(self) -> dict[str, Any]:
+        """Return the connection arguments of any aiokafka client."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap_servers.split(","),
+            "security_protocol": self.security_protocol,
+            "ssl_context": self.ssl_context(),
+        }
+        if self.uses_sasl:
+            if self.sasl_username is None or self.sasl_password is None:
+                raise Incompatible(
+                    f"{self.security_protocol} needs MUSICREC_KAFKA__SASL_USERNAME and MUSICREC_KAFKA__SASL_PASSWORD"
+                )
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password.get_secret_value(),
+            }
+        return options
+
+
+class RedisSettings(_Section):
+    """How to reach Redis or Valkey."""
+
+    url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """`redis://` or `rediss://` (TLS), with user and password where the server asks for them."""
+    deadline_s: Annotated[float, Field(gt=0)] = 5.0
+    """Longest wait for one answer."""
+
+
+class SessionSettings(_Section):
+    """What a session is."""
+
+    gap_ms: Annotated[int, Field(ge=1_000)] = 40 * 60_000
+    """A session ends when this much time or more passes between the end of a listen and the start of the next."""
+    grace_ms: Annotated[int, Field(ge=0)] = 10 * 60_000
+    """How far behind the listener's newest event an event may lie and still be placed in order."""
+    future_tolerance_ms: Annotated[int, Field(ge=0)] = 5 * 60_000
+    """How far ahead of the broker's clock an event may lie."""
+    max_entries: Annotated[int, Field(ge=1, le=1_000)] = 100
+    """Tracks of a session that a snapshot carries; older ones are counted."""
+    completed_fraction: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of a track that counts as heard to its end."""
+    early_skip_ms: Annotated[int, Field(ge=0)] = 30_000
+    """A listen shorter than this, of a track that is not as short itself, was turned away early."""
+    redis_ttl_ms: Annotated[int, Field(ge=3_600_000)] = 7 * 86_400_000
+    """Housekeeping only: an idle listener's state is dropped after this, unless they block something."""
+
+
+class AgentSettings(_Section):
+    """How an agent works through its partitions."""
+
+    instance_id: str | None = None
+    """Static group membership: a restart within the session timeout moves no partition. The pod name in Kubernetes."""
+    max_batch: Annotated[int, Field(ge=1)] = 500
+    """Most messages handled together."""
+    max_pending: Annotated[int, Field(ge=1)] = 2_000
+    """Most messages taken from Kafka ahead of the handler; beyond it the consumer waits."""
+    retry_deadline_s: Annotated[float, Field(gt=0)] = 120.0
+    """How long a step is retried while Redis or the broker is away; then the process ends without acknowledging."""
+    session_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """The broker gives a silent worker's partitions away after this."""
+    commit_interval_s: Annotated[float, Field(gt=0)] = 1.0
+    """How often finished offsets are committed; what lies between is seen twice after a kill, and applied once."""
+    linger_ms: Annotated[int, Field(ge=0)] = 0
+    """How long a produce request waits for company; 2 gives a quarter more throughput and 2 ms more latency."""
+    declare_topics: bool = False
+    """Create missing topics at start; for development, in production they are declared by operators."""
+
+
+class RankingAgentSettings(_Section):
+    """What the ranking agent answers with."""
+
+    list_length: Annotated[int, Field(ge=1, le=200)] = 20
+    """Items of a list that answers an event."""
+    stale_after_ms: Annotated[int, Field(ge=0)] = 0
+    """Events older than this by the broker's clock train but get no list; 0 answers every event."""
+
+
+class WebSettings(_Section):
+    """The live page."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; bound to this machine unless told otherwise."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8400
+    """Port; 0 takes a free one."""
+
+
+class Settings(BaseSettings):
+    """All settings; the environment prefix is `MUSICREC_`, a section's fields follow after `__`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MUSICREC_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
+    )
+
+    kafka: KafkaSettings = KafkaSettings()
+    """Broker connection."""
+    redis: RedisSettings = RedisSettings()
+    """Session store connection."""
+    session: SessionSettings = SessionSettings()
+    """Session rules."""
+    agent: AgentSettings = AgentSettings()
+    """Agent loop."""
+    ranking: RankingAgentSettings = RankingAgentSettings()
+    """Ranking agent."""
+    web: WebSettings = WebSettings()
+    """Live page."""
+    data_dir: Path = Path(".data")
+    """Folder of the embedded stack: broker and server data, logs, generated audio."""
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        Incompatible: a variable is not of the type or in the range it needs; names the variable.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "MUSICREC_" + "__".join(str(part).upper() for part in first["loc"])
+        raise Incompatible(f"{name}: {first['msg']}") from None
