@@ -21,7 +21,7 @@ class Genre(Record):
 
 
 class TrackEmbedding(VersionedRecord):
-    """One track's vector, on `musicrec.track-embeddings.v1` (compacted), keyed by `track_id`; a tombstone removes it."""
+    """A track's vector, on `musicrec.track-embeddings.v1` (compacted), keyed by `track_id`; a tombstone removes it."""
 
     MAX_BYTES: ClassVar[int] = 65_536
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from musicrec.contracts.record import EpochMs, Id, VersionedRecord
 from musicrec.contracts.recommendation import SourceRank
+from musicrec.contracts.record import EpochMs, Id, VersionedRecord
 from musicrec.contracts.session import ListenOutcome
 
 

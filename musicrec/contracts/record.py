@@ -45,9 +45,7 @@ class Record(BaseModel):
         if not value:
             raise BadInput("the message has no value", DeadLetterReason.EMPTY)
         if len(value) > cls.MAX_BYTES:
-            raise BadInput(
-                f"{len(value)} bytes; {cls.__name__} allows {cls.MAX_BYTES}", DeadLetterReason.TOO_LARGE
-            )
+            raise BadInput(f"{len(value)} bytes; {cls.__name__} allows {cls.MAX_BYTES}", DeadLetterReason.TOO_LARGE)
         try:
             return cls.model_validate_json(value)
         except ValidationError as error:

@@ -70,12 +70,12 @@ class Trigger(Record):
 class SessionSnapshot(VersionedRecord):
     """One listener's session after one applied event, on `musicrec.sessions.v1`, keyed by `user_id`."""
 
-    MAX_BYTES: ClassVar[int] = 524_288
+    MAX_BYTES: ClassVar[int] = 1_048_576
 
     user_id: Id
     """The listener; also the message key."""
     revision: Annotated[int, Field(ge=1)]
-    """Number of events applied for this listener so far. A revision seen before is a repetition of the same snapshot."""
+    """Events applied for this listener so far. A revision seen before is a repetition of the same snapshot."""
     session_id: Id | None = None
     """The session; none when the event is feedback outside any session."""
     supersedes: tuple[Id, ...] = ()
@@ -85,7 +85,7 @@ class SessionSnapshot(VersionedRecord):
     last_ended_at_ms: EpochMs | None = None
     """End of the last listen."""
     entries: tuple[SessionEntry, ...] = ()
-    """Tracks in order of their last listen; the last one is the newest. The oldest of a very long session are left out."""
+    """Tracks in order of their last listen, newest last. The oldest of a very long session are left out."""
     entries_left_out: Annotated[int, Field(ge=0)] = 0
     """How many older tracks `entries` leaves out."""
     previous_track_id: Id | None = None

@@ -1,0 +1,131 @@
+"""All that is kept of one listener: the events that still matter, and what they block.
+
+The state is a set of applied events, not a running total: a session is folded out of it whenever it is needed, so a
+late event that is put in its place gives the very session that arrival in order would have given.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from pydantic_core import from_json, to_json
+
+from musicrec.errors import Incompatible
+
+STATE_VERSION = 1
+
+
+class Position(NamedTuple):
+    """Where a message stands."""
+
+    origin: str
+    """Identity of the Kafka cluster: offsets of another cluster mean nothing here."""
+    partition: int
+    offset: int
+    timestamp_ms: int
+    """Kafka's timestamp of the message, epoch milliseconds."""
+
+
+class AppliedEvent(NamedTuple):
+    """One event that was applied; sorted by time, then id, so that arrival order leaves no trace."""
+
+    occurred_at_ms: int
+    event_id: str
+    type: str
+    track_id: str | None
+    artist_id: str | None
+    ms_played: int | None
+    duration_ms: int | None
+    digest: int
+    """CRC-32 of the event: the same id with another digest is a conflict, not a repetition."""
+
+    @property
+    def is_listen(self) -> bool:
+        """Whether it is a play or a skip."""
+        return self.type in ("play", "skip")
+
+    @property
+    def started_at_ms(self) -> int:
+        """Start of the listen."""
+        return self.occurred_at_ms - (self.ms_played or 0)
+
+
+class Block(NamedTuple):
+    """The newest word on one blocked or unblocked id; the later event time wins, whatever arrives first."""
+
+    set_at_ms: int
+    blocked: bool
+
+
+class CutSession(NamedTuple):
+    """What is left of a session whose oldest events were dropped to bound the state."""
+
+    session_id: str
+    started_at_ms: int
+    tracks_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerState:
+    """State of one listener after `revision` applied events."""
+
+    revision: int = 0
+    newest_ms: int = 0
+    """Newest event time seen; the watermark lies one grace behind it."""
+    events: tuple[AppliedEvent, ...] = ()
+    """In order: the running session, and older ones that a late event can still touch."""
+    cut: CutSession | None = None
+    """Head of the oldest kept session where its first events were dropped."""
+    tracks: tuple[tuple[str, Block], ...] = ()
+    artists: tuple[tuple[str, Block], ...] = ()
+    origin: str = ""
+    partition: int = -1
+    offset: int = -1
+    """Newest applied position: what is not beyond it was applied before."""
+
+    def has_applied(self, position: Position) -> bool:
+        """Whether the message at `position` was applied before, or lies before one that was."""
+        return (
+            position.origin == self.origin and position.partition == self.partition and position.offset <= self.offset
+        )
+
+    def encode(self) -> bytes:
+        """Return the state as JSON."""
+        return to_json(
+            [
+                STATE_VERSION,
+                self.revision,
+                self.newest_ms,
+                self.events,
+                self.cut,
+                self.tracks,
+                self.artists,
+                self.origin,
+                self.partition,
+                self.offset,
+            ]
+        )
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        """Parse a stored state.
+
+        Raises:
+            Incompatible: the state was written by another major version.
+        """
+        version, revision, newest_ms, events, cut, tracks, artists, origin, partition, offset = from_json(value)
+        if version != STATE_VERSION:
+            raise Incompatible(
+                f"a stored session state has version {version}; this release reads {STATE_VERSION}: "
+                "run the release that wrote it, or let the sessions end first"
+            )
+        return cls(
+            revision=revision,
+            newest_ms=newest_ms,
+            events=tuple(AppliedEvent(*event) for event in events),
+            cut=CutSession(*cut) if cut else None,
+            tracks=tuple((key, Block(*block)) for key, block in tracks),
+            artists=tuple((key, Block(*block)) for key, block in artists),
+            origin=origin,
+            partition=partition,
+            offset=offset,
+        )
