@@ -41,6 +41,8 @@ class Topic:
     written_by: str
     read_by: str
     purpose: str
+    stamped_by_broker: bool = False
+    """Message timestamps are the broker's: one clock for lateness, and the same decision when a message comes again."""
 
     @property
     def dead_letters(self) -> str:
@@ -54,6 +56,8 @@ class Topic:
         if self.record is not None:
             # Room for headers and for what a publisher sends too large, so that it can be refused with a reason.
             config["max.message.bytes"] = str(max(1_048_588, 2 * self.record.MAX_BYTES))
+        if self.stamped_by_broker:
+            config["message.timestamp.type"] = "LogAppendTime"
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
         return config
@@ -69,6 +73,7 @@ LISTENS: Final = Topic(
     written_by="platform",
     read_by="session agent",
     purpose="plays, skips and feedback",
+    stamped_by_broker=True,
 )
 TRACKS: Final = Topic(
     name="musicrec.tracks.v1",

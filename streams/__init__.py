@@ -1,0 +1,1 @@
+"""The agents and their shells: Kafka in, Kafka out, state in Redis."""
