@@ -1,0 +1,129 @@
+"""Straight-line programs of min and max that give medians of neighbouring windows at once.
+
+A median of 31 by a pruned Batcher merge network costs 274 comparisons.  Neighbouring windows share most of their
+elements: sort the common core once, keep only the ranks that can still be the median of any of them, split the outputs
+into halves and merge the few elements that each half adds.  With 16 outputs that share work, 34 are left per output.
+
+Source: Batcher 1968 (odd-even merge); Adams 2021, "Fast median filters using separable sorting networks".
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, NamedTuple
+
+
+class Step(NamedTuple):
+    """`registers[target] = min or max of registers[left], registers[right]`."""
+
+    kind: Literal["min", "max"]
+    target: int
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionProgram:
+    """Medians of x[i : i + window] for i < outputs; registers 0 … window + outputs - 2 hold x."""
+
+    window: int
+    outputs: int
+    steps: tuple[Step, ...]
+    results: tuple[int, ...]
+    """Register of each output."""
+    releases: tuple[tuple[int, ...], ...]
+    """Registers that nothing reads after the step of the same index."""
+
+    @property
+    def inputs(self) -> int:
+        """Elements of x that the program reads."""
+        return self.window + self.outputs - 1
+
+
+class _Builder:
+    def __init__(self, inputs: int) -> None:
+        self.steps: list[Step] = []
+        self.registers = inputs
+
+    def compare(self, a: int, b: int) -> tuple[int, int]:
+        low, high = self.registers, self.registers + 1
+        self.registers += 2
+        self.steps += [Step("min", low, a, b), Step("max", high, a, b)]
+        return low, high
+
+    def merge(self, a: list[int], b: list[int]) -> list[int]:
+        """Batcher's odd-even merge of two sorted lists of any lengths."""
+        if not a or not b:
+            return a or b
+        if len(a) == len(b) == 1:
+            return list(self.compare(a[0], b[0]))
+        even = self.merge(a[0::2], b[0::2])
+        odd = self.merge(a[1::2], b[1::2])
+        merged, rest = [even[0]], even[1:]
+        paired = min(len(rest), len(odd))
+        for low, high in zip(odd[:paired], rest[:paired], strict=True):
+            merged += self.compare(low, high)
+        return merged + rest[paired:] + odd[paired:]
+
+    def sort(self, a: list[int]) -> list[int]:
+        if len(a) < 2:
+            return a
+        half = len(a) // 2
+        return self.merge(self.sort(a[:half]), self.sort(a[half:]))
+
+
+@cache
+def selection_program(window: int, outputs: int) -> SelectionProgram:
+    """Return the program for an odd `window` and `outputs`, a power of two of at most (window + 1) / 2.
+
+    Raises:
+        ValueError: the sizes are not of that kind.
+    """
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window {window}: a median filter needs an odd window")
+    if outputs < 1 or outputs & (outputs - 1) or 2 * outputs > window + 1:
+        raise ValueError(f"outputs {outputs}: needs a power of two of at most {(window + 1) // 2}")
+    builder = _Builder(window + outputs - 1)
+    half = window // 2
+    results: dict[int, int] = {}
+
+    def split(first: int, count: int, candidates: list[int]) -> None:
+        """`candidates`: the ranks of the elements common to `count` windows that can still be a median of one."""
+        if count == 1:
+            results[first] = candidates[0]
+            return
+        part = count // 2
+        core = window - count + 1
+        dropped = max(0, core - 1 - half)
+        kept_from = max(0, core + part - 1 - half) - dropped
+        added_left = range(first + part - 1, first + count - 1)
+        added_right = range(first + window, first + window + part)
+        for start, added in ((first, added_left), (first + part, added_right)):
+            merged = builder.merge(candidates, builder.sort(list(added)))
+            split(start, part, merged[kept_from : half - dropped + 1])
+
+    core = window - outputs + 1
+    common = builder.sort(list(range(outputs - 1, window)))
+    split(0, outputs, common[max(0, core - 1 - half) : min(half, core - 1) + 1])
+    ordered = tuple(results[i] for i in range(outputs))
+    steps = _live_steps(builder.steps, ordered)
+    return SelectionProgram(window, outputs, steps, ordered, _releases(steps, ordered))
+
+
+def _live_steps(steps: list[Step], results: tuple[int, ...]) -> tuple[Step, ...]:
+    live = set(results)
+    kept = []
+    for step in reversed(steps):
+        if step.target in live:
+            kept.append(step)
+            live |= {step.left, step.right}
+    return tuple(reversed(kept))
+
+
+def _releases(steps: tuple[Step, ...], results: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    seen = set(results)
+    releases = []
+    for step in reversed(steps):
+        last = {step.left, step.right} - seen
+        seen |= last
+        releases.append(tuple(last))
+    return tuple(reversed(releases))
