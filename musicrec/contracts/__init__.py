@@ -1,5 +1,6 @@
 """The records that cross a topic: the published contract, and the only definition of it."""
 
+from musicrec.contracts.dead_letter import DeadLetter
 from musicrec.contracts.embedding import Genre, TrackEmbedding
 from musicrec.contracts.listen import EventType, ListenEvent
 from musicrec.contracts.outcome import Outcome
@@ -18,6 +19,7 @@ from musicrec.contracts.session import ListenOutcome, SessionEntry, SessionSnaps
 from musicrec.contracts.track import Track
 
 __all__ = [
+    "DeadLetter",
     "Degradation",
     "EventType",
     "Genre",

@@ -1,0 +1,41 @@
+"""`musicrec worker`: one agent in one process."""
+
+import asyncio
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from musicrec.settings import load_settings
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def command(
+    agent: Annotated[str, typer.Argument(help="session, ranking, outcome or embedder")],
+    verbose: Annotated[bool, typer.Option(help="Log Faust's and aiokafka's doings too.")] = False,
+) -> None:
+    """Run one agent until SIGTERM or Ctrl-C.
+
+    Connections and settings come from MUSICREC_* variables.  Start as many processes as there is work, at most one per
+    partition; give each its own MUSICREC_AGENT__INSTANCE_ID (the pod name) so that a restart moves no partition.
+    """
+    import uvloop
+
+    from streams.worker import Agent, run_worker
+
+    try:
+        which = Agent(agent)
+    except ValueError:
+        raise typer.BadParameter(f"{agent!r} is none of {', '.join(Agent)}") from None
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    if not verbose:
+        # Records that nobody reads cost 7 % of a worker.
+        for name in ("aiokafka", "faust", "mode"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+    settings = load_settings()
+    print(f"{which}: starting", flush=True)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        status = runner.run(run_worker(which, settings, on_ready=lambda: print(f"{which}: ready", flush=True)))
+    raise typer.Exit(status)

@@ -1,0 +1,172 @@
+"""The one loop of every agent: Kafka in, handler, deliveries awaited, state saved, acknowledged last.
+
+Steps of one batch, and what a crash after each leaves behind
+    1. take      whatever waits now, up to `max_batch`, without a timer.   Nothing happened; the batch comes again.
+    2. decide    the handler decodes, loads state and decides.             Nothing happened; the batch comes again.
+    3. emit      every message is sent, every delivery awaited.            The same messages are emitted again: same ids.
+    4. save      state with the applied offset, atomically per listener.   The batch comes again and changes nothing.
+    5. ack       offsets may be committed from here on.                    After the commit the batch is done with.
+
+Why not Faust's own ways
+    A timer (`take(n, within)`) runs from the previous batch and triples the latency; awaiting one delivery after the
+    other costs a quarter of the throughput.  So the stream only queues, and one task beside it works.
+    An exception that reaches Faust's iterator acknowledges the event it was raised on, and Faust commits at once: the
+    event is lost.  So none reaches it: what passes is retried, what is the message's fault is dead-lettered, and
+    everything else ends the process hard, with nothing acknowledged.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+
+from musicrec.errors import BadInput, DeadLetterReason, Unavailable
+from musicrec.settings import AgentSettings
+from streams.counters import Counters
+from streams.messages import Decision, Incoming, Outgoing, dead_letter
+
+log = logging.getLogger(__name__)
+
+EXIT_STATUS = 70
+"""EX_SOFTWARE: the process ended itself with messages unacknowledged; start it again."""
+
+FIRST_BACKOFF_S = 0.05
+LONGEST_BACKOFF_S = 5.0
+
+MAX_HANDLER_ERRORS = 10
+"""So many messages in a row that the handler fails on mean a broken release, not broken messages."""
+
+
+class Handler(Protocol):
+    """What an agent does with a batch."""
+
+    name: str
+    """Agent's name, in dead letters and logs."""
+
+    async def decide(self, batch: Sequence[Incoming]) -> Decision:
+        """Decode, load and decide; publish and change nothing.
+
+        Raises:
+            Unavailable: something is away; the same batch is decided again later.
+        """
+
+
+class BatchLoop:
+    """Runs one handler over one Faust stream."""
+
+    def __init__(self, app: Any, handler: Handler, settings: AgentSettings, counters: Counters) -> None:
+        self._app = app
+        self._handler = handler
+        self._settings = settings
+        self._counters = counters
+        self._pending: deque[Any] = deque()
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._worker: asyncio.Task[None] | None = None
+        self._handler_errors = 0
+
+    async def consume(self, stream: Any) -> None:
+        """Queue every event of the stream; the body of a Faust agent."""
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name=f"{self._handler.name} loop")
+        events: AsyncIterator[Any] = stream.noack().events()
+        async for event in events:
+            self._pending.append(event)
+            self._wake.set()
+            if len(self._pending) >= self._settings.max_pending:
+                self._room.clear()
+                await self._room.wait()
+
+    async def close(self) -> None:
+        """Stop working; what is not finished stays unacknowledged."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._settings.max_batch))]
+                if not self._pending:
+                    self._wake.clear()
+                self._room.set()
+                await self._finish([_incoming(event.message) for event in batch])
+                for event in batch:
+                    event.ack()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            # This task must never die quietly: the stream would go on queueing while nothing is handled.
+            log.exception("%s: ended with messages unacknowledged", self._handler.name)
+            logging.shutdown()
+            os._exit(EXIT_STATUS)
+
+    async def _finish(self, batch: Sequence[Incoming]) -> None:
+        """Do steps 2 to 4 for a batch; one that the handler fails on is done message by message."""
+        try:
+            await self._retry_while_unavailable(batch)
+            self._handler_errors = 0
+        except (Unavailable, KafkaError, ProducerSendError):
+            raise
+        except Exception as error:
+            if len(batch) > 1:
+                log.warning("%s: a batch of %d failed, one by one now", self._handler.name, len(batch), exc_info=True)
+                for message in batch:
+                    await self._finish([message])
+                return
+            await self._dead_letter_after_handler_error(batch[0], error)
+
+    async def _dead_letter_after_handler_error(self, message: Incoming, error: Exception) -> None:
+        self._handler_errors += 1
+        log.error("%s: cannot handle %s", self._handler.name, message.place, exc_info=error)
+        if self._handler_errors > MAX_HANDLER_ERRORS:
+            raise error
+        reason = BadInput(f"{type(error).__name__} in the handler", DeadLetterReason.HANDLER_ERROR)
+        letter = dead_letter(message, reason, app=self._handler.name)
+        self._counters.add(f"dead_lettered_{DeadLetterReason.HANDLER_ERROR}")
+        await self._deliver([letter])
+
+    async def _retry_while_unavailable(self, batch: Sequence[Incoming]) -> None:
+        deadline = time.monotonic() + self._settings.retry_deadline_s
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            try:
+                decision = await self._handler.decide(batch)
+                await self._deliver(decision.messages)
+                await decision.save()
+                return
+            except (Unavailable, KafkaError, ProducerSendError) as error:
+                if time.monotonic() > deadline:
+                    log.error("%s: gave up after %g s", self._handler.name, self._settings.retry_deadline_s)
+                    raise
+                log.warning("%s: %s; trying again in %.1f s", self._handler.name, error, backoff_s)
+                self._counters.add("retries")
+                await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
+                backoff_s = min(LONGEST_BACKOFF_S, 2 * backoff_s)
+
+    async def _deliver(self, messages: Sequence[Outgoing]) -> None:
+        """Send all and wait for every delivery; `topic.send` and sinks would only log a failed one."""
+        send = self._app.producer.send
+        deliveries = [await send(m.topic, m.key, m.value, None, None, m.headers) for m in messages]
+        await asyncio.gather(*deliveries)
+
+
+def _incoming(message: Any) -> Incoming:
+    return Incoming(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp_ms=round(message.timestamp * 1000),
+        key=message.key,
+        value=message.value,
+        headers=list(message.headers.items()) if isinstance(message.headers, dict) else list(message.headers or ()),
+    )

@@ -1,0 +1,84 @@
+"""A Faust app with the settings that the measurements ask for; one per process."""
+
+from pathlib import Path
+from typing import Any
+
+import faust
+from yarl import URL
+
+from musicrec.settings import AgentSettings, KafkaSettings
+from streams.safe_driver import SafeTransport
+
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
+"""Above the largest record of any topic, and above what topics allow: the broker decides, with a reason."""
+
+
+class App(faust.App):  # type: ignore[misc]
+    """Faust's app on the guarded driver."""
+
+    def _new_transport(self) -> SafeTransport:
+        return SafeTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> SafeTransport:
+        return SafeTransport(self.conf.broker_producer, self)
+
+
+def consumer_group(agent: str) -> str:
+    """Return the consumer group of an agent."""
+    return f"musicrec-{agent}"
+
+
+def new_app(agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir: Path) -> App:
+    """Return the app of one agent.
+
+    Args:
+        agent: name; the consumer group is `musicrec-<agent>`.
+        kafka: connection.
+        settings: loop and group settings.
+        data_dir: folder for what Faust writes (nothing of ours).
+    """
+    return App(
+        consumer_group(agent),
+        broker=[URL(f"kafka://{server}") for server in kafka.bootstrap_servers.split(",")],
+        broker_credentials=_credentials(kafka),
+        # Poison must reach our decoder as bytes: Faust's codecs would throw it into the agent.
+        key_serializer="raw",
+        value_serializer="raw",
+        # State is in Redis: no tables, no changelogs, no standby, no leader topic.  Never changed in place: another
+        # assignor in the same group stops every worker.
+        table_standby_replicas=0,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        processing_guarantee="at_least_once",
+        broker_commit_interval=settings.commit_interval_s,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_rebalance_timeout=60.0,
+        # The default of 1000 s would let a wedged agent keep its partitions for a quarter of an hour.
+        broker_max_poll_interval=max(120.0, 2 * settings.retry_deadline_s),
+        # Without it a kill and a restart cost the group two rebalances.
+        consumer_group_instance_id=settings.instance_id,
+        consumer_auto_offset_reset="earliest",
+        producer_linger=settings.linger_ms / 1000,
+        # The default is 20 minutes: a dead broker must be noticed within a step's retry deadline.
+        producer_request_timeout=30.0,
+        producer_max_request_size=MAX_REQUEST_BYTES,
+        stream_buffer_maxsize=settings.max_pending,
+        stream_wait_empty=True,
+        worker_redirect_stdouts=False,
+        web_enabled=False,
+        datadir=str(data_dir / "faust" / agent),
+    )
+
+
+def _credentials(kafka: KafkaSettings) -> Any:
+    context = kafka.ssl_context()
+    if kafka.uses_sasl:
+        options = kafka.client_options()
+        return faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=kafka.sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None

@@ -1,0 +1,76 @@
+"""Messages as the agents see them: bytes in, bytes out."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from musicrec import __version__
+from musicrec.contracts import DeadLetter, VersionedRecord
+from musicrec.contracts.dead_letter import MAX_MESSAGE_CHARS
+from musicrec.errors import BadInput
+from musicrec.topics import Topic
+
+Headers = list[tuple[str, bytes]]
+
+
+class Incoming(NamedTuple):
+    """A message taken from Kafka, undecoded."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def place(self) -> str:
+        """Topic, partition and offset, for people."""
+        return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+class Outgoing(NamedTuple):
+    """A message to publish; without a value it is a tombstone."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+async def _nothing_to_save() -> None:
+    return None
+
+
+@dataclass(slots=True)
+class Decision:
+    """What a batch leads to: messages to deliver first, then state to save."""
+
+    messages: list[Outgoing] = field(default_factory=list)
+    save: Callable[[], Awaitable[None]] = _nothing_to_save
+
+
+def record_message(topic: Topic, record: VersionedRecord, headers: Headers) -> Outgoing:
+    """Return the message that carries `record` on `topic`."""
+    return Outgoing(topic.name, str(getattr(record, topic.key)).encode(), record.encode(), headers)
+
+
+def dead_letter(message: Incoming, error: BadInput, *, app: str) -> Outgoing:
+    """Return the dead letter of a refused message: key, value and headers unchanged, the reason beside them."""
+    why = DeadLetter(
+        original_topic=message.topic,
+        original_partition=message.partition,
+        original_offset=message.offset,
+        original_timestamp=max(0, message.timestamp_ms),
+        reason=error.reason,
+        error_message=str(error)[:MAX_MESSAGE_CHARS],
+        app=app,
+        app_version=__version__,
+    )
+    return Outgoing(f"{message.topic}.dlq", message.key, message.value, [*message.headers, *why.headers()])
+
+
+def total(messages: Sequence[Outgoing], topic: Topic) -> int:
+    """Return how many of `messages` go to `topic`."""
+    return sum(message.topic == topic.name for message in messages)

@@ -1,0 +1,159 @@
+"""The ranking agent: session snapshots and explicit requests in, recommendations out."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from musicrec.cloud_events import check_headers, headers_for
+from musicrec.contracts import Mode, Recommendation, RecommendationRequest, SessionSnapshot, Timings
+from musicrec.errors import BadInput
+from musicrec.ids import derived_id
+from musicrec.recommend import RankedList, Recommender
+from musicrec.settings import RankingAgentSettings
+from musicrec.topics import RECOMMENDATIONS
+from streams.counters import Counters
+from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_message
+from streams.running_sessions import RunningSessions
+
+LISTS_BEFORE_YIELD = 8
+"""After so many lists the event loop runs: followers and heartbeats wait a few milliseconds at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rankers:
+    """What both handlers of the agent share."""
+
+    recommender: Recommender
+    running: RunningSessions
+    settings: RankingAgentSettings
+    counters: Counters
+    index_version: Callable[[], str]
+    name: str = "ranking"
+
+    def refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
+        """Dead-letter one message."""
+        decision.messages.append(dead_letter(message, error, app=self.name))
+        self.counters.add(f"dead_lettered_{error.reason}")
+
+
+class SessionRanking:
+    """Handler of `musicrec.sessions.v1`: a list for the newest snapshot of each listener in the batch.
+
+    When the agent lags, older snapshots of a listener wait in the same batch: they are passed over, and the list names
+    the events that it answers with them.
+    """
+
+    name = "ranking"
+
+    def __init__(self, rankers: Rankers) -> None:
+        self._rankers = rankers
+
+    async def decide(self, batch: Sequence[Incoming]) -> Decision:
+        """Rank once per listener."""
+        decision = Decision()
+        newest: dict[str, SessionSnapshot] = {}
+        passed_over: dict[str, list[str]] = {}
+        for message in batch:
+            try:
+                snapshot = SessionSnapshot.decode(message.value)
+            except BadInput as error:
+                self._rankers.refuse(decision, message, error)
+                continue
+            waiting = newest.get(snapshot.user_id)
+            if waiting is not None and waiting.revision >= snapshot.revision:
+                continue  # the same snapshot again, emitted twice around a crash
+            if waiting is not None:
+                passed_over.setdefault(snapshot.user_id, []).append(waiting.trigger.event_id)
+            newest[snapshot.user_id] = snapshot
+        for count, snapshot in enumerate(newest.values(), start=1):
+            if self._is_stale(snapshot):
+                self._rankers.counters.add("stale")
+                continue
+            decision.messages.append(self._list_for(snapshot, tuple(passed_over.get(snapshot.user_id, ()))))
+            if count % LISTS_BEFORE_YIELD == 0:
+                await asyncio.sleep(0)
+        self._rankers.counters.add("lists", len(decision.messages))
+        self._rankers.counters.add("passed_over", sum(map(len, passed_over.values())))
+        return decision
+
+    def _is_stale(self, snapshot: SessionSnapshot) -> bool:
+        limit_ms = self._rankers.settings.stale_after_ms
+        return limit_ms > 0 and time.time() * 1000 - snapshot.trigger.published_at_ms > limit_ms
+
+    def _list_for(self, snapshot: SessionSnapshot, passed_over: tuple[str, ...]) -> Outgoing:
+        started_s = time.perf_counter()
+        ranked = self._rankers.recommender.rank(snapshot, limit=self._rankers.settings.list_length)
+        now_ms = time.time_ns() // 1_000_000
+        return _message(
+            self._rankers,
+            ranked,
+            list_id=derived_id("l", snapshot.user_id, snapshot.trigger.event_id),
+            user_id=snapshot.user_id,
+            mode=Mode.SESSION,
+            session_id=snapshot.session_id,
+            session_revision=snapshot.revision,
+            trigger=snapshot.trigger,
+            passed_over=passed_over,
+            timings=_timings(started_s, now_ms - snapshot.trigger.published_at_ms),
+            generated_at_ms=now_ms,
+        )
+
+
+class RequestRanking:
+    """Handler of `musicrec.requests.v1`: one list per request, with its `request_id`."""
+
+    name = "ranking"
+
+    def __init__(self, rankers: Rankers) -> None:
+        self._rankers = rankers
+
+    async def decide(self, batch: Sequence[Incoming]) -> Decision:
+        """Answer each request with what is known of the listener now."""
+        decision = Decision()
+        for message in batch:
+            try:
+                check_headers(message.headers, RecommendationRequest)
+                request = RecommendationRequest.decode(message.value)
+            except BadInput as error:
+                self._rankers.refuse(decision, message, error)
+                continue
+            decision.messages.append(self._answer(request))
+            self._rankers.counters.add("answers")
+            await asyncio.sleep(0)
+        return decision
+
+    def _answer(self, request: RecommendationRequest) -> Outgoing:
+        started_s = time.perf_counter()
+        now_ms = time.time_ns() // 1_000_000
+        snapshot = self._rankers.running.get(request.user_id)
+        ranked = self._rankers.recommender.answer(request, snapshot, now_ms)
+        return _message(
+            self._rankers,
+            ranked,
+            list_id=derived_id("l", request.user_id, "request", request.request_id),
+            user_id=request.user_id,
+            mode=request.mode,
+            session_id=snapshot.session_id if snapshot is not None and request.mode is Mode.SESSION else None,
+            request_id=request.request_id,
+            timings=_timings(started_s, None),
+            generated_at_ms=now_ms,
+        )
+
+
+def _timings(started_s: float, event_to_list_ms: int | None) -> Timings:
+    ranking_ms = round((time.perf_counter() - started_s) * 1000, 3)
+    return Timings(
+        event_to_list_ms=None if event_to_list_ms is None else float(event_to_list_ms), ranking_ms=ranking_ms
+    )
+
+
+def _message(rankers: Rankers, ranked: RankedList, **fields: object) -> Outgoing:
+    recommendation = Recommendation(
+        items=ranked.items,
+        degraded=ranked.degraded,
+        model_version=rankers.recommender.settings.version(),
+        index_version=rankers.index_version(),
+        **fields,  # type: ignore[arg-type]
+    )
+    return record_message(RECOMMENDATIONS, recommendation, headers_for(recommendation))

@@ -1,0 +1,81 @@
+"""The session agent: listen events in, session snapshots out."""
+
+from collections.abc import Sequence
+
+from musicrec.cloud_events import check_headers, headers_for
+from musicrec.contracts import ListenEvent
+from musicrec.errors import BadInput, DeadLetterReason
+from musicrec.ids import UserId
+from musicrec.session import Applied, ListenerState, Position, apply
+from musicrec.settings import SessionSettings
+from musicrec.topics import SESSIONS
+from streams.counters import Counters
+from streams.messages import Decision, Incoming, dead_letter, record_message
+from streams.session_store import SessionStore
+
+
+class SessionAgent:
+    """Handler of `musicrec.listens.v1`.
+
+    The snapshots of a batch are emitted before its states are saved.  A crash in between emits the same snapshots
+    again, with the same revisions, from the same states; a crash after the save finds the offsets applied and emits
+    nothing.
+    """
+
+    name = "session"
+
+    def __init__(self, store: SessionStore, rules: SessionSettings, counters: Counters, origin: str) -> None:
+        self._store = store
+        self._rules = rules
+        self._counters = counters
+        self._origin = origin
+
+    async def decide(self, batch: Sequence[Incoming]) -> Decision:
+        """Apply a batch in order; several events of one listener build on each other."""
+        decision = Decision()
+        events: list[tuple[Incoming, ListenEvent]] = []
+        for message in batch:
+            try:
+                events.append((message, _decode(message)))
+            except BadInput as error:
+                self._refuse(decision, message, error)
+        users = list(dict.fromkeys(UserId(event.user_id) for _, event in events))
+        stored = await self._store.load(users)
+        current = dict(stored)
+        for message, event in events:
+            user = UserId(event.user_id)
+            position = Position(self._origin, message.partition, message.offset, message.timestamp_ms)
+            try:
+                result = apply(current[user], event, position, self._rules)
+            except BadInput as error:
+                self._refuse(decision, message, error)
+                continue
+            if isinstance(result, Applied):
+                current[user] = result.state
+                decision.messages.append(record_message(SESSIONS, result.snapshot, headers_for(result.snapshot)))
+                self._counters.add("applied")
+            else:
+                self._counters.add("duplicates")
+        decision.save = lambda: self._store.save(_changed(stored, current))
+        return decision
+
+    def _refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
+        decision.messages.append(dead_letter(message, error, app=self.name))
+        self._counters.add(f"dead_lettered_{error.reason}")
+
+
+def _decode(message: Incoming) -> ListenEvent:
+    check_headers(message.headers, ListenEvent)
+    event = ListenEvent.decode(message.value)
+    if message.key != event.user_id.encode():
+        raise BadInput(
+            "key: it must be the user_id of the body, so that one listener's events stay in order on one partition",
+            DeadLetterReason.KEY_MISMATCH,
+        )
+    return event
+
+
+def _changed(
+    stored: dict[UserId, ListenerState], current: dict[UserId, ListenerState]
+) -> dict[UserId, tuple[ListenerState, ListenerState]]:
+    return {user: (old, current[user]) for user, old in stored.items() if current[user] is not old}

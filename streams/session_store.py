@@ -1,0 +1,111 @@
+"""Listener states in Redis: loaded together, saved atomically, never overwritten by a worker that was overtaken."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from musicrec.errors import Unavailable
+from musicrec.ids import UserId
+from musicrec.session import ListenerState
+from musicrec.settings import RedisSettings
+
+KEY_PREFIX: Final = "musicrec:session:"
+"""The id is appended as it is: it comes last, so no id can be made to look like another's key."""
+
+SAVE_IF_UNCHANGED: Final = """
+local revision = redis.call('HGET', KEYS[1], 'revision') or '0'
+if revision == ARGV[2] and redis.call('HGET', KEYS[1], 'state') == ARGV[3] then
+  return 1
+end
+if revision ~= ARGV[1] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'revision', ARGV[2], 'state', ARGV[3])
+if ARGV[4] == '0' then
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
+return 1
+"""
+"""Compare-and-set on the revision.  The first test makes it idempotent: a save whose answer was lost can be repeated."""
+
+
+class Overtaken(Unavailable):
+    """Another worker saved a newer state in between: load again and decide again."""
+
+
+def connect(settings: RedisSettings) -> Redis:
+    """Return a client with one deadline per answer and no retries of its own: the agent's loop is the one retry."""
+    return Redis.from_url(
+        settings.url.get_secret_value(),
+        socket_timeout=settings.deadline_s,
+        socket_connect_timeout=settings.deadline_s,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+
+
+class SessionStore:
+    """States by listener."""
+
+    def __init__(self, redis: Redis, ttl_ms: int) -> None:
+        self._redis = redis
+        self._ttl_ms = ttl_ms
+        self._save = redis.register_script(SAVE_IF_UNCHANGED)
+        self._script_loaded = False
+
+    async def load(self, users: Sequence[UserId]) -> dict[UserId, ListenerState]:
+        """Return the state of every listener; a new one where none is stored.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        try:
+            pipeline = self._redis.pipeline(transaction=False)
+            for user in users:
+                pipeline.hget(KEY_PREFIX + user, "state")
+            stored = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"Redis does not give the sessions: {error}") from error
+        return {
+            user: ListenerState() if value is None else ListenerState.decode(value)
+            for user, value in zip(users, stored, strict=True)
+        }
+
+    async def save(self, changed: Mapping[UserId, tuple[ListenerState, ListenerState]]) -> None:
+        """Replace each listener's (old, new) state, if the stored one is still the old.
+
+        Raises:
+            Overtaken: for at least one listener it is not; the others are saved.
+            Unavailable: Redis is away; each state is either saved or not.
+        """
+        if not changed:
+            return
+        try:
+            if not self._script_loaded:
+                await self._redis.script_load(SAVE_IF_UNCHANGED)
+                self._script_loaded = True
+            pipeline = self._redis.pipeline(transaction=False)
+            for user, (old, new) in changed.items():
+                blocks = any(block.blocked for _, block in (*new.tracks, *new.artists))
+                pipeline.evalsha(
+                    self._save.sha,
+                    1,
+                    KEY_PREFIX + user,
+                    old.revision,
+                    new.revision,
+                    new.encode(),
+                    0 if blocks else self._ttl_ms,
+                )
+            saved = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            self._script_loaded = False  # a restarted server has forgotten it
+            raise Unavailable(f"Redis does not take the sessions: {error}") from error
+        overtaken = [user for user, done in zip(changed, saved, strict=True) if not done]
+        if overtaken:
+            raise Overtaken(f"{len(overtaken)} of {len(changed)} sessions were changed by another worker meanwhile")
