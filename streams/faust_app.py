@@ -37,6 +37,8 @@ def new_app(agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir:
         settings: loop and group settings.
         data_dir: folder for what Faust writes (nothing of ours).
     """
+    folder = data_dir / "faust" / agent
+    folder.mkdir(parents=True, exist_ok=True)
     return App(
         consumer_group(agent),
         broker=[URL(f"kafka://{server}") for server in kafka.bootstrap_servers.split(",")],
@@ -67,7 +69,7 @@ def new_app(agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir:
         stream_wait_empty=True,
         worker_redirect_stdouts=False,
         web_enabled=False,
-        datadir=str(data_dir / "faust" / agent),
+        datadir=str(folder),
     )
 
 

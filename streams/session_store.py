@@ -32,7 +32,7 @@ else
 end
 return 1
 """
-"""Compare-and-set on the revision.  The first test makes it idempotent: a save whose answer was lost can be repeated."""
+"""Compare-and-set on the revision.  The first test lets a save be repeated whose answer was lost."""
 
 
 class Overtaken(Unavailable):

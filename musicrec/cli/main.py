@@ -4,9 +4,9 @@ import importlib
 import sys
 from typing import Any
 
-import click
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from musicrec import __version__
 from musicrec.errors import MusicrecError
@@ -53,20 +53,20 @@ GROUPS: dict[str, str] = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(TyperGroup):
     """A group whose subcommands are imported when they are looked up, so that `--help` needs no torch."""
 
     def __init__(self, prefix: str = "", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(rich_markup_mode=None, **kwargs)
         self.prefix = prefix
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the names below this group, in table order."""
         names = (path.removeprefix(self.prefix).split(" ")[0] for path in COMMANDS if path.startswith(self.prefix))
         return list(dict.fromkeys(names))
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Return the group or the command of that name."""
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """Return the group or the command of that name, or None."""
         path = f"{self.prefix}{name}"
         if path in GROUPS:
             return LazyGroup(prefix=f"{path} ", name=name, help=GROUPS[path])
@@ -77,7 +77,7 @@ class LazyGroup(click.Group):
         app.command(name)(getattr(importlib.import_module(module), function))
         return typer.main.get_command(app)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of subcommands without importing any."""
         rows = []
         for name in self.list_commands(ctx):
@@ -89,8 +89,10 @@ class LazyGroup(click.Group):
 
 def main() -> None:
     """Run the command line; errors raised on purpose become one line and exit status 2."""
-    group = LazyGroup(name="musicrec", help="A streaming, session-aware next-track recommender.")
-    click.version_option(__version__, prog_name="musicrec")(group)
+    if sys.argv[1:] == ["--version"]:
+        print(f"musicrec {__version__}")
+        return
+    group = LazyGroup(name="musicrec", help="A streaming, session-aware next-track recommender.  --version shows it.")
     try:
         group.main(prog_name="musicrec")
     except MusicrecError as error:
