@@ -1,0 +1,291 @@
+"""Candidate generation: every source's own list for one session, in preallocated memory."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrec.contracts import SessionSnapshot
+from musicrec.recommend.audio_neighbours import AudioIndex, mean_vector
+from musicrec.recommend.catalogue import REMOVED, UNKNOWN
+from musicrec.recommend.fusion import Source
+from musicrec.recommend.learning import Knowledge
+from musicrec.recommend.listener_memory import ListenerMemory, base_level_scores, habit_scores
+from musicrec.recommend.same_artist import artist_scores
+from musicrec.recommend.sequential_rules import rule_scores
+from musicrec.recommend.session_knn import knn_votes
+from musicrec.recommend.settings import RankingSettings
+from musicrec.recommend.top_k import MIN_CAPACITY, Scratch
+
+
+@dataclass(slots=True)
+class Query:
+    """What a list is asked for.
+
+    Attributes:
+        tracks: known tracks of the session, the newest first.
+        artists: their artists, the newest first, each once.
+        skipped: tracks whose last listen in this session was a skip.
+        session: number of the session in the session store; -1 for none.
+        listener: memory of the listener, where there is one.
+        now_ms: event time, epoch milliseconds.
+    """
+
+    tracks: list[int] = field(default_factory=list)
+    artists: list[int] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+    session: int = -1
+    listener: ListenerMemory | None = None
+    now_ms: int = 0
+
+
+def query_of(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query:
+    """Turn a snapshot into indices."""
+    catalogue = knowledge.catalogue
+    query = Query(
+        session=knowledge.session_number(snapshot.session_id),
+        listener=knowledge.listeners.get(snapshot.user_id),
+        now_ms=snapshot.trigger.occurred_at_ms,
+    )
+    for entry in reversed(snapshot.entries):
+        track = catalogue.index_of(entry.track_id)
+        if track == UNKNOWN:
+            continue
+        query.tracks.append(track)
+        if entry.outcome.is_skip:
+            query.skipped.append(track)
+    add_artists(query, knowledge)
+    return query
+
+
+def add_artists(query: Query, knowledge: Knowledge) -> None:
+    """Fill in the artists of the query's tracks."""
+    most = knowledge.settings.artists_of_session
+    for track in query.tracks[: knowledge.settings.query_length]:
+        artist = int(knowledge.catalogue.artist_of[track])
+        if artist != UNKNOWN and artist not in query.artists:
+            query.artists.append(artist)
+            if len(query.artists) == most:
+                return
+
+
+class CandidateGenerator:
+    """Runs the sources; one instance serves one list at a time.
+
+    Attributes:
+        keys: int64, shape (sources, candidates), each row best first.
+        counts: int64 per source, candidates in use.
+        by_track: scratch per track, shared with fusion.
+    """
+
+    def __init__(self, knowledge: Knowledge, audio: AudioIndex | None) -> None:
+        settings = knowledge.settings
+        self._knowledge = knowledge
+        self._settings = settings
+        self._audio = audio
+        self.keys: NDArray[np.int64] = np.zeros((len(Source), settings.candidates_per_source), np.int64)
+        self.scores: NDArray[np.float64] = np.zeros((len(Source), settings.candidates_per_source), np.float64)
+        self.counts: NDArray[np.int64] = np.zeros(len(Source), np.int64)
+        self.by_track = Scratch()
+        self._totals = Scratch()
+        self._by_row = Scratch(settings.max_sessions)
+        self._row_match: NDArray[np.int32] = np.zeros(settings.max_sessions, np.int32)
+        self._neighbours: NDArray[np.int64] = np.zeros(settings.knn_neighbours, np.int64)
+        self._neighbour_scores: NDArray[np.float64] = np.zeros(settings.knn_neighbours, np.float64)
+        self._query: NDArray[np.int64] = np.zeros(max(1, settings.query_length), np.int64)
+        self._artists: NDArray[np.int64] = np.zeros(max(1, settings.artists_of_session), np.int64)
+        self._decay = base_level_decay(settings)
+
+    def run(self, query: Query) -> None:
+        """Fill `keys` and `counts` for this query."""
+        capacity = max(MIN_CAPACITY, self._knowledge.catalogue.capacity)
+        self.by_track.grow(capacity)
+        self._totals.grow(capacity)
+        self.counts[:] = 0
+        length = min(len(query.tracks), len(self._query))
+        self._query[:length] = query.tracks[:length]
+        if length:
+            self._from_sessions(query, length)
+            self._from_artists(query)
+            self._from_audio(query)
+        if query.listener is not None and query.listener.length:
+            self._from_listener(query, query.listener, length)
+        self._popular()
+        self._new()
+
+    def put(self, source: Source, tracks: list[int]) -> None:
+        """Make `tracks`, best first, the candidates of `source`."""
+        count = min(len(tracks), self.keys.shape[1])
+        self.keys[source, :count] = tracks[:count]
+        self.counts[source] = count
+
+    def _from_sessions(self, query: Query, length: int) -> None:
+        settings, store = self._settings, self._knowledge.sessions
+        postings = store.rows_of
+        listener = query.listener.number if query.listener is not None else -1
+        if settings.weight_session_knn > 0:
+            row = Source.SESSION_KNN
+            self.counts[row] = knn_votes(
+                self._query,
+                length,
+                query.session,
+                listener,
+                query.now_ms,
+                store.tracks,
+                store.strengths,
+                store.lengths,
+                store.ended_at_ms,
+                store.session,
+                store.listener,
+                store.next_serial,
+                postings.values,
+                postings.start,
+                postings.room,
+                postings.written,
+                self._by_row.scores,
+                self._by_row.touched,
+                self._row_match,
+                self.by_track.scores,
+                self.by_track.touched,
+                self._neighbours,
+                self._neighbour_scores,
+                settings.knn_rows_per_track,
+                settings.knn_position_decay,
+                settings.knn_match_decay,
+                settings.knn_distance_decay,
+                settings.knn_before_match,
+                settings.knn_idf,
+                settings.knn_recency_ms,
+                settings.knn_recency_power,
+                settings.knn_own_boost,
+                settings.knn_repeat_factor,
+                self.keys.shape[1],
+                self.keys[row],
+                self.scores[row],
+            )
+        if settings.weight_sequential_rules > 0:
+            row = Source.SEQUENTIAL_RULES
+            self.counts[row] = rule_scores(
+                self._query,
+                min(length, settings.rule_antecedents),
+                length,
+                query.session,
+                query.now_ms,
+                store.tracks,
+                store.strengths,
+                store.lengths,
+                store.ended_at_ms,
+                store.session,
+                store.next_serial,
+                postings.values,
+                postings.start,
+                postings.room,
+                postings.written,
+                self.by_track.scores,
+                self.by_track.touched,
+                self._totals.scores,
+                self._totals.touched,
+                settings.rule_rows_per_track,
+                settings.rule_longest_step,
+                settings.rule_decay,
+                settings.rule_recency_ms,
+                settings.rule_recency_power,
+                settings.rule_repeat_factor,
+                self.keys.shape[1],
+                self.keys[row],
+                self.scores[row],
+            )
+
+    def _from_listener(self, query: Query, listener: ListenerMemory, length: int) -> None:
+        settings = self._settings
+        if settings.weight_listener_habit > 0 and length:
+            row = Source.LISTENER_HABIT
+            self.counts[row] = habit_scores(
+                listener.tracks,
+                listener.ended_at_s,
+                listener.strengths,
+                listener.length,
+                self._query,
+                min(length, settings.habit_antecedents),
+                query.now_ms // 1000,
+                self.by_track.scores,
+                self.by_track.touched,
+                settings.habit_longest_step,
+                settings.habit_step_decay,
+                settings.habit_decay,
+                settings.habit_context_bonus,
+                settings.habit_gap_s,
+                settings.habit_recency_s,
+                settings.habit_recency_power,
+                self.keys.shape[1],
+                self.keys[row],
+                self.scores[row],
+            )
+        if settings.weight_listener_memory > 0:
+            row = Source.LISTENER_MEMORY
+            self.counts[row] = base_level_scores(
+                listener.tracks,
+                listener.strengths,
+                listener.length,
+                self._decay,
+                self.by_track.scores,
+                self.by_track.touched,
+                self.keys.shape[1],
+                self.keys[row],
+                self.scores[row],
+            )
+
+    def _from_artists(self, query: Query) -> None:
+        settings = self._settings
+        if settings.weight_same_artist <= 0 or not query.artists:
+            return
+        postings = self._knowledge.catalogue.tracks_of
+        count = min(len(query.artists), len(self._artists))
+        self._artists[:count] = query.artists[:count]
+        row = Source.SAME_ARTIST
+        self.counts[row] = artist_scores(
+            self._artists,
+            count,
+            postings.values,
+            postings.start,
+            postings.room,
+            postings.written,
+            self._knowledge.popularity.plays,
+            settings.artist_place_decay,
+            self.by_track.scores,
+            self.by_track.touched,
+            self.keys.shape[1],
+            self.keys[row],
+            self.scores[row],
+        )
+
+    def _from_audio(self, query: Query) -> None:
+        if self._audio is None or self._settings.weight_audio_neighbours <= 0 or not len(self._audio):
+            return
+        catalogue = self._knowledge.catalogue
+        heard = [track for track in query.tracks if track not in query.skipped][: self._settings.audio_tracks]
+        vector = mean_vector(self._audio, [catalogue.track_id(track) for track in heard])
+        if vector is None:
+            return
+        found = self._audio.search(vector, self.keys.shape[1])
+        indices = [catalogue.index_of(track_id) for track_id, _ in found]
+        self.put(Source.AUDIO_NEIGHBOURS, [index for index in indices if index != UNKNOWN])
+
+    def _popular(self) -> None:
+        popularity = self._knowledge.popularity
+        count = min(popularity.top_length, self.keys.shape[1])
+        self.keys[Source.POPULAR, :count] = popularity.top[:count]
+        self.counts[Source.POPULAR] = count
+
+    def _new(self) -> None:
+        plays, flags = self._knowledge.popularity.plays, self._knowledge.catalogue.flags
+        newest = self._knowledge.novelty.newest(self._settings.new_candidates)
+        most = self._settings.new_max_plays
+        self.put(Source.NEW, [track for track in newest if plays[track] <= most and not flags[track] & REMOVED])
+
+
+def base_level_decay(settings: RankingSettings) -> NDArray[np.float64]:
+    """Return (plays since)^-d by plays since, float64, shape (memory_length,)."""
+    since = np.arange(1, settings.memory_length + 1, dtype=np.float64)
+    decay: NDArray[np.float64] = since**-settings.memory_decay
+    return decay

@@ -1,0 +1,140 @@
+"""Tracks and artists as small integers, and the only place where they are turned into ids and back."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrec.contracts import Track
+from musicrec.recommend.posting_lists import PostingLists
+from musicrec.recommend.top_k import MIN_CAPACITY
+
+UNKNOWN: Final = -1
+"""Index of a track or an artist that was never seen."""
+
+REMOVED: Final = 1
+"""Bit of `flags`: a tombstone removed the track."""
+ANNOUNCED: Final = 2
+"""Bit of `flags`: the catalogue announced the track, rather than a play alone."""
+
+
+class Catalogue:
+    """What is known of each track, by its index; indices are given in order of first sight and never reused.
+
+    Attributes:
+        artist_of: int32 per track, the artist's index or UNKNOWN.
+        first_seen_ms: int64 per track, event time of the first play, or release time; 0 where neither is known.
+        flags: uint8 per track, REMOVED and ANNOUNCED.
+        tracks_of: the newest tracks of each artist.
+        capacity: length of the arrays above.
+    """
+
+    def __init__(self, max_tracks: int, tracks_per_artist: int) -> None:
+        self._max_tracks = max_tracks
+        self._index_of_track: dict[str, int] = {}
+        self._index_of_artist: dict[str, int] = {}
+        self._track_ids: list[str] = []
+        self._artist_ids: list[str] = []
+        self._tracks: dict[int, Track] = {}
+        self.removed = 0
+        self.capacity = MIN_CAPACITY
+        self.artist_of: NDArray[np.int32] = np.full(self.capacity, UNKNOWN, np.int32)
+        self.first_seen_ms: NDArray[np.int64] = np.zeros(self.capacity, np.int64)
+        self.flags: NDArray[np.uint8] = np.zeros(self.capacity, np.uint8)
+        self.tracks_of = PostingLists(tracks_per_artist)
+
+    def __len__(self) -> int:
+        """Return how many tracks were seen, removed ones included."""
+        return len(self._track_ids)
+
+    @property
+    def available(self) -> int:
+        """How many tracks can be recommended."""
+        return len(self._track_ids) - self.removed
+
+    @property
+    def artist_capacity(self) -> int:
+        """Return a number that every artist's index lies below."""
+        return len(self.tracks_of.start)
+
+    def index_of(self, track_id: str) -> int:
+        """Return the track's index, or UNKNOWN."""
+        return self._index_of_track.get(track_id, UNKNOWN)
+
+    def artist_index_of(self, artist_id: str) -> int:
+        """Return the artist's index, or UNKNOWN."""
+        return self._index_of_artist.get(artist_id, UNKNOWN)
+
+    def track_id(self, index: int) -> str:
+        """Return the id of the track with that index."""
+        return self._track_ids[index]
+
+    def track(self, index: int) -> Track | None:
+        """Return what the catalogue said about the track, if it said anything."""
+        return self._tracks.get(index)
+
+    def see(self, track_id: str, artist_id: str | None, seen_at_ms: int) -> int:
+        """Return the track's index, giving it one where it has none; UNKNOWN when the catalogue is full.
+
+        The first artist that is named for a track stays its artist until the catalogue says otherwise.
+        """
+        index = self._index_of_track.get(track_id)
+        if index is None:
+            index = self._add(track_id, seen_at_ms)
+            if index == UNKNOWN:
+                return UNKNOWN
+        if artist_id is not None and self.artist_of[index] == UNKNOWN:
+            self._set_artist(index, artist_id)
+        return index
+
+    def announce(self, track: Track) -> tuple[int, bool]:
+        """Take in a track of the catalogue; return its index, and whether it was not announced before."""
+        index = self.see(track.track_id, None, 0)
+        if index == UNKNOWN:
+            return UNKNOWN, False
+        if track.artist_id is not None and self.artist_of[index] != self._index_of_artist.get(track.artist_id):
+            self._set_artist(index, track.artist_id)
+        if track.released_at_ms is not None:
+            self.first_seen_ms[index] = track.released_at_ms
+        if self.flags[index] & REMOVED:
+            self.removed -= 1
+        is_new = not self.flags[index] & ANNOUNCED
+        self.flags[index] = ANNOUNCED
+        self._tracks[index] = track
+        return index, is_new
+
+    def remove(self, track_id: str) -> int:
+        """Mark the track as removed: it keeps its index, and is never recommended; return the index or UNKNOWN."""
+        index = self._index_of_track.get(track_id, UNKNOWN)
+        if index != UNKNOWN and not self.flags[index] & REMOVED:
+            self.flags[index] = REMOVED
+            self.removed += 1
+            self._tracks.pop(index, None)
+        return index
+
+    def _add(self, track_id: str, seen_at_ms: int) -> int:
+        index = len(self._track_ids)
+        if index >= self._max_tracks:
+            return UNKNOWN
+        if index >= self.capacity:
+            self._grow(2 * self.capacity)
+        self._index_of_track[track_id] = index
+        self._track_ids.append(track_id)
+        self.first_seen_ms[index] = seen_at_ms
+        return index
+
+    def _set_artist(self, index: int, artist_id: str) -> None:
+        artist = self._index_of_artist.setdefault(artist_id, len(self._artist_ids))
+        if artist == len(self._artist_ids):
+            self._artist_ids.append(artist_id)
+            if artist >= self.artist_capacity:
+                self.tracks_of.grow(2 * self.artist_capacity)
+        self.artist_of[index] = artist
+        self.tracks_of.append(artist, index)
+
+    def _grow(self, capacity: int) -> None:
+        more = capacity - self.capacity
+        self.artist_of = np.concatenate([self.artist_of, np.full(more, UNKNOWN, np.int32)])
+        self.first_seen_ms = np.concatenate([self.first_seen_ms, np.zeros(more, np.int64)])
+        self.flags = np.concatenate([self.flags, np.zeros(more, np.uint8)])
+        self.capacity = capacity

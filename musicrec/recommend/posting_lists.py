@@ -1,0 +1,116 @@
+"""For each of many keys, its newest values: bounded lists in one growing block of memory.
+
+A list starts with room for four values and doubles until `max_length`; from then on a new value takes the place of the
+oldest.  Outgrown blocks are handed to the next list of that size, so the memory is at most about twice what the values
+need, and nothing is allocated per key.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrec.errors import Incompatible
+from musicrec.recommend.kernel import kernel
+
+FIRST_ROOM: Final = 4
+"""Most tracks are played a few times only."""
+
+
+class PostingLists:
+    """Newest values per key.
+
+    Attributes:
+        values: int64, the blocks of all keys.
+        start: int64 per key, where its block begins.
+        room: int32 per key, length of its block; 0 before the first value.
+        written: int64 per key, how many values it was given in all.
+    """
+
+    def __init__(self, max_length: int, keys: int = 1024) -> None:
+        if max_length < FIRST_ROOM or max_length & (max_length - 1):
+            raise Incompatible(f"max_length: {max_length} is not a power of two from {FIRST_ROOM} up")
+        self.max_length = max_length
+        self.values: NDArray[np.int64] = np.zeros(max(4 * keys, 4 * max_length), np.int64)
+        self.start: NDArray[np.int64] = np.zeros(keys, np.int64)
+        self.room: NDArray[np.int32] = np.zeros(keys, np.int32)
+        self.written: NDArray[np.int64] = np.zeros(keys, np.int64)
+        # Where the unused memory begins, then the first free block of each size (room 4, 8, 16 …), -1 for none.
+        self._free: NDArray[np.int64] = np.full(1 + max_length.bit_length(), -1, np.int64)
+        self._free[0] = 0
+
+    def grow(self, keys: int) -> None:
+        """Make room for keys below `keys`."""
+        more = keys - len(self.start)
+        if more > 0:
+            self.start = np.concatenate([self.start, np.zeros(more, np.int64)])
+            self.room = np.concatenate([self.room, np.zeros(more, np.int32)])
+            self.written = np.concatenate([self.written, np.zeros(more, np.int64)])
+
+    def append(self, key: int, value: int) -> None:
+        """Add `value` as the newest of `key`."""
+        if self._free[0] + self.max_length > len(self.values):
+            self.values = np.concatenate([self.values, np.zeros_like(self.values)])
+        append_value(self.values, self.start, self.room, self.written, self._free, self.max_length, key, value)
+
+    def newest_first(self, key: int) -> list[int]:
+        """Return the values kept of `key`, the newest first."""
+        written, room, start = int(self.written[key]), int(self.room[key]), int(self.start[key])
+        kept = min(written, room)
+        return [int(self.values[start + (written - 1 - i) % room]) for i in range(kept)]
+
+
+@kernel
+def append_value(
+    values: NDArray[np.int64],
+    start: NDArray[np.int64],
+    room: NDArray[np.int32],
+    written: NDArray[np.int64],
+    free: NDArray[np.int64],
+    max_length: int,
+    key: int,
+    value: int,
+) -> None:
+    """Write one value; `values` must have `max_length` unused cells at its end."""
+    count = written[key]
+    size = room[key]
+    if count >= size and size < max_length:
+        larger = FIRST_ROOM if size == 0 else 2 * size
+        at = _take_block(values, free, larger)
+        for i in range(size):
+            values[at + i] = values[start[key] + i]
+        if size > 0:
+            _give_block(values, free, start[key], size)
+        start[key] = at
+        room[key] = larger
+        size = larger
+    values[start[key] + count % size] = value
+    written[key] = count + 1
+
+
+@kernel
+def _size_class(size: int) -> int:
+    index = 1
+    while size > FIRST_ROOM:
+        size //= 2
+        index += 1
+    return index
+
+
+@kernel
+def _take_block(values: NDArray[np.int64], free: NDArray[np.int64], size: int) -> int:
+    index = _size_class(size)
+    at = free[index]
+    if at >= 0:
+        free[index] = values[at]  # a free block names the next one in its first cell
+        return int(at)
+    at = free[0]
+    free[0] = at + size
+    return int(at)
+
+
+@kernel
+def _give_block(values: NDArray[np.int64], free: NDArray[np.int64], at: int, size: int) -> None:
+    index = _size_class(size)
+    values[at] = free[index]
+    free[index] = at

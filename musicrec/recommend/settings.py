@@ -1,0 +1,163 @@
+"""Every number that the ranking depends on, with the reason for its value."""
+
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+
+from musicrec.errors import Incompatible
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class RankingSettings:
+    """Settings of the recommender; the defaults were chosen on a validation slice of a streamed listening log.
+
+    Decays are in places or plays, ages in milliseconds.
+    """
+
+    # memory bounds
+    max_sessions: int = 500_000
+    """Rows of the session store: a few weeks of a large platform, years of a small one; 160 MB when full."""
+    session_row_length: int = 40
+    """Tracks in a row; a longer session goes on in a new row. Sessions of 5 to 40 tracks say most about each other."""
+    sessions_per_track: int = 512
+    """Newest sessions kept per track, a power of two."""
+    max_tracks: int = 5_000_000
+    """Tracks that get an index; plays of further ones are not learned, so that garbage ids cannot fill the memory."""
+    tracks_per_artist: int = 512
+    """Newest tracks kept per artist, a power of two."""
+    max_listeners: int = 200_000
+    """Listeners remembered; who was silent longest is forgotten first."""
+    history_length: int = 8_192
+    """Plays remembered per listener; more than half a year of heavy listening."""
+
+    # what a listen counts as a positive, 1 for a completed one
+    partial_strength: float = 1.0
+    late_skip_strength: float = 0.5
+    early_skip_strength: float = 0.3
+    """A track turned away at once is evidence of what was on offer more than of taste."""
+    feedback_strength: float = 0.5
+    """Added per unit of explicit feedback: a like is worth a further listen."""
+
+    # the evolving session as a query
+    query_length: int = 20
+    """Newest tracks of the session that look for neighbours."""
+
+    # session-kNN
+    knn_neighbours: int = 200
+    knn_rows_per_track: int = 512
+    knn_position_decay: float = 8.0
+    knn_match_decay: float = 2.0
+    knn_distance_decay: float = 8.0
+    knn_before_match: float = 0.2
+    knn_idf: float = 1.0
+    knn_recency_ms: float = 30.0 * DAY_MS
+    knn_recency_power: float = 0.5
+    knn_own_boost: float = 2.0
+    knn_repeat_factor: float = 0.3
+
+    # sequential rules
+    rule_antecedents: int = 10
+    rule_decay: float = 0.7
+    rule_longest_step: int = 15
+    rule_rows_per_track: int = 256
+    rule_recency_ms: float = 30.0 * DAY_MS
+    rule_recency_power: float = 0.5
+    rule_repeat_factor: float = 0.3
+
+    # the listener's habits
+    habit_antecedents: int = 5
+    habit_decay: float = 0.5
+    habit_longest_step: int = 10
+    habit_step_decay: float = 0.7
+    habit_context_bonus: float = 2.0
+    habit_gap_s: int = 2_400
+    """A play that ended more than this after the one before it began a new sitting."""
+    habit_recency_s: float = 7.0 * 86_400
+    habit_recency_power: float = 0.5
+
+    # the listener's memory
+    memory_decay: float = 0.5
+    """Exponent d of the base level, as ACT-R has it."""
+    memory_length: int = 2_000
+    """Plays looked at."""
+
+    # same artist
+    artists_of_session: int = 3
+    artist_place_decay: float = 0.6
+
+    # popular and new
+    popularity_half_life_ms: int = 14 * DAY_MS
+    popular_candidates: int = 100
+    new_candidates: int = 50
+    new_max_plays: int = 20
+    """A track played more often than this is not new any more."""
+    new_tracks_kept: int = 1_000
+
+    # audio
+    audio_tracks: int = 5
+    """Newest tracks of the session whose vectors are averaged."""
+
+    # fusion
+    candidates_per_source: int = 100
+    rank_constant: float = 10.0
+    weight_session_knn: float = 0.4
+    weight_sequential_rules: float = 0.2
+    weight_listener_habit: float = 0.8
+    weight_listener_memory: float = 0.3
+    weight_same_artist: float = 0.15
+    weight_audio_neighbours: float = 0.1
+    weight_popular: float = 0.01
+    weight_new: float = 0.005
+
+    # re-ranking
+    exclude_current: bool = True
+    """Never recommend the track that is playing. Off only where a public protocol counts it."""
+    exclude_skipped: bool = True
+    """Never recommend what was skipped in this session."""
+    repeat_factor: float = 0.5
+    """Factor on tracks heard in this session already."""
+    artist_cap: int = 0
+    """Most tracks of one artist in a list, where candidates allow; 0 for no cap: whole albums are played."""
+    personal_new_share: float = 0.25
+    """Least share of tracks that the listener never played in a personal list, where there are any."""
+    exploration_slots: int = 1
+    """Last places of a session's list that go to newly announced tracks, where there are any."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            Incompatible: names the setting.
+        """
+        for name in ("max_sessions", "session_row_length", "query_length", "candidates_per_source", "history_length"):
+            if getattr(self, name) < 1:
+                raise Incompatible(f"{name}: {getattr(self, name)}; at least 1 is needed")
+
+    def version(self) -> str:
+        """Return a short name of this very configuration; it is the `model_version` of the lists it makes."""
+        text = repr(sorted(asdict(self).items()))
+        return f"rank-{blake2b(text.encode(), digest_size=5).hexdigest()}"
+
+    @classmethod
+    def for_text_sessions(cls) -> "RankingSettings":
+        """Return settings for sessions without listeners, times or outcomes, as public research splits have them.
+
+        Chosen on the last tenth of the #nowplaying training sessions.
+        """
+        return replace(
+            cls(),
+            sessions_per_track=8_192,
+            knn_rows_per_track=5_000,
+            rule_rows_per_track=5_000,
+            knn_recency_power=0.0,
+            exclude_current=False,
+            exclude_skipped=False,
+            repeat_factor=1.0,
+            weight_session_knn=0.7,
+            weight_sequential_rules=0.3,
+            weight_listener_habit=0.0,
+            weight_listener_memory=0.0,
+            weight_same_artist=0.0,
+            exploration_slots=0,
+        )
