@@ -225,7 +225,9 @@ def _superseded(now: _Session | None, state: ListenerState, at: int, rules: Sess
     """Return the ids under which parts of the session were published before this event."""
     if now is None or at == len(state.events):
         return ()  # in order: a session only grows at its end and keeps its id
-    neighbours = [_session_around(state.events, state.cut, i, rules) for i in (at - 1, at) if i >= 0]
+    listens = [i for i, event in enumerate(state.events) if event.is_listen]
+    nearest = [max((i for i in listens if i < at), default=None), min((i for i in listens if i >= at), default=None)]
+    neighbours = [_session_around(state.events, state.cut, i, rules) for i in nearest if i is not None]
     kept = {listen.event_id for listen in now.listens}
     ids = {
         session.session_id

@@ -1,0 +1,261 @@
+"""Where sessions begin and end, and what late, repeated and impossible events do."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSnapshot
+from musicrec.errors import BadInput, DeadLetterReason, Incompatible
+from musicrec.session import Applied, Duplicate, ListenerState, Position, apply
+from musicrec.session.sessionizer import MAX_BLOCKED, MAX_EVENTS
+from musicrec.settings import SessionSettings
+
+RULES = SessionSettings()
+NOON_MS = 1_700_000_000_000
+MINUTE_MS = 60_000
+
+
+class Listener:
+    """Feeds events to the logic and keeps what comes out."""
+
+    def __init__(self) -> None:
+        self.state = ListenerState()
+        self.snapshots: list[SessionSnapshot] = []
+        self.offset = 0
+
+    def send(self, event: ListenEvent, *, offset: int | None = None) -> Applied | Duplicate:
+        """Apply one event at the next offset, or at a given one."""
+        at = self.offset if offset is None else offset
+        self.offset = max(self.offset, at + 1)
+        result = apply(self.state, event, Position("cluster", 3, at, NOON_MS + 10**11), RULES)
+        self.state = result.state
+        if isinstance(result, Applied):
+            self.snapshots.append(result.snapshot)
+        return result
+
+    def play(self, track: str, *, end_min: float, minutes: float = 3, **fields: Any) -> SessionSnapshot:
+        """Apply a play that ends `end_min` minutes after noon."""
+        self.send(play(track, end_min=end_min, minutes=minutes, **fields))
+        return self.snapshots[-1]
+
+
+def play(track: str, *, end_min: float, minutes: float = 3, **fields: Any) -> ListenEvent:
+    values: dict[str, Any] = {
+        "event_id": f"{track}@{end_min}",
+        "user_id": "u",
+        "type": EventType.PLAY,
+        "occurred_at_ms": NOON_MS + round(end_min * MINUTE_MS),
+        "track_id": track,
+        "ms_played": round(minutes * MINUTE_MS),
+        "duration_ms": 3 * MINUTE_MS,
+    }
+    return ListenEvent(**(values | fields))
+
+
+def feedback(kind: EventType, *, at_min: float, track: str | None = None, artist: str | None = None) -> ListenEvent:
+    return ListenEvent(
+        event_id=f"{kind}-{track or artist}@{at_min}",
+        user_id="u",
+        type=kind,
+        occurred_at_ms=NOON_MS + round(at_min * MINUTE_MS),
+        track_id=track,
+        artist_id=artist,
+    )
+
+
+def tracks(snapshot: SessionSnapshot) -> list[str]:
+    return [entry.track_id for entry in snapshot.entries]
+
+
+def test_play_that_starts_just_under_40_minutes_later_continues_the_session() -> None:
+    listener = Listener()
+    first = listener.play("a", end_min=0)
+    second = listener.play("b", end_min=3 + 40 - 1 / MINUTE_MS)
+    assert second.session_id == first.session_id
+    assert tracks(second) == ["a", "b"]
+
+
+def test_play_that_starts_exactly_40_minutes_later_starts_a_new_session() -> None:
+    listener = Listener()
+    first = listener.play("a", end_min=0)
+    second = listener.play("b", end_min=3 + 40)
+    assert second.session_id != first.session_id
+    assert tracks(second) == ["b"]
+    assert second.previous_track_id is None
+
+
+def test_gap_is_measured_from_end_to_start_and_not_from_end_to_end() -> None:
+    listener = Listener()
+    first = listener.play("a", end_min=0)
+    long_mix = listener.play("mix", end_min=90, minutes=85, duration_ms=85 * MINUTE_MS)
+    assert long_mix.session_id == first.session_id
+
+
+def test_track_heard_again_is_one_entry_at_its_last_place() -> None:
+    listener = Listener()
+    for end_min, track in enumerate(["a", "b", "a"]):
+        snapshot = listener.play(track, end_min=4 * end_min)
+    assert tracks(snapshot) == ["b", "a"]
+    assert [entry.listens for entry in snapshot.entries] == [1, 2]
+    assert snapshot.previous_track_id == "b"
+
+
+def test_first_snapshot_states_the_session_and_its_trigger() -> None:
+    snapshot = Listener().play("a", end_min=0, artist_id="x")
+    assert snapshot.revision == 1
+    assert snapshot.started_at_ms == NOON_MS - 3 * MINUTE_MS
+    assert snapshot.last_ended_at_ms == NOON_MS
+    assert snapshot.trigger.outcome is ListenOutcome.COMPLETED
+    assert (snapshot.trigger.partition, snapshot.trigger.offset) == (3, 0)
+    assert snapshot.entries[0].artist_id == "x"
+    assert snapshot.entries[0].played_fraction == 1.0
+
+
+def test_late_event_within_the_grace_is_put_in_its_place() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.play("c", end_min=9)
+    late = listener.play("b", end_min=4)
+    assert tracks(late) == ["a", "b", "c"]
+    assert late.previous_track_id == "a"
+
+
+def test_late_event_that_bridges_two_sessions_joins_them_and_says_which_id_it_replaces() -> None:
+    listener = Listener()
+    first = listener.play("a", end_min=0)
+    second = listener.play("c", end_min=45)
+    assert second.session_id != first.session_id
+    bridge = listener.play("b", end_min=37)
+    assert tracks(bridge) == ["a", "b", "c"]
+    assert bridge.session_id == first.session_id
+    assert bridge.supersedes == (second.session_id,)
+
+
+def test_late_event_before_the_first_listen_moves_the_start_and_replaces_the_id() -> None:
+    listener = Listener()
+    first = listener.play("b", end_min=5)
+    earlier = listener.play("a", end_min=0)
+    assert tracks(earlier) == ["a", "b"]
+    assert earlier.supersedes == (first.session_id,)
+
+
+def test_event_later_than_the_grace_is_refused_and_changes_nothing() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    before = listener.state
+    with pytest.raises(BadInput, match="behind the listener's newest event") as refused:
+        listener.send(play("b", end_min=-10.01))
+    assert refused.value.reason is DeadLetterReason.TOO_LATE
+    assert listener.state is before
+    assert tracks(listener.play("c", end_min=-10)) == ["c", "a"]
+
+
+def test_event_ahead_of_the_broker_clock_is_refused() -> None:
+    ahead = play("a", end_min=0)
+    now = Position("cluster", 0, 0, ahead.occurred_at_ms - RULES.future_tolerance_ms)
+    assert isinstance(apply(ListenerState(), ahead, now, RULES), Applied)
+    with pytest.raises(BadInput) as refused:
+        apply(ListenerState(), ahead, now._replace(timestamp_ms=now.timestamp_ms - 1), RULES)
+    assert refused.value.reason is DeadLetterReason.IN_THE_FUTURE
+
+
+def test_same_event_id_with_the_same_body_is_a_duplicate() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    assert isinstance(listener.send(play("a", end_min=0)), Duplicate)
+    assert listener.state.revision == 1
+
+
+def test_same_event_id_with_another_body_is_refused() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    with pytest.raises(BadInput) as refused:
+        listener.send(play("b", end_min=1, event_id="a@0"))
+    assert refused.value.reason is DeadLetterReason.CONFLICTING_DUPLICATE
+
+
+def test_redelivered_offset_is_a_duplicate_even_when_the_event_was_forgotten() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.play("b", end_min=600)
+    assert all(event.track_id != "a" for event in listener.state.events)
+    assert isinstance(listener.send(play("a", end_min=0), offset=0), Duplicate)
+
+
+@pytest.mark.parametrize("change", [{"origin": "another cluster"}, {"partition": 4}])
+def test_offsets_of_another_cluster_or_partition_are_not_compared(change: dict[str, Any]) -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    at = Position("cluster", 3, 0, NOON_MS + 10**11)._replace(**change)
+    assert isinstance(apply(listener.state, play("b", end_min=4), at, RULES), Applied)
+
+
+def test_feedback_counts_for_its_track_and_moves_no_boundary() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.send(feedback(EventType.LIKE, at_min=1, track="a"))
+    listener.send(feedback(EventType.SAVE, at_min=39, track="a"))
+    liked = listener.snapshots[-1]
+    assert liked.entries[0].feedback == 2.0 + 3.0
+    assert liked.trigger.outcome is None
+    assert listener.play("b", end_min=43).entries == listener.snapshots[-1].entries
+    assert tracks(listener.snapshots[-1]) == ["b"]
+
+
+def test_feedback_outside_any_session_has_no_session() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.send(feedback(EventType.DISLIKE, at_min=40, track="a"))
+    assert listener.snapshots[-1].session_id is None
+    assert listener.snapshots[-1].entries == ()
+
+
+def test_blocks_outlive_the_session_and_end_when_unblocked() -> None:
+    listener = Listener()
+    listener.send(feedback(EventType.BLOCK_TRACK, at_min=0, track="t"))
+    listener.send(feedback(EventType.BLOCK_ARTIST, at_min=0, artist="x"))
+    snapshot = listener.play("a", end_min=100_000)
+    assert (snapshot.blocked_tracks, snapshot.blocked_artists) == (("t",), ("x",))
+    listener.send(feedback(EventType.UNBLOCK_TRACK, at_min=100_001, track="t"))
+    assert listener.snapshots[-1].blocked_tracks == ()
+
+
+def test_later_word_on_a_block_wins_whatever_arrives_first() -> None:
+    listener = Listener()
+    listener.send(feedback(EventType.UNBLOCK_TRACK, at_min=5, track="t"))
+    listener.send(feedback(EventType.BLOCK_TRACK, at_min=3, track="t"))
+    assert listener.snapshots[-1].blocked_tracks == ()
+
+
+def test_more_blocks_than_the_limit_are_refused() -> None:
+    listener = Listener()
+    for i in range(MAX_BLOCKED):
+        listener.send(feedback(EventType.BLOCK_TRACK, at_min=i / 100, track=f"t{i}"))
+    with pytest.raises(BadInput, match="can block"):
+        listener.send(feedback(EventType.BLOCK_TRACK, at_min=20, track="one too many"))
+
+
+def test_endless_session_keeps_its_id_and_counts_what_it_leaves_out() -> None:
+    listener = Listener()
+    count = 3 * MAX_EVENTS
+    for i in range(count):
+        snapshot = listener.play(f"t{i}", end_min=4 * i)
+    assert len(listener.state.events) <= MAX_EVENTS
+    assert len({s.session_id for s in listener.snapshots}) == 1
+    assert snapshot.started_at_ms == NOON_MS - 3 * MINUTE_MS
+    assert len(snapshot.entries) == RULES.max_entries
+    assert len(snapshot.entries) + snapshot.entries_left_out == count
+
+
+def test_state_survives_encoding() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.send(feedback(EventType.BLOCK_ARTIST, at_min=1, artist="x"))
+    assert ListenerState.decode(listener.state.encode()) == listener.state
+
+
+def test_state_of_another_version_is_refused() -> None:
+    stored = replace(ListenerState(), revision=1).encode().replace(b"[1,", b"[9,", 1)
+    with pytest.raises(Incompatible, match="version 9"):
+        ListenerState.decode(stored)
