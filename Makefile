@@ -1,0 +1,41 @@
+# Two commands are enough: `make demo` shows the main job, `make test` runs all tests.  Both set up .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+SETUP := $(VENV)/.set-up
+ARGS ?=
+
+.PHONY: demo test lint types setup lock clean
+
+demo: $(SETUP)
+	@exec $(BIN)/musicrec demo $(ARGS)
+
+test: $(SETUP)
+	$(BIN)/pytest $(ARGS)
+
+lint: $(SETUP)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(SETUP)
+	$(BIN)/mypy
+
+setup: $(SETUP)
+
+# Exact versions with hashes from requirements.lock; uv keeps them in a cache that all checkouts share.
+$(SETUP): pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "musicrec needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) UV_HTTP_TIMEOUT=300 $(BIN)/uv pip install --quiet --require-hashes --requirement requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock: $(SETUP)
+	$(BIN)/uv pip compile pyproject.toml --extra cpu --extra embedder --extra local --extra import --extra dev \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
+		--output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .data

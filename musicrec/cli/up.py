@@ -1,0 +1,33 @@
+"""`musicrec up`: the embedded stack in the foreground."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import typer
+
+from musicrec.cli.connection import DataDir, KafkaServers, RedisUrl, kafka_settings, redis_settings
+
+
+async def _serve(data_dir: Path, kafka: str | None, redis: str | None) -> None:
+    from musicrec.local import EmbeddedStack
+    from streams.topic_admin import create_missing_topics
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with EmbeddedStack(data_dir, kafka=kafka_settings(kafka), redis=redis_settings(redis)) as stack:
+        await create_missing_topics(stack.addresses.kafka)
+        for name, value in stack.addresses.environment().items():
+            typer.echo(f"export {name}={value}")
+        typer.echo(f"# Kafka and Redis are up, data in {data_dir}; Ctrl-C stops them")
+        while not stop.is_set():
+            for server in (stack.kafka_server, stack.valkey_server):
+                if server is not None:
+                    server.process.check_alive()
+            await asyncio.sleep(0.2)
+
+
+def command(data_dir: DataDir = Path(".data"), kafka: KafkaServers = None, redis: RedisUrl = None) -> None:
+    """Start the embedded Kafka and Valkey, create the topics, print their addresses, and keep them running."""
+    asyncio.run(_serve(data_dir, kafka, redis))
