@@ -10,7 +10,7 @@ from musicrec.cli.connection import DataDir
 
 
 def command(data_dir: DataDir = Path(".data")) -> None:
-    """Check Python, packages, ports, folders, Java, Kafka's jars and Valkey; exit status 1 where something is needed."""
+    """Check Python, packages, ports, folders, Java, Kafka and Valkey; exit status 1 where something is needed."""
     from musicrec.local.doctor import examine
 
     console = Console(highlight=False, soft_wrap=True)

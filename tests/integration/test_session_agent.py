@@ -1,0 +1,87 @@
+"""The session worker on a real Kafka and a real Valkey."""
+
+import uuid
+
+import pytest
+from conftest import Worker
+from probe import play, producing, publish, publish_events, reading
+
+from musicrec.contracts import DeadLetter, SessionSnapshot
+from musicrec.errors import DeadLetterReason
+from musicrec.local import StackAddresses
+
+pytestmark = pytest.mark.kafka
+
+LISTENS, SESSIONS, DEAD = "musicrec.listens.v1", "musicrec.sessions.v1", "musicrec.listens.v1.dlq"
+
+
+async def test_each_play_becomes_a_snapshot_of_the_session_so_far(stack: StackAddresses, worker: Worker) -> None:
+    user = f"listener {uuid.uuid4()}"
+    async with reading(stack, SESSIONS) as tail, producing(stack) as producer, worker("session"):
+        await publish_events(producer, [play(user, f"t{i}", i) for i in range(5)])
+        await tail.until(lambda t: len(t.on(SESSIONS)) == 5)
+    snapshots = [SessionSnapshot.decode(record.value) for record in tail.records]
+    assert [s.revision for s in snapshots] == [1, 2, 3, 4, 5]
+    assert [entry.track_id for entry in snapshots[-1].entries] == ["t0", "t1", "t2", "t3", "t4"]
+    assert {record.key for record in tail.records} == {user.encode()}
+    assert len({s.session_id for s in snapshots}) == 1
+
+
+async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
+    stack: StackAddresses, worker: Worker
+) -> None:
+    user = f"listener {uuid.uuid4()}"
+    key = user.encode()
+    good = play(user, "t", 1)
+    bad: list[tuple[bytes | None, bytes | None, DeadLetterReason]] = [
+        (key, b"{not json", DeadLetterReason.MALFORMED),
+        (key, b'\xff\xfe{"a":1}', DeadLetterReason.MALFORMED),
+        (key, b"[]", DeadLetterReason.MALFORMED),
+        (key, None, DeadLetterReason.EMPTY),
+        (key, b"", DeadLetterReason.EMPTY),
+        (key, good.encode().replace(b'"ms_played":170000', b'"ms_played":"long"'), DeadLetterReason.INVALID),
+        (key, good.encode().replace(b'"ms_played":170000,', b""), DeadLetterReason.INVALID),
+        (
+            key,
+            good.encode().replace(b'"schema_version":1', b'"schema_version":2'),
+            DeadLetterReason.UNSUPPORTED_VERSION,
+        ),
+        (key, b" " * 10_241, DeadLetterReason.TOO_LARGE),
+        (b"somebody else", good.encode(), DeadLetterReason.KEY_MISMATCH),
+        (None, good.encode(), DeadLetterReason.KEY_MISMATCH),
+        (key, play(user, "t", 10, occurred_at_ms=4_000_000_000_000).encode(), DeadLetterReason.IN_THE_FUTURE),
+        (key, play(user, "other", 2).encode(), DeadLetterReason.CONFLICTING_DUPLICATE),
+        (key, play(user, "t", 3, occurred_at_ms=good.occurred_at_ms - 10**7).encode(), DeadLetterReason.TOO_LATE),
+    ]
+    async with reading(stack, SESSIONS, DEAD) as tail, producing(stack) as producer, worker("session"):
+        await publish_events(producer, [good, play(user, "second", 2)])
+        await publish(producer, LISTENS, [(k, v) for k, v, _ in bad])
+        await publish_events(producer, [play(user, "after", 4)])
+        await tail.until(lambda t: len(t.on(DEAD)) == len(bad) and len(t.on(SESSIONS)) == 3)
+    letters = {(r.key, r.value): DeadLetter.from_headers(list(r.headers)) for r in tail.on(DEAD)}
+    assert {where: letter.reason for where, letter in letters.items()} == {(k, v): why for k, v, why in bad}
+    for letter in letters.values():
+        assert letter.original_topic == LISTENS
+        assert letter.error_message
+        assert letter.app == "session"
+    last = SessionSnapshot.decode(tail.on(SESSIONS)[-1].value)
+    assert [entry.track_id for entry in last.entries] == ["t", "second", "after"]
+
+
+async def test_duplicate_event_changes_nothing(stack: StackAddresses, worker: Worker) -> None:
+    user = f"listener {uuid.uuid4()}"
+    async with reading(stack, SESSIONS, DEAD) as tail, producing(stack) as producer, worker("session"):
+        await publish_events(producer, [play(user, "a", 1), play(user, "a", 1), play(user, "b", 2), play(user, "a", 1)])
+        await tail.until(lambda t: len(t.on(SESSIONS)) == 2)
+        await tail.quiet()
+    assert [SessionSnapshot.decode(r.value).revision for r in tail.records] == [1, 2]
+
+
+async def test_session_goes_on_after_a_restart_of_the_worker(stack: StackAddresses, worker: Worker) -> None:
+    user = f"listener {uuid.uuid4()}"
+    async with reading(stack, SESSIONS) as tail, producing(stack) as producer:
+        for number in range(3):
+            async with worker("session"):
+                await publish_events(producer, [play(user, f"t{number}", number)])
+                await tail.until(lambda t, n=number: len(t.on(SESSIONS)) > n)  # type: ignore[misc]
+    assert SessionSnapshot.decode(tail.records[-1].value).revision == 3
