@@ -1,0 +1,1 @@
+"""How good the recommendations are, measured with the code that makes them."""

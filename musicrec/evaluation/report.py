@@ -1,0 +1,30 @@
+"""Figures of an evaluation as a table for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+
+def models_table(title: str, figures: Mapping[str, Any]) -> Table:
+    """Return one row per model of `figures["models"]`."""
+    table = Table(title=title)
+    table.add_column("model")
+    for column in ("HR@20", "MRR@20", "HR@20 repeat", "HR@20 new", "coverage@20", "p50 ms", "p99 ms"):
+        table.add_column(column, justify="right")
+    for name, row in figures["models"].items():
+        table.add_row(
+            name,
+            f"{row['all']['hr@20']:.4f}",
+            f"{row['all']['mrr@20']:.4f}",
+            f"{row['repeat']['hr@20']:.4f}",
+            f"{row['new']['hr@20']:.4f}",
+            f"{row['coverage@20']:.3f}",
+            f"{row['p50_ms']:.3f}",
+            f"{row['p99_ms']:.3f}",
+        )
+    first = next(iter(figures["models"].values()))
+    table.caption = (
+        f"{first['all']['events']:,} cases: {first['repeat']['events']:,} repeats, {first['new']['events']:,} new"
+    )
+    return table
