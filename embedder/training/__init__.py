@@ -1,0 +1,1 @@
+"""How the shipped weights are made: synthesise, extract, train, choose nothing on real music."""
