@@ -1,0 +1,106 @@
+"""Mel filters, levels and images."""
+
+import librosa
+import numpy as np
+import pytest
+import torch
+
+from embedder.features.geometry import (
+    DYNAMIC_RANGE_DB,
+    HOP_LENGTH,
+    MAX_SEGMENTS,
+    MEL_BANDS,
+    N_BINS,
+    SAMPLE_RATE_HZ,
+    SEGMENT_FRAMES,
+    SEGMENT_HOP,
+    SEGMENT_SAMPLES,
+)
+from embedder.features.logmel import FLOOR_DB, hz_to_mel, images, mel_filters, mel_level_db, mel_to_hz
+from embedder.features.spectrogram import cut_segments, magnitude
+
+pytestmark = pytest.mark.torch
+
+
+def tone(hz: float, samples: int = SEGMENT_SAMPLES) -> np.ndarray:
+    return np.sin(2 * np.pi * hz * np.arange(samples) / SAMPLE_RATE_HZ).astype(np.float32)
+
+
+def test_the_scale_is_slaney_s() -> None:
+    hz = np.array([0.0, 27.5, 440.0, 1000.0, 4000.0, 11025.0])
+    np.testing.assert_allclose(hz_to_mel(hz), librosa.hz_to_mel(hz), rtol=1e-12)
+    np.testing.assert_allclose(mel_to_hz(hz_to_mel(hz)), hz, atol=1e-9)
+
+
+def test_no_band_is_blind_and_each_weighs_one() -> None:
+    filters = mel_filters()
+    assert filters.shape == (MEL_BANDS, N_BINS)
+    np.testing.assert_allclose(filters.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_magnitudes_are_those_of_librosa_on_the_same_frames() -> None:
+    pcm = np.random.default_rng(1).standard_normal(SEGMENT_SAMPLES).astype(np.float32)
+    ours = magnitude(torch.from_numpy(pcm[None]))[0].numpy()
+    theirs = np.abs(librosa.stft(pcm, n_fft=2048, hop_length=HOP_LENGTH, center=False)).T
+    assert ours.shape == (SEGMENT_FRAMES, N_BINS)
+    np.testing.assert_allclose(ours, theirs, atol=2e-4)
+
+
+def test_a_full_scale_sine_reads_about_zero_decibels_at_its_own_band() -> None:
+    level = mel_level_db(magnitude(torch.from_numpy(tone(1000.0)[None])))[0].mean(dim=0)
+    edges = mel_to_hz(np.linspace(*(float(hz_to_mel(np.array(hz))) for hz in (27.5, 11025.0)), MEL_BANDS + 2))
+    loudest = int(level.argmax())
+    assert edges[loudest] < 1000 + 22
+    assert edges[loudest + 2] > 1000 - 22
+    assert -3 < float(level.max()) <= 0.5
+
+
+def test_silence_reads_the_floor() -> None:
+    level = mel_level_db(torch.zeros((1, 2, N_BINS)))
+    assert level.unique().tolist() == [pytest.approx(FLOOR_DB)]
+
+
+def test_an_image_does_not_change_with_loudness() -> None:
+    db = torch.rand((2, 5, MEL_BANDS), generator=torch.Generator().manual_seed(1)) * 60 - 60
+    torch.testing.assert_close(images(db, db - 3, db - 6), images(db + 9, db + 6, db + 3))
+
+
+def test_channels_keep_the_balance_of_the_parts() -> None:
+    db = torch.full((1, 4, MEL_BANDS), -10.0)
+    picture = images(db, db - 0.25 * DYNAMIC_RANGE_DB, db - 2 * DYNAMIC_RANGE_DB)
+    assert picture.shape == (1, 3, MEL_BANDS, 4)
+    assert [float(channel.unique()) for channel in picture[0]] == pytest.approx([1.0, 0.75, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("samples", "segments"),
+    [
+        (0, 1),
+        (1, 1),
+        (SEGMENT_SAMPLES - 1, 1),
+        (SEGMENT_SAMPLES, 1),
+        (SEGMENT_SAMPLES + SEGMENT_HOP - 1, 1),
+        (SEGMENT_SAMPLES + SEGMENT_HOP, 2),
+        (30 * SAMPLE_RATE_HZ, MAX_SEGMENTS),
+        (600 * SAMPLE_RATE_HZ, MAX_SEGMENTS),
+    ],
+)
+def test_a_track_of_any_length_becomes_one_to_five_segments(samples: int, segments: int) -> None:
+    assert cut_segments(np.zeros(samples, np.float32)).shape == (segments, SEGMENT_SAMPLES)
+
+
+def test_segments_reach_from_the_first_sample_to_the_last() -> None:
+    pcm = np.arange(40 * SAMPLE_RATE_HZ, dtype=np.float32)
+    segments = cut_segments(pcm)
+    assert segments[0, 0] == 0
+    assert segments[-1, -1] == pcm[-1]
+
+
+def test_a_short_track_is_repeated() -> None:
+    segment = cut_segments(np.array([1.0, 2.0, 3.0], np.float32))[0]
+    assert segment[:7].tolist() == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_a_segment_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="a segment has"):
+        magnitude(torch.zeros((1, 1000)))
