@@ -7,6 +7,7 @@ import faust
 from yarl import URL
 
 from musicrec.settings import AgentSettings, KafkaSettings
+from streams.consumer_groups import consumer_group
 from streams.safe_driver import SafeTransport
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -21,11 +22,6 @@ class App(faust.App):  # type: ignore[misc]
 
     def _new_producer_transport(self) -> SafeTransport:
         return SafeTransport(self.conf.broker_producer, self)
-
-
-def consumer_group(agent: str) -> str:
-    """Return the consumer group of an agent."""
-    return f"musicrec-{agent}"
 
 
 def new_app(agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir: Path) -> App:
