@@ -71,7 +71,9 @@ def listens_of_scrobbles(rows: Iterable[Scrobble | Unreadable | LeftOut]) -> Ite
 
 
 def _ended(scrobbles: list[Scrobble]) -> Iterator[Row]:
-    if scrobbles and scrobbles[0].started_at_ms > scrobbles[-1].started_at_ms:
+    if not scrobbles:
+        return
+    if scrobbles[0].started_at_ms > scrobbles[-1].started_at_ms:
         scrobbles = scrobbles[::-1]
     in_order = sorted(scrobbles, key=lambda scrobble: scrobble.started_at_ms)
     once: list[Scrobble] = []
