@@ -1,0 +1,55 @@
+"""`musicrec web`: the live page."""
+
+import asyncio
+import logging
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from musicrec.cli.connection import KafkaServers, kafka_settings
+from musicrec.settings import Settings, load_settings
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def command(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; MUSICREC_WEB__HOST or this machine.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one; MUSICREC_WEB__PORT or 8400.")
+    ] = None,
+    kafka: KafkaServers = None,
+) -> None:
+    """Serve the live page until SIGTERM or Ctrl-C: sessions, lists, latency, hit rate, lag and dead letters.
+
+    The first line of stdout is its address.  It shows what listeners do: keep it on this machine, or behind a proxy
+    that knows who may see it.
+    """
+    import uvloop
+
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    settings = _settings(host, port, kafka)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings))
+
+
+def _settings(host: str | None, port: int | None, kafka: str | None) -> Settings:
+    settings = load_settings()
+    chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return settings.model_copy(
+        update={
+            "web": settings.web.model_copy(update=chosen),
+            "kafka": kafka_settings(kafka) or settings.kafka,
+        }
+    )
+
+
+async def _serve(settings: Settings) -> None:
+    from streams.web.server import serve
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(settings, on_address=lambda address: print(address, flush=True), stop=stop)
