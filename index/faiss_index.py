@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -175,13 +174,12 @@ class FaissIndex:
             missing -= len(blocks[-1])
             if missing == 0:
                 break
-        return InvertedFile.train(np.concatenate(blocks), vectors)
+        return InvertedFile.train(np.concatenate(blocks), vectors, threads=self.config.build_threads)
 
     @contextmanager
     def _journal(self) -> Iterator[set[int]]:
-        """Note which numbers change, and give FAISS its cores in this thread; one builder or copier at a time."""
+        """Note which numbers change; one builder or copier at a time."""
         with self._building:
-            faiss.omp_set_num_threads(self.config.build_threads)  # of the calling thread alone
             self._touched = set()
             try:
                 yield self._touched

@@ -41,13 +41,14 @@ class InvertedFile:
         return cls._around(np.zeros((1, dimension), np.float32))
 
     @classmethod
-    def train(cls, sample: npt.NDArray[np.float32], vectors: int) -> "InvertedFile":
+    def train(cls, sample: npt.NDArray[np.float32], vectors: int, *, threads: int = 1) -> "InvertedFile":
         """Return an empty file whose centroids fit `sample`, shape (m, dimension), made for so many vectors."""
         lists = min(lists_for(vectors), len(sample) // TRAINING_VECTORS_PER_LIST)
         if lists <= 1:
             return cls.exact(sample.shape[1])
         # Vectors are compared by direction, so centroids are directions too.
         kmeans = faiss.Kmeans(sample.shape[1], lists, niter=TRAINING_ROUNDS, spherical=True)
+        faiss.omp_set_num_threads(threads)  # of the calling thread alone, as everywhere
         kmeans.train(sample)
         return cls._around(np.asarray(kmeans.centroids, np.float32))
 
@@ -82,6 +83,7 @@ class InvertedFile:
     def add_to_list(self, which: int, numbers: Numbers, vectors: npt.NDArray[np.float32]) -> None:
         """Add rows that it does not hold, as `read_list` of a file with the same lists gave them."""
         if len(numbers):
+            _stay_on_one_core()
             target = np.full(len(numbers), which, np.int64)
             arrays = faiss.swig_ptr(vectors), faiss.swig_ptr(numbers), faiss.swig_ptr(target)
             self._ivf.add_core(len(numbers), *arrays)
@@ -103,23 +105,35 @@ class InvertedFile:
         """Set rows, shape (n, dimension); what they held before is forgotten."""
         self.drop(numbers)
         if len(numbers):
+            _stay_on_one_core()
             self._ivf.add_with_ids(vectors, numbers)
 
     def drop(self, numbers: Numbers) -> None:
         """Forget rows; numbers that it does not hold are passed over."""
         if len(numbers):
+            _stay_on_one_core()
             self._ivf.remove_ids(numbers)  # type: ignore[arg-type]
 
     def read(self, numbers: Numbers) -> npt.NDArray[np.float32]:
         """Return rows that it holds, shape (len(numbers), dimension)."""
+        _stay_on_one_core()
         return self._ivf.reconstruct_batch(numbers)  # type: ignore[no-any-return]
 
     def search(self, query: Vector, k: int, probes: int) -> tuple[Numbers, npt.NDArray[np.float32]]:
         """Return numbers and cosines of up to k rows near the query, from the `probes` nearest lists."""
+        _stay_on_one_core()
         parameters = faiss.SearchParametersIVF(nprobe=min(probes, self.lists))  # type: ignore[call-arg]
         cosines, numbers = self._ivf.search(query[np.newaxis], k, params=parameters)
         found = numbers[0] >= 0  # FAISS fills up with -1
         return numbers[0][found], cosines[0][found]
+
+
+def _stay_on_one_core() -> None:
+    """Keep FAISS from waking a team of threads for one row: on a busy machine that takes 1.5 ms in place of 15 µs.
+
+    The setting is one of OpenMP's and of the calling thread alone, and takes 0.1 µs.
+    """
+    faiss.omp_set_num_threads(1)
 
 
 def lists_for(vectors: int) -> int:
