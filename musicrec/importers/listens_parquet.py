@@ -4,15 +4,12 @@ Ids may be integers or strings.  There is no skip flag: every row is a play, and
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from musicrec.errors import BadInput, Incompatible
 from musicrec.importers.rows import Listen, Row, Unreadable, checked
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
 
 COLUMNS: Final = ("user", "ended_at_ms", "ms_played", "track", "artist")
 BATCH_ROWS: Final = 65_536
@@ -36,14 +33,14 @@ def read_listens_parquet(paths: Sequence[Path]) -> Iterator[Row]:
 
 def is_chronological(paths: Sequence[Path]) -> bool:
     """Return whether `ended_at_ms` never decreases; only that column is read."""
-    last_ms = 0
+    return all(later >= earlier for earlier, later in pairwise(read_end_times(paths)))
+
+
+def read_end_times(paths: Sequence[Path]) -> Iterator[int]:
+    """Yield `ended_at_ms` of each row, epoch milliseconds, without the nulls; only that column is read."""
     for path in paths:
         for batch in _open(path).iter_batches(BATCH_ROWS, columns=["ended_at_ms"]):
-            times: npt.NDArray[np.int64] = batch.column("ended_at_ms").to_numpy(zero_copy_only=False)
-            if len(times) and (times[0] < last_ms or not (times[1:] >= times[:-1]).all()):
-                return False
-            last_ms = int(times[-1]) if len(times) else last_ms
-    return True
+            yield from batch.column("ended_at_ms").drop_null().to_pylist()
 
 
 def count_rows(paths: Sequence[Path]) -> int:

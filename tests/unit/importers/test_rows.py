@@ -3,7 +3,7 @@
 import pytest
 
 from musicrec.errors import BadInput
-from musicrec.importers import ImportReport, LeftOut, Listen, Unreadable, readable
+from musicrec.importers import ImportReport, LeftOut, Listen, Row, Unreadable, readable
 from musicrec.importers.rows import MAX_NAMED, checked
 
 NOON_MS = 1_600_000_000_000
@@ -12,7 +12,7 @@ LISTEN = Listen("ann", NOON_MS, 200_000, "t1")
 
 def test_every_row_is_counted_once() -> None:
     report = ImportReport()
-    rows = [LISTEN, LeftOut("f:2", "podcast episode"), Unreadable("f:3", "no user id"), LISTEN]
+    rows: list[Row] = [LISTEN, LeftOut("f:2", "podcast episode"), Unreadable("f:3", "no user id"), LISTEN]
 
     assert list(readable(rows, report, max_bad_share=0.5)) == [LISTEN, LISTEN]
     assert report.rows == 4 == report.listens + report.unreadable + report.left_out.total()
