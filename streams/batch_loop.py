@@ -3,7 +3,7 @@
 Steps of one batch, and what a crash after each leaves behind
     1. take     whatever waits now, up to `max_batch`, without a timer.  Nothing happened; the batch comes again.
     2. decide   the handler decodes, loads state and decides.            Nothing happened; the batch comes again.
-    3. emit     every message is sent, every delivery awaited.           The same messages come again, with the same ids.
+    3. emit     every message is sent, every delivery awaited.           The same messages come again, same ids.
     4. save     state with the applied offset, atomically per listener.  The batch comes again and changes nothing.
     5. ack      offsets may be committed from here on.                   After the commit the batch is done with.
 

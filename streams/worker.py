@@ -54,9 +54,17 @@ async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], No
         await create_missing_topics(settings.kafka)
     counters = Counters(agent.value)
     async with AsyncExitStack() as stack:
-        handlers = await stack.enter_async_context(_handlers(agent, settings, counters))
+        # State can take long to restore; a worker that is told to stop meanwhile has nothing in flight.
+        starting = asyncio.create_task(stack.enter_async_context(_handlers(agent, settings, counters)))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if stop.is_set():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return 0
         app = new_app(agent.value, settings.kafka, settings.agent, settings.data_dir)
-        loops = [_attach(app, topic, handler, settings, counters) for topic, handler in handlers]
+        loops = [_attach(app, topic, handler, settings, counters) for topic, handler in await starting]
         await app.start()
         status = await _run_until(stop, app, counters, on_ready)
         await _stop_cleanly(app, loops)

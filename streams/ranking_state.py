@@ -1,0 +1,79 @@
+"""What a ranking worker knows: co-listening, catalogue and vectors, followed from the topics.
+
+Each worker follows all partitions, whatever users it answers for: what one listener does, all can profit from within a
+second.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiokafka import ConsumerRecord
+
+from index.follower import EmbeddingFollower
+from index.serving import ServingIndex
+from musicrec.contracts import SessionSnapshot, Track
+from musicrec.errors import BadInput
+from musicrec.recommend import Recommender
+from musicrec.settings import Settings
+from musicrec.topic_follower import TopicFollower
+from musicrec.topics import SESSIONS, TRACKS
+from streams.counters import Counters
+from streams.running_sessions import RunningSessions
+
+
+class RankingState:
+    """State of one ranking worker."""
+
+    def __init__(self, counters: Counters) -> None:
+        self.index = ServingIndex()
+        self.recommender = Recommender(audio=self.index)
+        self.running = RunningSessions()
+        self._counters = counters
+
+    @classmethod
+    @asynccontextmanager
+    async def following(cls, settings: Settings, counters: Counters) -> AsyncIterator["RankingState"]:
+        """Give a state that is caught up with its topics and follows them from then on."""
+        state = cls(counters)
+        connection = settings.kafka.client_options()
+        followers = [
+            TopicFollower(connection, [TRACKS.name], state.take_tracks),
+            TopicFollower(connection, [SESSIONS.name], state.take_sessions),
+        ]
+        embeddings = EmbeddingFollower(connection, state.index)
+        async with AsyncExitStack() as stack:
+            await embeddings.start()
+            stack.push_async_callback(embeddings.stop)
+            for follower in followers:
+                follower.start()
+                stack.push_async_callback(follower.stop)
+            await embeddings.ready()
+            for follower in followers:
+                await follower.ready()
+            yield state
+
+    def index_version(self) -> str:
+        """Return the version of the vectors in use."""
+        return self.index.version or "none"
+
+    def take_sessions(self, records: Sequence[ConsumerRecord]) -> None:
+        """Learn from snapshots; a bad one is the agent's to dead-letter, and nothing to learn from."""
+        for record in records:
+            try:
+                snapshot = SessionSnapshot.decode(record.value)
+            except BadInput:
+                self._counters.add("not_learned")
+                continue
+            self.running.put(snapshot)
+            self._counters.add("learned", self.recommender.learn(snapshot))
+
+    def take_tracks(self, records: Sequence[ConsumerRecord]) -> None:
+        """Take in the catalogue; a tombstone removes a track."""
+        for record in records:
+            if not record.value:
+                self.recommender.remove_track(record.key.decode(errors="replace") if record.key else "")
+                continue
+            try:
+                self.recommender.add_track(Track.decode(record.value))
+            except BadInput:
+                self._counters.add("bad_tracks")
