@@ -38,6 +38,12 @@ class Query:
     listener: ListenerMemory | None = None
     now_ms: int = 0
 
+    @property
+    def new_share(self) -> float:
+        """Share of the session's plays that were new to the listener."""
+        listener = self.listener
+        return listener.session_new / listener.session_plays if listener is not None and listener.session_plays else 0.0
+
 
 def query_of(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query:
     """Turn a snapshot into indices."""
@@ -54,6 +60,23 @@ def query_of(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query:
         query.tracks.append(track)
         if entry.outcome.is_skip:
             query.skipped.append(track)
+    add_artists(query, knowledge)
+    return query
+
+
+def query_before(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query | None:
+    """Return the query as it stood before the snapshot's own play; None where nothing of the session was known."""
+    listener = knowledge.listeners.get(snapshot.user_id)
+    if listener is None or not listener.session or listener.session_id != snapshot.session_id:
+        return None
+    tracks = list(reversed(listener.session))
+    query = Query(
+        tracks=tracks,
+        skipped=[track for track in tracks if listener.session[track]],
+        session=knowledge.session_number(snapshot.session_id),
+        listener=listener,
+        now_ms=listener.newest_ms,
+    )
     add_artists(query, knowledge)
     return query
 

@@ -36,26 +36,40 @@ class Knowledge:
 
     def learn(self, snapshot: SessionSnapshot) -> bool:
         """Take in a snapshot; return False, changing nothing, if its revision was learned before."""
+        if self.was_learned(snapshot):
+            return False
         listener = self._listener(snapshot.user_id)
         trigger = snapshot.trigger
-        # A lower revision with a newer event time means that the session store lost its state and began to count anew.
-        if snapshot.revision <= listener.revision and trigger.occurred_at_ms <= listener.newest_ms:
-            return False
         follows_on = 0 < listener.revision == snapshot.revision - 1
         known_until_ms = listener.newest_ms
         listener.revision = snapshot.revision
         listener.newest_ms = max(known_until_ms, trigger.occurred_at_ms)
         listener.blocked_tracks = snapshot.blocked_tracks
         listener.blocked_artists = snapshot.blocked_artists
+        if snapshot.session_id is not None and snapshot.session_id != listener.session_id:
+            if listener.session_id in snapshot.supersedes:
+                listener.session_id = snapshot.session_id
+            else:
+                listener.begin_session(snapshot.session_id)
         if not follows_on:
             self._catch_up(listener, snapshot, known_until_ms)
         if trigger.type.is_listen:
             self._learn_listen(listener, snapshot)
         elif trigger.track_id is not None:
             self._learn_feedback(listener, snapshot)
-        if snapshot.session_id is not None:
-            listener.session_id = snapshot.session_id
         return True
+
+    def was_learned(self, snapshot: SessionSnapshot) -> bool:
+        """Whether this revision was learned before.
+
+        A lower revision with a newer event time is not a repetition: the session store lost its state and counts anew.
+        """
+        listener = self.listeners.get(snapshot.user_id)
+        return (
+            listener is not None
+            and snapshot.revision <= listener.revision
+            and snapshot.trigger.occurred_at_ms <= listener.newest_ms
+        )
 
     def session_number(self, session_id: str | None) -> int:
         """Return the number of the session's rows; -1 where it has none."""
@@ -115,6 +129,7 @@ class Knowledge:
             self.novelty.first_play(track)
         strength = self.strength_of(entry)
         self.popularity.count(track, strength, entry.ended_at_ms)
+        listener.hear(track, skipped=entry.outcome.is_skip)
         listener.remember(track, entry.ended_at_ms, strength, self.settings.history_length)
         if snapshot.session_id is not None:
             serial = self.sessions.listen(self._row(listener, snapshot), track, strength, entry.ended_at_ms)
@@ -126,7 +141,7 @@ class Knowledge:
             return
         for entry in snapshot.entries:
             if entry.track_id == snapshot.trigger.track_id:
-                listener.feedback[track] = entry.feedback
+                listener.revalue(track, self.strength_of(entry))
                 serial = self._row_of_session.get(str(snapshot.session_id), -1)
                 if self.sessions.is_kept(serial):
                     self.sessions.set_strength(serial, track, self.strength_of(entry))

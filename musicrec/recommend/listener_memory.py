@@ -5,6 +5,7 @@ often or lately (the base level of ACT-R, with the number of plays since as the 
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,12 @@ from numpy.typing import NDArray
 from musicrec.recommend.kernel import kernel
 from musicrec.recommend.top_k import take_top
 
-FIRST_ROOM = 64
+FIRST_ROOM: Final = 64
+"""Plays that a new listener has room for."""
+EXPLORATION_RATE: Final = 0.02
+"""Weight of the newest play in the share of new ones: the last fifty or so decide."""
+MAX_SESSION_TRACKS: Final = 100
+"""Tracks of the running session that are kept; a snapshot has no more either."""
 
 
 @dataclass(slots=True)
@@ -27,7 +33,10 @@ class ListenerMemory:
         revision: the newest snapshot learned.
         newest_ms: the newest event time learned.
         session_id: session of the newest snapshot.
-        feedback: sum of the weights of explicit feedback per track.
+        session: tracks of that session in order of their last listen, and whether that was a skip.
+        session_plays: plays of that session.
+        session_new: how many of them were new to the listener.
+        exploration: share of plays that were new to the listener, lately.
         blocked_tracks: ids, as the newest snapshot has them.
         blocked_artists: ids, as the newest snapshot has them.
     """
@@ -40,9 +49,36 @@ class ListenerMemory:
     revision: int = 0
     newest_ms: int = 0
     session_id: str | None = None
-    feedback: dict[int, float] = field(default_factory=dict)
+    session: dict[int, bool] = field(default_factory=dict)
+    session_plays: int = 0
+    session_new: int = 0
+    exploration: float = 0.5
     blocked_tracks: tuple[str, ...] = ()
     blocked_artists: tuple[str, ...] = ()
+
+    def begin_session(self, session_id: str | None) -> None:
+        """Forget the tracks of the session before."""
+        self.session_id = session_id
+        self.session = {}
+        self.session_plays = 0
+        self.session_new = 0
+
+    def hear(self, track: int, *, skipped: bool) -> None:
+        """Put a listen at the end of the running session; call it before `remember`."""
+        is_new = track not in self.tracks[: self.length]
+        self.exploration += EXPLORATION_RATE * (is_new - self.exploration)
+        self.session_plays += 1
+        self.session_new += is_new
+        self.session.pop(track, None)
+        self.session[track] = skipped
+        if len(self.session) > MAX_SESSION_TRACKS:
+            self.session.pop(next(iter(self.session)))
+
+    def revalue(self, track: int, strength: float) -> None:
+        """Change what the newest listen of `track` counts, after feedback."""
+        places = np.flatnonzero(self.tracks[: self.length] == track)
+        if len(places):
+            self.strengths[places[-1]] = strength
 
     def remember(self, track: int, ended_at_ms: int, strength: float, max_length: int) -> None:
         """Put a listen into its place in time; the oldest quarter is forgotten when `max_length` are held."""

@@ -44,29 +44,29 @@ class RankingSettings:
     """Newest tracks of the session that look for neighbours."""
 
     # session-kNN
-    knn_neighbours: int = 200
-    knn_rows_per_track: int = 512
+    knn_neighbours: int = 150
+    knn_rows_per_track: int = 128
     knn_position_decay: float = 8.0
     knn_match_decay: float = 2.0
-    knn_distance_decay: float = 8.0
-    knn_before_match: float = 0.2
+    knn_distance_decay: float = 4.0
+    knn_before_match: float = 0.5
     knn_idf: float = 1.0
-    knn_recency_ms: float = 30.0 * DAY_MS
+    knn_recency_ms: float = 7.0 * DAY_MS
     knn_recency_power: float = 0.5
-    knn_own_boost: float = 2.0
-    knn_repeat_factor: float = 0.3
+    knn_own_boost: float = 3.0
+    knn_repeat_factor: float = 1.0
 
     # sequential rules
     rule_antecedents: int = 10
     rule_decay: float = 0.7
     rule_longest_step: int = 15
-    rule_rows_per_track: int = 256
+    rule_rows_per_track: int = 128
     rule_recency_ms: float = 30.0 * DAY_MS
-    rule_recency_power: float = 0.5
-    rule_repeat_factor: float = 0.3
+    rule_recency_power: float = 1.0
+    rule_repeat_factor: float = 1.0
 
     # the listener's habits
-    habit_antecedents: int = 5
+    habit_antecedents: int = 10
     habit_decay: float = 0.5
     habit_longest_step: int = 10
     habit_step_decay: float = 0.7
@@ -77,13 +77,13 @@ class RankingSettings:
     habit_recency_power: float = 0.5
 
     # the listener's memory
-    memory_decay: float = 0.5
-    """Exponent d of the base level, as ACT-R has it."""
+    memory_decay: float = 0.8
+    """Exponent d of the base level; ACT-R's own 0.5 forgets too slowly where the clock is plays."""
     memory_length: int = 2_000
     """Plays looked at."""
 
     # same artist
-    artists_of_session: int = 3
+    artists_of_session: int = 5
     artist_place_decay: float = 0.6
 
     # popular and new
@@ -109,6 +109,18 @@ class RankingSettings:
     weight_audio_neighbours: float = 0.1
     weight_popular: float = 0.01
     weight_new: float = 0.005
+
+    # the ranker over the fused candidates
+    ranked_candidates: int = 128
+    """Best fused candidates that the ranker orders; 0 leaves the order to the fusion."""
+    ranker_hidden: int = 16
+    ranker_step: float = 0.05
+    ranker_lesson_every: int = 8
+    """One play in so many is a lesson: a lesson costs as much as a list."""
+    ranker_skip_weight: float = 0.5
+    """Weight of a lesson whose play was skipped."""
+    ranker_history: int = 8_192
+    """Newest plays of the listener in which a candidate is looked for."""
 
     # re-ranking
     exclude_current: bool = True
@@ -148,7 +160,12 @@ class RankingSettings:
         return replace(
             cls(),
             sessions_per_track=8_192,
+            knn_neighbours=200,
             knn_rows_per_track=5_000,
+            knn_distance_decay=8.0,
+            knn_before_match=0.5,
+            knn_repeat_factor=0.3,
+            rule_repeat_factor=0.3,
             rule_rows_per_track=5_000,
             knn_recency_power=0.0,
             exclude_current=False,
@@ -160,4 +177,5 @@ class RankingSettings:
             weight_listener_memory=0.0,
             weight_same_artist=0.0,
             exploration_slots=0,
+            ranked_candidates=0,
         )

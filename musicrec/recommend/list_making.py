@@ -1,0 +1,245 @@
+"""From candidates to a list: exclusions, fusion, the ranker's order, artist cap, records."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrec.contracts import RecommendedItem
+from musicrec.contracts.recommendation import MAX_LIST_LENGTH
+from musicrec.recommend.candidates import CandidateGenerator, Query
+from musicrec.recommend.catalogue import REMOVED, UNKNOWN
+from musicrec.recommend.fusion import EXCLUDED, IN_SESSION, Source, fuse, ranks_of
+from musicrec.recommend.learning import Knowledge
+from musicrec.recommend.ranked_list import item_of
+from musicrec.recommend.ranker import Ranker
+from musicrec.recommend.ranking_features import FEATURES, write_features
+from musicrec.recommend.reranking import cap_artists
+from musicrec.recommend.settings import RankingSettings
+from musicrec.recommend.top_k import MIN_CAPACITY
+
+SEARCH_LIMIT = 10_000
+"""Tracks of the catalogue looked through, at most, for a list that every source left too short."""
+
+
+@dataclass(slots=True)
+class Exclusions:
+    """What must not be listed, and what was heard in this session.
+
+    Attributes:
+        marks: IN_SESSION or EXCLUDED by track.
+        artists: artists that are excluded.
+    """
+
+    marks: dict[int, int] = field(default_factory=dict)
+    artists: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of_session(cls, query: Query, settings: RankingSettings) -> "Exclusions":
+        """Return what the session itself rules out."""
+        marks = dict.fromkeys(query.tracks, IN_SESSION)
+        if settings.exclude_skipped:
+            marks.update(dict.fromkeys(query.skipped, EXCLUDED))
+        if settings.exclude_current and query.tracks:
+            marks[query.tracks[0]] = EXCLUDED
+        return cls(marks)
+
+    def block(self, knowledge: Knowledge, tracks: Sequence[str], artists: Sequence[str]) -> None:
+        """Add what the listener blocked."""
+        for track_id in tracks:
+            if (track := knowledge.catalogue.index_of(track_id)) != UNKNOWN:
+                self.marks[track] = EXCLUDED
+        for artist_id in artists:
+            if (artist := knowledge.catalogue.artist_index_of(artist_id)) != UNKNOWN:
+                self.artists.append(artist)
+
+
+@dataclass(slots=True)
+class FusedCandidates:
+    """Candidates that may be listed, best first.
+
+    Attributes:
+        tracks: int64.
+        scores: float64, what orders them.
+    """
+
+    tracks: NDArray[np.int64]
+    scores: NDArray[np.float64]
+
+
+class ListMaker:
+    """Orders candidates; one instance serves one list at a time."""
+
+    def __init__(self, knowledge: Knowledge, candidates: CandidateGenerator, ranker: Ranker) -> None:
+        self._knowledge = knowledge
+        self._settings = knowledge.settings
+        self._candidates = candidates
+        self._ranker = ranker
+        most = len(Source) * self._settings.candidates_per_source
+        self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
+        self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
+        self._places: NDArray[np.int64] = np.zeros(most, np.int64)
+        self._ranks: NDArray[np.int32] = np.zeros((MAX_LIST_LENGTH, len(Source)), np.int32)
+        ranked = max(1, self._settings.ranked_candidates)
+        self._features: NDArray[np.float32] = np.zeros((ranked, FEATURES), np.float32)
+        self._ranker_scores: NDArray[np.float64] = np.zeros(ranked, np.float64)
+        self._plays_of: NDArray[np.float32] = np.zeros(ranked, np.float32)
+        self._skips_of: NDArray[np.float32] = np.zeros(ranked, np.float32)
+        self._last_play_of: NDArray[np.int32] = np.zeros(ranked, np.int32)
+        self._session: NDArray[np.int64] = np.zeros(1, np.int64)
+        self._marks: NDArray[np.uint8] = np.zeros(MIN_CAPACITY, np.uint8)
+        self._artist_marks: NDArray[np.uint8] = np.zeros(MIN_CAPACITY, np.uint8)
+        self._place_of: NDArray[np.int16] = np.zeros(MIN_CAPACITY, np.int16)
+
+    def fuse(self, weights: NDArray[np.float64], exclusions: Exclusions, wanted: int) -> FusedCandidates:
+        """Return the fused candidates that may be listed; where they are fewer than `wanted`, the catalogue adds some.
+
+        Args:
+            weights: float64 per source.
+            exclusions: what may not be listed.
+            wanted: length of the list to be.
+        """
+        self._set_marks(exclusions)
+        count = self._fuse(weights)
+        if count < wanted:
+            self._search_catalogue(wanted)
+            count = self._fuse(weights)
+        self._clear_marks(exclusions)
+        return FusedCandidates(self._fused[:count].copy(), self._fused_scores[:count].copy())
+
+    def order(self, fused: FusedCandidates, query: Query) -> FusedCandidates:
+        """Return the best fused candidates in the ranker's order; the rest is left out."""
+        count = min(len(fused.tracks), len(self._features))
+        if count == 0 or not query.tracks or query.listener is None:
+            return fused
+        self._write_features(fused, count, query)
+        self._ranker.score(self._features, fused.scores, count, self._ranker_scores)
+        order = np.argsort(-self._ranker_scores[:count], kind="stable")
+        return FusedCandidates(fused.tracks[order], self._ranker_scores[order])
+
+    def teach(self, fused: FusedCandidates, query: Query, played: int, weight: float) -> None:
+        """Let the ranker learn that `played` was played, where it was among the candidates."""
+        count = min(len(fused.tracks), len(self._features))
+        rows = np.flatnonzero(fused.tracks[:count] == played)
+        if len(rows) and query.listener is not None:
+            self._write_features(fused, count, query)
+            self._ranker.train(self._features, fused.scores, count, int(rows[0]), weight, self._ranker_scores)
+
+    def cut(self, fused: FusedCandidates, limit: int) -> NDArray[np.int64]:
+        """Return the places in `fused` of the tracks to list, int64, in order."""
+        count = len(fused.tracks)
+        artist_of, cap = self._knowledge.catalogue.artist_of, self._settings.artist_cap
+        listed = cap_artists(fused.tracks, count, artist_of, cap, min(limit, count), self._places)
+        return self._places[:listed].copy()
+
+    def items(
+        self, fused: FusedCandidates, places: NDArray[np.int64], weights: NDArray[np.float64]
+    ) -> list[RecommendedItem]:
+        """Return the records of the candidates in `places`."""
+        candidates = self._candidates
+        listed = fused.tracks[places]
+        ranks_of(listed, len(listed), candidates.keys, candidates.counts, candidates.by_track.scores, self._ranks)
+        ranks = self._ranks[: len(listed)].tolist()
+        scores = fused.scores[places].tolist()
+        strengths = weights.tolist()
+        constant = self._settings.rank_constant
+        track_id = self._knowledge.catalogue.track_id
+        return [
+            item_of(track_id(track), score, row, strengths, constant)
+            for track, score, row in zip(listed.tolist(), scores, ranks, strict=True)
+        ]
+
+    def may_list(self, track: int, exclusions: Exclusions) -> bool:
+        """Whether the track is in the catalogue and not excluded."""
+        catalogue = self._knowledge.catalogue
+        return not (
+            exclusions.marks.get(track, 0) & EXCLUDED
+            or catalogue.flags[track] & REMOVED
+            or int(catalogue.artist_of[track]) in exclusions.artists
+        )
+
+    def _fuse(self, weights: NDArray[np.float64]) -> int:
+        catalogue, candidates = self._knowledge.catalogue, self._candidates
+        return fuse(
+            candidates.keys,
+            candidates.counts,
+            weights,
+            self._settings.rank_constant,
+            self._marks,
+            self._artist_marks,
+            catalogue.artist_of,
+            catalogue.flags,
+            self._settings.repeat_factor,
+            candidates.by_track.scores,
+            candidates.by_track.touched,
+            len(self._fused),
+            self._fused,
+            self._fused_scores,
+        )
+
+    def _write_features(self, fused: FusedCandidates, count: int, query: Query) -> None:
+        knowledge, candidates, listener = self._knowledge, self._candidates, query.listener
+        assert listener is not None  # the callers have looked
+        if len(self._place_of) < knowledge.catalogue.capacity:
+            self._place_of = np.zeros(knowledge.catalogue.capacity, np.int16)
+        session = np.array(query.tracks, np.int64)
+        write_features(
+            fused.tracks,
+            count,
+            candidates.keys,
+            candidates.scores,
+            candidates.counts,
+            session,
+            len(session),
+            len(query.skipped),
+            query.tracks[0] in query.skipped,
+            query.new_share,
+            listener.tracks,
+            listener.ended_at_s,
+            listener.strengths,
+            listener.length,
+            self._settings.ranker_history,
+            listener.exploration,
+            query.now_ms // 1000,
+            knowledge.catalogue.artist_of,
+            knowledge.popularity.plays,
+            knowledge.catalogue.first_seen_ms,
+            self._place_of,
+            self._plays_of,
+            self._skips_of,
+            self._last_play_of,
+            self._features,
+        )
+
+    def _search_catalogue(self, wanted: int) -> None:
+        """Put tracks that no source proposed behind the new ones: a short list is filled up while there are tracks."""
+        catalogue = self._knowledge.catalogue
+        known = len(catalogue)
+        found: list[int] = self._candidates.keys[Source.NEW, : self._candidates.counts[Source.NEW]].tolist()
+        for track in range(known - 1, max(-1, known - 1 - SEARCH_LIMIT), -1):
+            if len(found) >= self._candidates.keys.shape[1]:
+                break
+            artist = int(catalogue.artist_of[track])
+            is_blocked = artist != UNKNOWN and self._artist_marks[artist] & EXCLUDED
+            may_list = not (is_blocked or self._marks[track] & EXCLUDED or catalogue.flags[track] & REMOVED)
+            if may_list and track not in found:
+                found.append(track)
+        self._candidates.put(Source.NEW, found)
+
+    def _set_marks(self, exclusions: Exclusions) -> None:
+        catalogue = self._knowledge.catalogue
+        if len(self._marks) < catalogue.capacity:
+            self._marks = np.zeros(catalogue.capacity, np.uint8)
+        if len(self._artist_marks) < catalogue.artist_capacity:
+            self._artist_marks = np.zeros(catalogue.artist_capacity, np.uint8)
+        for track, mark in exclusions.marks.items():
+            self._marks[track] = mark
+        for artist in exclusions.artists:
+            self._artist_marks[artist] = EXCLUDED
+
+    def _clear_marks(self, exclusions: Exclusions) -> None:
+        for track in exclusions.marks:
+            self._marks[track] = 0
+        for artist in exclusions.artists:
+            self._artist_marks[artist] = 0
