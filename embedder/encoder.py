@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from embedder.checkpoint import Manifest, load_weights, shipped_weights
 from embedder.features.analysis import TrackFeatures, analyse
-from embedder.network import TrackNetwork
+from embedder.network import SegmentOutput, TrackNetwork
 from musicrec.errors import Incompatible
 
 TOP_GENRES = 5
@@ -98,14 +98,31 @@ class AudioEncoder:
 
     def _place(self, tracks: list[TrackFeatures]) -> list[AudioEmbedding]:
         counts = [len(track.images) for track in tracks]
-        images = torch.cat([track.images for track in tracks]).contiguous(memory_format=torch.channels_last)
-        output = self._network.segments(images)
+        output = self._run(torch.cat([track.images for track in tracks]))
         return [
             self._embedding(track, embedding, logits)
             for track, embedding, logits in zip(
                 tracks, output.embedding.split(counts), output.logits.split(counts), strict=True
             )
         ]
+
+    def _run(self, images: torch.Tensor) -> SegmentOutput:
+        output: SegmentOutput = self._network.segments(images.contiguous(memory_format=torch.channels_last))
+        return output
+
+    def run_network(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the class probabilities of images of any making, to compare ways of making them.
+
+        Args:
+            images: (segments, 3, MEL_BANDS, SEGMENT_FRAMES), 0 to 1.
+
+        Returns:
+            Shape (segments, classes).
+        """
+        with torch.inference_mode():
+            logits = self._run(torch.from_numpy(images).to(self._device)).logits
+        probabilities: NDArray[np.float32] = logits.softmax(-1).cpu().numpy()
+        return probabilities
 
     def _embedding(self, track: TrackFeatures, embedding: torch.Tensor, logits: torch.Tensor) -> AudioEmbedding:
         learned = self._network.place_learned(embedding)

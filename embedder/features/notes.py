@@ -1,5 +1,7 @@
 """Which notes sound: short-time autocorrelation of the harmonic part, read at the periods of the semitones."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -15,8 +17,6 @@ from embedder.features.geometry import (
 N_PITCHES = PITCH_MAX_MIDI - PITCH_MIN_MIDI + 1
 _HIGHEST_BIN = int(4_000 * FFT_SIZE / SAMPLE_RATE_HZ)
 """Partials above 4 kHz would make the peaks narrower than the tuning of instruments is exact."""
-_OVERSAMPLING = 4
-"""Lags per sample: a zero-padded spectrum interpolates the autocorrelation exactly."""
 
 
 def pitch_salience(harmonic: Tensor) -> Tensor:
@@ -34,15 +34,33 @@ def pitch_salience(harmonic: Tensor) -> Tensor:
     Source: Tolonen and Karjalainen 2000, "A computationally efficient multipitch analysis model".
     """
     spectrum = harmonic[..., :_HIGHEST_BIN].pow(AUTOCORRELATION_POWER)
-    length = _OVERSAMPLING * FFT_SIZE
-    correlation = torch.fft.irfft(spectrum, n=length)
-    energy = correlation[..., :1].clamp(min=1e-9)
-    midi = torch.arange(PITCH_MIN_MIDI, PITCH_MAX_MIDI + 1, device=harmonic.device)
-    period = _OVERSAMPLING * SAMPLE_RATE_HZ / (440.0 * 2.0 ** ((midi - 69) / 12))
-    at, at_half, at_third = (
-        correlation.index_select(-1, (period / part).round().long()).clamp_(min=0.0) for part in (1, 2, 3)
-    )
-    return ((at - torch.maximum(at_half, at_third)) / energy).clamp_(0.0, 1.0)
+    correlation = (spectrum @ _cosines(harmonic.device)).clamp_(min=0.0)
+    at, at_half, at_third = correlation.split(N_PITCHES, dim=-1)
+    energy = spectrum @ _weights(harmonic.device)
+    return ((at - torch.maximum(at_half, at_third)) / energy[..., None].clamp(min=1e-6)).clamp_(0.0, 1.0)
+
+
+@cache
+def _weights(device: torch.device) -> Tensor:
+    """Return how often each bin stands in the two-sided spectrum."""
+    with torch.inference_mode(False):
+        weights = torch.full((_HIGHEST_BIN,), 2.0, device=device)
+        weights[0] = 1.0
+        return weights
+
+
+@cache
+def _cosines(device: torch.device) -> Tensor:
+    """Return the inverse transform at 1, 1/2 and 1/3 of each pitch's period alone, shape (bins, 3 · N_PITCHES).
+
+    147 lags of the 8192 that a transform with enough resolution would give; and none has to be rounded.
+    """
+    midi = torch.arange(PITCH_MIN_MIDI, PITCH_MAX_MIDI + 1, dtype=torch.float64)
+    period = SAMPLE_RATE_HZ / (440.0 * 2.0 ** ((midi - 69) / 12))
+    lags = torch.cat((period, period / 2, period / 3))
+    angle = 2 * torch.pi / FFT_SIZE * torch.arange(_HIGHEST_BIN, dtype=torch.float64)[:, None] * lags
+    with torch.inference_mode(False):
+        return _weights(device)[:, None] * angle.cos().float().to(device)
 
 
 def key_profile(salience: Tensor, level: Tensor) -> Tensor:
