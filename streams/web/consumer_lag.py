@@ -5,6 +5,7 @@ from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from musicrec.settings import KafkaSettings
 from musicrec.topics import LISTENS, RECOMMENDATIONS, REQUESTS, SESSIONS, TRACKS, Topic
@@ -52,11 +53,17 @@ class ConsumerLag:
         beginnings = await self._consumer.beginning_offsets(partitions)
         lags: dict[str, int | None] = {}
         for agent, topics in READ_BY.items():
-            found = await self._admin.list_consumer_group_offsets(consumer_group(agent))
-            committed = {partition: place.offset for partition, place in found.items()}
+            committed = await self._committed(consumer_group(agent))
             own = {topic.name for topic in topics}
             lags[agent] = lag_of({p: end for p, end in ends.items() if p.topic in own}, beginnings, committed)
         return lags
+
+    async def _committed(self, group: str) -> dict[TopicPartition, int]:
+        try:
+            found = await self._admin.list_consumer_group_offsets(group)
+        except GroupCoordinatorNotAvailableError:
+            return {}  # a broker where no group has ever been; the question makes it set up its groups topic
+        return {partition: place.offset for partition, place in found.items()}
 
 
 def lag_of(

@@ -93,8 +93,8 @@ function drawFigures({ figures, minute, dead_letters: refused }) {
 
   setValue("latency", milliseconds(figures.latency_p50_ms), millisecondsUnit(figures.latency_p50_ms));
   const slowest = figures.latency_p99_ms;
-  const slow = slowest === null ? "" : `; 99 in 100 within ${milliseconds(slowest)} ${millisecondsUnit(slowest)}`;
-  setText(at("latency-note"), `median, last minute${slow}`);
+  const slow = slowest === null ? "" : `p99 ${milliseconds(slowest)} ${millisecondsUnit(slowest)}, `;
+  setText(at("latency-note"), `${slow}last minute`);
   drawSpark(at("latency-spark"), minute.latency_p50_ms);
 
   const hits = figures.hit_rate;
@@ -232,18 +232,18 @@ function drawEarlier(tracks) {
 function drawList(session, changed) {
   const { list, user } = session;
   const took = list.latency_ms === null ? "" : `${milliseconds(list.latency_ms)} ${millisecondsUnit(list.latency_ms)}`;
-  const heading = make("h3", "", make("span", "ms", took), list.length ? "Next" : "No list");
+  const heading = make("h3", "", make("span", "ms", took), list.length ? "Next" : "Nothing to offer");
   const part = make("div", list.is_current ? "next" : "next waiting", heading);
   const all = opened.has(`${user} all`);
   const items = all ? list.items : list.items.slice(0, FIRST_ITEMS);
   if (items.length) part.append(make("ol", "items", ...items.map((item, index) => drawItem(item, index, user, changed))));
   if (list.items.length > FIRST_ITEMS) part.append(drawMore(`${user} all`, all, list, changed));
-  for (const code of list.degraded) part.append(make("p", "lacking", words(LACKING, code)));
+  for (const code of list.degraded) part.append(make("p", list.length ? "lacking" : "lacking all", words(LACKING, code)));
   return part;
 }
 
 function drawMore(key, open, list, changed) {
-  const button = make("button", "more", open ? "fewer" : `up to no. ${list.items.length} of ${list.length}`);
+  const button = make("button", "more", open ? "fewer" : `first ${list.items.length} of ${list.length}`);
   toggles(button, key, changed);
   return button;
 }
