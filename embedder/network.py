@@ -41,7 +41,7 @@ class NetworkShape:
         return self.learned + self.described
 
 
-class LightNet(nn.Module):  # type: ignore[misc]
+class LightNet(nn.Module):
     """Five strided convolutions, 0.17 GMAC and 1.1 M parameters: about 4 ms per image on one CPU core.
 
     Pooling is over time alone, mean and maximum: where on the frequency axis something sounds is half of timbre.
@@ -75,7 +75,7 @@ class LightNet(nn.Module):  # type: ignore[misc]
         return SegmentOutput(self.embed(pooled), self.classify(pooled))
 
 
-class AlexNet(nn.Module):  # type: ignore[misc]
+class AlexNet(nn.Module):
     """The published reference: five convolutions with response normalisation, then 4096, 1000 and the classes.
 
     Source: Krizhevsky et al. 2012, with the layer sizes of the music-genre paper (96@11×11/4, 256@5×5, 384, 384,
@@ -118,7 +118,7 @@ class AlexNet(nn.Module):  # type: ignore[misc]
         return SegmentOutput(self.embed(dense), self.classify(dense))
 
 
-class TrackNetwork(nn.Module):  # type: ignore[misc]
+class TrackNetwork(nn.Module):
     """A segment network, and beside it a linear map of the descriptors; together they place a track."""
 
     def __init__(self, shape: NetworkShape) -> None:
