@@ -14,7 +14,7 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 """Above the largest record of any topic, and above what topics allow: the broker decides, with a reason."""
 
 
-class App(faust.App):  # type: ignore[misc]
+class App(faust.App):
     """Faust's app on the guarded driver."""
 
     def _new_transport(self) -> SafeTransport:

@@ -6,7 +6,7 @@ stock driver beside it, so that the guard can go when the release is right.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from faust.transport.drivers import aiokafka as driver
 
@@ -22,12 +22,12 @@ class SafeConsumer(driver.Consumer):
             default=None,
         )
         if inflight is None:
-            return super()._new_offset(tp)
+            return cast("int | None", super()._new_offset(tp))
         acked = self._acked[tp]
         held_back = [offset for offset in acked if offset >= inflight]
         acked[:] = [offset for offset in acked if offset < inflight]
         try:
-            return super()._new_offset(tp)
+            return cast("int | None", super()._new_offset(tp))
         finally:
             acked.extend(held_back)
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 class AudioIndex(Protocol):
     """Vectors of unit length by track id, and the nearest of them."""
 
-    version: str
-    """Embedding model and generation."""
+    @property
+    def version(self) -> str:
+        """Embedding model and generation."""
 
     def __len__(self) -> int:
         """Return how many vectors it holds."""
