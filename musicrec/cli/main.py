@@ -18,7 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("musicrec.cli.worker:command", "Run one agent: session, ranking, outcome or embedder."),
     "web": ("musicrec.cli.web:command", "Serve the live page."),
     "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
-    "contracts": ("musicrec.cli.contracts:command", "Write or check the published schemas."),
+    "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),
+    "contracts check": ("musicrec.cli.contracts:check", "Fail where the published schemas differ from the code."),
     "import lastfm-1k": ("musicrec.cli.import_lastfm:command", "Last.fm-1K TSV."),
     "import listenbrainz": ("musicrec.cli.import_listenbrainz:command", "ListenBrainz JSON listens."),
     "import spotify": ("musicrec.cli.import_spotify:command", "Spotify account and extended exports."),
@@ -46,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command path ▸ `module:function` and help; the function has parameters as Typer takes them."""
 
 GROUPS: dict[str, str] = {
+    "contracts": "The published schemas: AsyncAPI, JSON Schemas, the table of topics.",
     "import": "Turn listening histories of other formats into listen events.",
     "evaluate": "Measure how good the recommendations and the vectors are.",
     "train": "Train models.",
