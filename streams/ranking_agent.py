@@ -28,6 +28,7 @@ class Rankers:
     running: RunningSessions
     settings: RankingAgentSettings
     counters: Counters
+    model_version: str
     index_version: Callable[[], str]
     name: str = "ranking"
 
@@ -152,7 +153,7 @@ def _message(rankers: Rankers, ranked: RankedList, **fields: object) -> Outgoing
     recommendation = Recommendation(
         items=ranked.items,
         degraded=ranked.degraded,
-        model_version=rankers.recommender.settings.version(),
+        model_version=rankers.model_version,
         index_version=rankers.index_version(),
         **fields,  # type: ignore[arg-type]
     )

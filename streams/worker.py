@@ -145,7 +145,14 @@ async def _ranking_handlers(settings: Settings, counters: Counters, stack: Async
     from streams.ranking_state import RankingState
 
     state = await stack.enter_async_context(RankingState.following(settings, counters))
-    rankers = Rankers(state.recommender, state.running, settings.ranking, counters, state.index_version)
+    rankers = Rankers(
+        state.recommender,
+        state.running,
+        settings.ranking,
+        counters,
+        model_version=state.recommender.settings.version(),
+        index_version=state.index_version,
+    )
     return [(SESSIONS, SessionRanking(rankers)), (REQUESTS, RequestRanking(rankers))]
 
 
