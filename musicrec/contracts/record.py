@@ -1,6 +1,6 @@
 """What all published records have in common: strict about types, tolerant of unknown fields, immutable."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import PydanticCustomError
@@ -55,7 +55,8 @@ class Record(BaseModel):
 class VersionedRecord(Record):
     """A record that states the version of its schema; absent means 1."""
 
-    schema_version: Literal[1] = 1
+    # Not Literal[1]: that compares as Python does, and true and 1.0 would pass for 1.
+    schema_version: Annotated[int, Field(ge=1, le=1)] = 1
     """Major version of the schema. Fields are only ever added within a major version."""
 
 
