@@ -70,7 +70,7 @@ def _bad_input(record: str, error: ValidationError) -> BadInput:
     first = details[0]
     if first["type"] == "json_invalid":
         return BadInput(f"not JSON: {first['msg']}", DeadLetterReason.MALFORMED)
-    if first["type"] in ("model_type", "model_attributes_type"):
+    if not first["loc"] and first["type"] in ("model_type", "model_attributes_type"):
         return BadInput(f"a JSON object is needed for {record}", DeadLetterReason.MALFORMED)
     version = next((d for d in details if d["loc"] == ("schema_version",)), None)
     if version is not None:
