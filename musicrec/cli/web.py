@@ -29,7 +29,8 @@ def command(
     import uvloop
 
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    # It writes a hundred lines a second while a broker is away; the page's own line says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     settings = _settings(host, port, kafka)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))

@@ -217,11 +217,14 @@ async def _watch_lag(kafka: KafkaSettings, board: Board) -> None:
             async with ConsumerLag(kafka) as lag:
                 while True:
                     board.lag = await lag.measure()
+                    if board.kafka_away:
+                        log.info("Kafka at %s answers again", kafka.bootstrap_servers)
                     board.kafka_away = False
                     await asyncio.sleep(LAG_EVERY_S)
         except (KafkaError, OSError, TimeoutError) as error:
+            if not board.kafka_away:
+                log.warning("Kafka at %s does not tell the lag: %r; trying again", kafka.bootstrap_servers, error)
             board.kafka_away = True
-            log.warning("Kafka at %s does not tell the lag: %r", kafka.bootstrap_servers, error)
         await asyncio.sleep(LAG_EVERY_S)
 
 

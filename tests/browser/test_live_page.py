@@ -1,5 +1,6 @@
 """The live page in a real browser, on a real broker."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from playwright.async_api import Locator, Page, expect
 
 from musicrec.contracts import Degradation, Outcome, Track
 from musicrec.local import StackAddresses
+from streams.web.server import BOARD_EVERY_S
 
 pytestmark = [pytest.mark.kafka, pytest.mark.browser]
 
@@ -191,10 +193,11 @@ async def test_a_paused_page_stands_still_and_shows_the_newest_when_it_goes_on(
         title = card_of(page, user).locator(".now .title")
         await expect(title).to_have_text("first")
         await page.get_by_role("button", name="Pause").click()
-        async with page.expect_response("**/board.json"):
-            await publish(snapshot(user, "first", "second", revision=2))
-            await page.wait_for_timeout(1_000)
-            await page.evaluate("fetch('/board.json')")
+        await publish(snapshot(user, "first", "second", revision=2))
+        async with asyncio.timeout(DEADLINE_S):
+            while "second" not in await (await page.request.get(f"{url}board.json")).text():
+                await asyncio.sleep(0.05)
+        await page.wait_for_timeout(2_000 * BOARD_EVERY_S)
         await expect(title).to_have_text("first")
         await page.get_by_role("button", name="Go on").click()
         await expect(title).to_have_text("second")

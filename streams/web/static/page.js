@@ -75,7 +75,7 @@ function setText(element, text) {
 }
 
 function setValue(id, text, unit = "") {
-  const parts = unit ? [text, " ", make("small", "", unit)] : [text];
+  const parts = unit ? [text, make("small", "", ` ${unit}`)] : [text];
   at(id).replaceChildren(...parts);
 }
 
