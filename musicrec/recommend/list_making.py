@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from musicrec.recommend.candidates import CandidateGenerator, Query
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.fusion import EXCLUDED, IN_SESSION, Source, fuse, ranks_of
 from musicrec.recommend.learning import Knowledge
+from musicrec.recommend.listener_memory import SCORED_SOURCES
 from musicrec.recommend.ranked_list import item_of
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import FEATURES, write_features
@@ -19,7 +21,11 @@ from musicrec.recommend.reranking import cap_artists
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.top_k import MIN_CAPACITY
 
-SEARCH_LIMIT = 10_000
+HEAD: Final = 20
+"""Places of a source's list in which a play counts as foreseen."""
+HIT_RATE: Final = 0.1
+"""Weight of the newest lesson in a source's hit share; lessons are a fraction of the plays."""
+SEARCH_LIMIT: Final = 10_000
 """Tracks of the catalogue looked through, at most, for a list that every source left too short."""
 
 
@@ -87,7 +93,10 @@ class ListMaker:
         self._plays_of: NDArray[np.float32] = np.zeros(ranked, np.float32)
         self._skips_of: NDArray[np.float32] = np.zeros(ranked, np.float32)
         self._last_play_of: NDArray[np.int32] = np.zeros(ranked, np.int32)
-        self._session: NDArray[np.int64] = np.zeros(1, np.int64)
+        self._first_play_of: NDArray[np.int32] = np.zeros(ranked, np.int32)
+        self._day_plays_of: NDArray[np.float32] = np.zeros(ranked, np.float32)
+        self._week_plays_of: NDArray[np.float32] = np.zeros(ranked, np.float32)
+        self._artist_plays: NDArray[np.int16] = np.zeros(MIN_CAPACITY, np.int16)
         self._marks: NDArray[np.uint8] = np.zeros(MIN_CAPACITY, np.uint8)
         self._artist_marks: NDArray[np.uint8] = np.zeros(MIN_CAPACITY, np.uint8)
         self._place_of: NDArray[np.int16] = np.zeros(MIN_CAPACITY, np.int16)
@@ -109,22 +118,32 @@ class ListMaker:
         return FusedCandidates(self._fused[:count].copy(), self._fused_scores[:count].copy())
 
     def order(self, fused: FusedCandidates, query: Query) -> FusedCandidates:
-        """Return the best fused candidates in the ranker's order; the rest is left out."""
+        """Return the best fused candidates in the ranker's order, and the rest behind them in the order of the fusion."""
         count = min(len(fused.tracks), len(self._features))
         if count == 0 or not query.tracks or query.listener is None:
             return fused
         self._write_features(fused, count, query)
         self._ranker.score(self._features, fused.scores, count, self._ranker_scores)
         order = np.argsort(-self._ranker_scores[:count], kind="stable")
-        return FusedCandidates(fused.tracks[order], self._ranker_scores[order])
+        tracks, scores = fused.tracks.copy(), np.log(fused.scores)
+        scores[count:] += self._ranker_scores[order[-1]] - scores[count - 1] - 1.0
+        tracks[:count] = tracks[order]
+        scores[:count] = self._ranker_scores[order]
+        return FusedCandidates(tracks, scores)
 
     def teach(self, fused: FusedCandidates, query: Query, played: int, weight: float) -> None:
         """Let the ranker learn that `played` was played, where it was among the candidates."""
+        if query.listener is None:
+            return
         count = min(len(fused.tracks), len(self._features))
         rows = np.flatnonzero(fused.tracks[:count] == played)
-        if len(rows) and query.listener is not None:
+        if len(rows):
             self._write_features(fused, count, query)
             self._ranker.train(self._features, fused.scores, count, int(rows[0]), weight, self._ranker_scores)
+        heads = self._candidates.keys[:SCORED_SOURCES, :HEAD]
+        filled = np.arange(heads.shape[1]) < self._candidates.counts[:SCORED_SOURCES, None]
+        held = ((heads == played) & filled).any(axis=1)
+        query.listener.source_hits += np.float32(HIT_RATE) * (held - query.listener.source_hits)
 
     def cut(self, fused: FusedCandidates, limit: int) -> NDArray[np.int64]:
         """Return the places in `fused` of the tracks to list, int64, in order."""
@@ -183,6 +202,8 @@ class ListMaker:
         assert listener is not None  # the callers have looked
         if len(self._place_of) < knowledge.catalogue.capacity:
             self._place_of = np.zeros(knowledge.catalogue.capacity, np.int16)
+        if len(self._artist_plays) < knowledge.catalogue.artist_capacity:
+            self._artist_plays = np.zeros(knowledge.catalogue.artist_capacity, np.int16)
         session = np.array(query.tracks, np.int64)
         write_features(
             fused.tracks,
@@ -201,6 +222,7 @@ class ListMaker:
             listener.length,
             self._settings.ranker_history,
             listener.exploration,
+            listener.source_hits,
             query.now_ms // 1000,
             knowledge.catalogue.artist_of,
             knowledge.popularity.plays,
@@ -209,6 +231,10 @@ class ListMaker:
             self._plays_of,
             self._skips_of,
             self._last_play_of,
+            self._first_play_of,
+            self._day_plays_of,
+            self._week_plays_of,
+            self._artist_plays,
             self._features,
         )
 

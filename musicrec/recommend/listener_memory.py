@@ -17,6 +17,8 @@ FIRST_ROOM: Final = 64
 """Plays that a new listener has room for."""
 EXPLORATION_RATE: Final = 0.02
 """Weight of the newest play in the share of new ones: the last fifty or so decide."""
+SCORED_SOURCES: Final = 5
+"""The first sources have scores that mean something beyond their order."""
 MAX_SESSION_TRACKS: Final = 100
 """Tracks of the running session that are kept; a snapshot has no more either."""
 
@@ -37,6 +39,7 @@ class ListenerMemory:
         session_plays: plays of that session.
         session_new: how many of them were new to the listener.
         exploration: share of plays that were new to the listener, lately.
+        source_hits: float32 per scored source, share of its lists that held what was then played, lately.
         blocked_tracks: ids, as the newest snapshot has them.
         blocked_artists: ids, as the newest snapshot has them.
     """
@@ -53,6 +56,7 @@ class ListenerMemory:
     session_plays: int = 0
     session_new: int = 0
     exploration: float = 0.5
+    source_hits: NDArray[np.float32] = field(default_factory=lambda: np.full(SCORED_SOURCES, 0.2, np.float32))
     blocked_tracks: tuple[str, ...] = ()
     blocked_artists: tuple[str, ...] = ()
 

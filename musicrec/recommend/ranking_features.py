@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.kernel import kernel
+from musicrec.recommend.listener_memory import SCORED_SOURCES
 
-SCORED_SOURCES: Final = 5
-"""The first sources have scores that mean something beyond their order."""
 RANKED_SOURCES: Final = len(Source) - SCORED_SOURCES
 PER_SCORED: Final = 5
-PAST_FEATURES: Final = 19
-CONTEXT_FEATURES: Final = 10
+PAST_FEATURES: Final = 23
+CONTEXT_FEATURES: Final = 10 + SCORED_SOURCES
 FEATURES: Final = PER_SCORED * SCORED_SOURCES + 2 * RANKED_SOURCES + PAST_FEATURES + CONTEXT_FEATURES
 
-HALF_SESSION: Final = 20.0
 DAY_S: Final = 86_400.0
+WEEK_S: Final = 7 * DAY_S
+ARTIST_LOOK: Final = 512
+"""Newest plays of the listener in which an artist is counted."""
 
 
 @kernel
@@ -46,6 +47,7 @@ def write_features(
     history_length: int,
     longest_look: int,
     exploration: float,
+    source_hits: NDArray[np.float32],
     now_s: int,
     # catalogue
     artist_of: NDArray[np.int32],
@@ -56,6 +58,10 @@ def write_features(
     plays_of: NDArray[np.float32],
     skips_of: NDArray[np.float32],
     last_play_of: NDArray[np.int32],
+    first_play_of: NDArray[np.int32],
+    day_plays_of: NDArray[np.float32],
+    week_plays_of: NDArray[np.float32],
+    artist_plays: NDArray[np.int16],
     out: NDArray[np.float32],
 ) -> None:
     """Write `out`, float32, shape (at least count, FEATURES), for the first `count` of `listed`.
@@ -69,13 +75,17 @@ def write_features(
         history, ended_at_s, strengths: the listener's plays, the oldest first; `history_length` in use.
         longest_look: only the newest so many plays are looked at.
         exploration: share of plays that were new to the listener, lately.
+        source_hits: share of each scored source's lists that held what was then played, lately.
         place_of: scratch per track, 0 before and after.
-        plays_of, skips_of, last_play_of: scratch per candidate.
+        plays_of, skips_of, last_play_of, first_play_of, day_plays_of, week_plays_of: scratch per candidate.
+        artist_plays: scratch per artist, 0 before and after.
     """
     for i in range(count):
         place_of[listed[i]] = i + 1
         plays_of[i] = 0.0
         skips_of[i] = 0.0
+        day_plays_of[i] = 0.0
+        week_plays_of[i] = 0.0
         last_play_of[i] = -1
         out[i, :] = 0.0
     confidence = np.zeros(SCORED_SOURCES)
@@ -102,8 +112,15 @@ def write_features(
     for at in range(max(0, history_length - longest_look), history_length):
         i = place_of[history[at]] - 1
         if i >= 0:
+            if plays_of[i] == 0.0:
+                first_play_of[i] = at
             plays_of[i] += 1.0
             last_play_of[i] = at
+            age_s = now_s - ended_at_s[at]
+            if age_s < WEEK_S:
+                week_plays_of[i] += 1.0
+                if age_s < DAY_S:
+                    day_plays_of[i] += 1.0
             if strengths[at] < 0.9:
                 skips_of[i] += 1.0
     for place in range(session_length):
@@ -111,7 +128,7 @@ def write_features(
         if i >= 0:
             out[i, column] = 1.0
             out[i, column + 1] = math.exp(-place / 3.0)
-            out[i, column + 2] = math.exp(-place / HALF_SESSION)
+            out[i, column + 2] = math.exp(-place / 20.0)
     for i in range(count):
         place_of[listed[i]] = 0
     current_artist = artist_of[session[0]]
@@ -120,6 +137,9 @@ def write_features(
     run = 0
     while run < recent and current_artist >= 0 and artist_of[session[run]] == current_artist:
         run += 1
+    for at in range(max(0, history_length - ARTIST_LOOK), history_length):
+        if artist_of[history[at]] >= 0:
+            artist_plays[artist_of[history[at]]] += 1
     for i in range(count):
         track = listed[i]
         row = out[i]
@@ -136,7 +156,10 @@ def write_features(
             row[at + 6] = 1.0 if age_s < DAY_S else 0.0
             row[at + 7] = row[column] * math.log1p(plays_of[i]) / 3.0
             row[at + 8] = math.log1p(age_s / DAY_S) / 6.0
-        at += 9
+            row[at + 9] = math.log1p(max(0, now_s - ended_at_s[first_play_of[i]]) / DAY_S) / 6.0
+            row[at + 10] = math.log1p(week_plays_of[i]) / 3.0
+            row[at + 11] = math.log1p(day_plays_of[i]) / 2.0
+        at += 12
         artist = artist_of[track]
         if artist >= 0:
             row[at] = 1.0 if artist == current_artist else 0.0
@@ -148,9 +171,10 @@ def write_features(
                     same += 1
             row[at + 3] = same / recent
             row[at + 4] = row[at] * (1.0 - row[column + 3])
-        row[at + 5] = math.log1p(plays[track]) / 5.0
-        row[at + 6] = math.log1p(max(0.0, now_s - first_seen_ms[track] / 1000.0) / DAY_S) / 6.0
-        at += 7
+            row[at + 5] = math.log1p(artist_plays[artist]) / 5.0
+        row[at + 6] = math.log1p(plays[track]) / 5.0
+        row[at + 7] = math.log1p(max(0.0, now_s - first_seen_ms[track] / 1000.0) / DAY_S) / 6.0
+        at += 8
         row[at] = 1.0 if current_skipped else 0.0
         row[at + 1] = math.log1p(session_length) / 3.0
         row[at + 2] = session_skips / session_length
@@ -161,3 +185,8 @@ def write_features(
         row[at + 7] = confidence[0] / 3.0
         row[at + 8] = confidence[1] / 3.0
         row[at + 9] = confidence[2] / 3.0
+        for source in range(SCORED_SOURCES):
+            row[at + 10 + source] = 2.0 * source_hits[source]
+    for at in range(max(0, history_length - ARTIST_LOOK), history_length):
+        if artist_of[history[at]] >= 0:
+            artist_plays[artist_of[history[at]]] = 0

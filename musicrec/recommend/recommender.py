@@ -64,7 +64,7 @@ class Recommender:
         exclusions = Exclusions.of_session(query, self.settings)
         exclusions.block(self.knowledge, snapshot.blocked_tracks, snapshot.blocked_artists)
         fused = self._lists.fuse(self._weights, exclusions, limit)
-        if self.settings.ranked_candidates >= limit:
+        if self.settings.ranked_candidates > 0:
             fused = self._lists.order(fused, query)
         explored = self._explored(query, exclusions, snapshot.revision)
         degraded = self._lacking(query, heard=bool(snapshot.entries))

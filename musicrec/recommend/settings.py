@@ -111,15 +111,15 @@ class RankingSettings:
     weight_new: float = 0.005
 
     # the ranker over the fused candidates
-    ranked_candidates: int = 128
+    ranked_candidates: int = 96
     """Best fused candidates that the ranker orders; 0 leaves the order to the fusion."""
-    ranker_hidden: int = 16
+    ranker_hidden: int = 32
     ranker_step: float = 0.05
     ranker_lesson_every: int = 8
     """One play in so many is a lesson: a lesson costs as much as a list."""
     ranker_skip_weight: float = 0.5
     """Weight of a lesson whose play was skipped."""
-    ranker_history: int = 8_192
+    ranker_history: int = 4_096
     """Newest plays of the listener in which a candidate is looked for."""
 
     # re-ranking
