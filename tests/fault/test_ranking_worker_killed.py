@@ -1,0 +1,64 @@
+"""kill -9 of session and ranking workers in mid-stream: every applied event is answered, by one list id."""
+
+import asyncio
+import signal
+import uuid
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from conftest import start_worker, until_ready
+from probe import play, producing, publish_events, reading
+
+from musicrec.contracts import Recommendation, SessionSnapshot
+from musicrec.local import StackAddresses
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+
+SESSIONS, LISTS = "musicrec.sessions.v1", "musicrec.recommendations.v1"
+LISTENERS, EVENTS_EACH = 40, 30
+
+
+async def test_every_applied_event_is_answered_once_when_workers_are_killed(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    run = uuid.uuid4().hex[:8]
+    events = [play(f"{run}-{user}", f"t{(n * user) % 50}", n) for n in range(EVENTS_EACH) for user in range(LISTENERS)]
+    workers = {agent: start_worker(stack, tmp_path, agent) for agent in ("session", "ranking")}
+    async with reading(stack, SESSIONS, LISTS) as tail, producing(stack) as producer:
+        await asyncio.gather(*map(until_ready, workers.values()))
+
+        async def storm() -> None:
+            for victim in ("ranking", "session", "ranking"):
+                await asyncio.sleep(1.0)
+                workers[victim].signal(signal.SIGKILL)
+                await workers[victim].wait()
+                workers[victim] = start_worker(stack, tmp_path, victim)
+
+        killing = asyncio.create_task(storm())
+        for start in range(0, len(events), 60):
+            await publish_events(producer, events[start : start + 60])
+            await asyncio.sleep(0.2)
+        await killing
+        wanted = {event.event_id for event in events}
+        await tail.until(lambda t: set(_answers(t.on(LISTS))) >= wanted, deadline_s=100)
+        await tail.quiet()
+        await asyncio.gather(*(process.stop() for process in workers.values()))
+    applied = {SessionSnapshot.decode(r.value).trigger.event_id for r in tail.on(SESSIONS)}
+    assert applied == wanted
+    lists = [Recommendation.decode(record.value) for record in tail.on(LISTS)]
+    triggers = defaultdict(set)
+    for made in lists:
+        assert made.trigger is not None
+        triggers[made.list_id].add(made.trigger.event_id)
+        assert made.trigger.track_id not in {item.track_id for item in made.items}
+    assert all(len(events_of_list) == 1 for events_of_list in triggers.values())
+
+
+def _answers(records: list) -> dict[str, str]:  # type: ignore[type-arg]
+    found = {}
+    for record in records:
+        made = Recommendation.decode(record.value)
+        for event_id in (made.trigger.event_id if made.trigger else "", *made.passed_over):
+            found[event_id] = made.list_id
+    return found
