@@ -151,7 +151,7 @@ async def test_file_that_needs_more_memory_than_a_decoder_has_is_refused_and_the
 
 async def test_decoders_that_cannot_start_are_unavailable():
     with pytest.raises(Unavailable, match="a decoder does not start"):
-        async with DecoderPool(replace(LIMITS, memory_bytes=-2), size=1):  # a limit that no kernel takes
+        async with DecoderPool(replace(LIMITS, memory_bytes=2**70), size=1):  # a limit that no kernel takes
             pytest.fail("it started")
 
 
