@@ -212,7 +212,9 @@ function drawNow(track, event) {
     const [verb, mood] = wordPair(EVENTS, event.type);
     marks.append(make("span", mood === "good" ? "hit" : "skip", event.title === track.title ? verb : `${verb} ${event.title || event.artist}`));
   }
-  return make("div", turnedAway ? "now turned-away" : "now", make("span", "title", track.title), make("span", "by", track.artist), marks);
+  const title = make("span", "title", track.title);
+  title.title = track.artist ? `${track.title}, ${track.artist}` : track.title;
+  return make("div", turnedAway ? "now turned-away" : "now", title, make("span", "by", track.artist), marks);
 }
 
 function drawFeedbackAlone(event) {
