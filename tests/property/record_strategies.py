@@ -1,0 +1,87 @@
+"""Hypothesis strategies for every record, read off the models' own annotations."""
+
+import types
+from enum import Enum
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import numpy as np
+from annotated_types import Ge, Le, MaxLen, MinLen
+from hypothesis import strategies as st
+from pydantic import StringConstraints
+from pydantic.fields import FieldInfo
+
+from musicrec.contracts import ListenEvent, Mode, RecommendationRequest, Record, TrackEmbedding
+
+LONGEST_LIST = 3
+"""Items of generated lists: enough for an order, few enough for speed."""
+
+
+def records(model: type[Record]) -> st.SearchStrategy[Any]:
+    """Return a strategy for valid records of a type."""
+    needed = {name: _field(field) for name, field in model.model_fields.items() if field.is_required()}
+    spare = {name: _field(field) for name, field in model.model_fields.items() if not field.is_required()}
+    fields = st.fixed_dictionaries(needed, optional=spare)
+    return st.builds(_completed, st.just(model), fields, st.integers(1, 9), st.integers(0, 2**32))
+
+
+def _completed(model: type[Record], fields: dict[str, Any], dimension: int, seed: int) -> Record:
+    """Return a record with what its validators demand beyond its fields' types."""
+    if model is ListenEvent:
+        kind = fields["type"]
+        fields["artist_id"] = fields.get("artist_id") or ("a" if kind.is_about_artist else None)
+        fields["track_id"] = fields.get("track_id") or (None if kind.is_about_artist else "t")
+        if kind.is_listen and fields.get("ms_played") is None:
+            fields["ms_played"] = 0
+    if model is RecommendationRequest and fields.get("mode") is Mode.SIMILAR:
+        fields["track_id"] = fields.get("track_id") or "t"
+    if model is TrackEmbedding:
+        vector = np.random.default_rng(seed).normal(size=dimension)
+        vector /= np.linalg.norm(vector)
+        fields |= {"dimension": dimension, "vector_f16": TrackEmbedding.pack(vector.astype(np.float32))}
+    return model(**fields)
+
+
+def _field(field: FieldInfo) -> st.SearchStrategy[Any]:
+    return _values(field.annotation, list(field.metadata))
+
+
+def _values(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _values(arguments[0], [*metadata, *_constraints(arguments[1:])])
+    if origin in (Union, types.UnionType):
+        return st.one_of(*(_values(argument, metadata) for argument in arguments))
+    if origin is tuple:
+        longest = min(_bound(metadata, MaxLen, "max_length", LONGEST_LIST), LONGEST_LIST)
+        return st.lists(_values(arguments[0], []), max_size=longest).map(tuple)
+    if annotation is type(None):
+        return st.none()
+    if annotation is str:
+        shortest, longest = _bound(metadata, MinLen, "min_length", 0), _bound(metadata, MaxLen, "max_length", 99)
+        return st.text(min_size=shortest, max_size=9) | st.just("é" * min(longest, 256))
+    if annotation is int:
+        return st.integers(_bound(metadata, Ge, "ge", -(2**63)), _bound(metadata, Le, "le", 2**63))
+    if annotation is float:
+        least, most = _bound(metadata, Ge, "ge", None), _bound(metadata, Le, "le", None)
+        return st.floats(least, most, allow_nan=False, allow_infinity=False)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return st.sampled_from(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        return records(annotation)
+    raise NotImplementedError(f"no strategy for {annotation}")
+
+
+def _constraints(metadata: tuple[Any, ...]) -> list[Any]:
+    found: list[Any] = []
+    for entry in metadata:
+        if isinstance(entry, FieldInfo):
+            found += entry.metadata
+        elif isinstance(entry, StringConstraints):
+            found += list(entry)
+        else:
+            found.append(entry)
+    return found
+
+
+def _bound(metadata: list[Any], kind: type, name: str, default: Any) -> Any:
+    return next((getattr(entry, name) for entry in _constraints(tuple(metadata)) if isinstance(entry, kind)), default)
