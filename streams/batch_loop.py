@@ -49,6 +49,8 @@ class Handler(Protocol):
 
     name: str
     """Agent's name, in dead letters and logs."""
+    max_batch: int
+    """Most messages that it takes together; results come out once all of a batch are done."""
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Decode, load and decide; publish and change nothing.
@@ -72,6 +74,7 @@ class BatchLoop:
         self._room.set()
         self._worker: asyncio.Task[None] | None = None
         self._handler_errors = 0
+        self._max_batch = min(handler.max_batch, settings.max_batch)
 
     async def consume(self, stream: Any) -> None:
         """Queue every event of the stream; the body of a Faust agent."""
@@ -95,7 +98,7 @@ class BatchLoop:
         try:
             while True:
                 await self._wake.wait()
-                batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._settings.max_batch))]
+                batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_batch))]
                 if not self._pending:
                     self._wake.clear()
                 self._room.set()

@@ -15,6 +15,7 @@ class ShownLists:
     """Handler of `musicrec.recommendations.v1`: remember what was shown."""
 
     name = "outcome"
+    max_batch = 500
 
     def __init__(self, store: ListStore, counters: Counters) -> None:
         self._store = store
@@ -42,6 +43,7 @@ class Outcomes:
     """Handler of `musicrec.sessions.v1`: join each listen with the newest list that was made before it."""
 
     name = "outcome"
+    max_batch = 500
 
     def __init__(self, store: ListStore, counters: Counters) -> None:
         self._store = store

@@ -46,6 +46,7 @@ class SessionRanking:
     """
 
     name = "ranking"
+    max_batch = 64
 
     def __init__(self, rankers: Rankers) -> None:
         self._rankers = rankers
@@ -105,6 +106,7 @@ class RequestRanking:
     """Handler of `musicrec.requests.v1`: one list per request, with its `request_id`."""
 
     name = "ranking"
+    max_batch = 64
 
     def __init__(self, rankers: Rankers) -> None:
         self._rankers = rankers

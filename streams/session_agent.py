@@ -23,6 +23,7 @@ class SessionAgent:
     """
 
     name = "session"
+    max_batch = 500
 
     def __init__(self, store: SessionStore, rules: SessionSettings, counters: Counters, origin: str) -> None:
         self._store = store

@@ -1,6 +1,7 @@
 """`musicrec`: the one command; each subcommand lives in a file of its own and is imported only when it runs."""
 
 import importlib
+import logging
 import sys
 from typing import Any
 
@@ -94,6 +95,8 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"musicrec {__version__}")
         return
+    # What its clients cannot do, our errors say; a worker sets its own levels.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     group = LazyGroup(name="musicrec", help="A streaming, session-aware next-track recommender.  --version shows it.")
     try:
         group.main(prog_name="musicrec")

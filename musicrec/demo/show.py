@@ -92,7 +92,9 @@ class Show:
         logs = self._plan.data_dir / "logs"
         variables = addresses.environment() | {
             "MUSICREC_DATA_DIR": str(self._plan.data_dir),
-            "MUSICREC_EMBEDDER_AUDIO_ROOT": str(self._plan.audio_root.resolve()),
+            "MUSICREC_EMBEDDER_ALLOWED_ROOT": str(self._plan.audio_root.resolve()),
+            # The demo shares one small machine: the embedder leaves the other cores to the agents.
+            "MUSICREC_EMBEDDER_THREADS": "1",
         }
         musicrec = [sys.executable, "-m", "musicrec.cli.main"]
         for agent in (*AGENTS, "embedder"):
