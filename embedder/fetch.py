@@ -130,7 +130,7 @@ class AudioFetcher:
         """
         fetch = self._way(uri)
         try:
-            async with asyncio.timeout(self._limits.deadline_s), self._free:
+            async with self._free, asyncio.timeout(self._limits.deadline_s):
                 return await fetch()
         except TimeoutError:
             raise _failed(uri, f"not fetched within {self._limits.deadline_s:g} s") from None

@@ -1,0 +1,180 @@
+"""The pipeline on real files, a real fetcher and real decoders; the encoder is arithmetic."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from embedder.service import EmbeddingPipeline
+from embedder.settings import EmbedderSettings, load_embedder_settings
+from musicrec.contracts import Track, TrackEmbedding
+from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
+
+NOW_MS = 1_760_000_000_000
+
+
+@dataclass(frozen=True)
+class Heard:
+    vector: np.ndarray
+    genres: tuple[tuple[str, float], ...] = (("calm", 0.75),)
+    tempo_bpm: float | None = None
+    key_profile: tuple[float, ...] = ()
+
+
+class LevelEncoder:
+    """Its vector points the further from the first axis, the louder the track; some levels it cannot bear."""
+
+    model_version = "level-1"
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.threads: set[int] = set()
+
+    def embed(self, pcm_batch: Sequence[np.ndarray]) -> list[Heard]:
+        self.batches.append(len(pcm_batch))
+        self.threads.add(threading.get_ident())
+        levels = [round(float(np.abs(pcm).max()), 2) for pcm in pcm_batch]
+        if 0.66 in levels:
+            raise BadInput("too evil", DeadLetterReason.UNDECODABLE)
+        if 0.77 in levels:
+            raise RuntimeError("a defect")
+        if 0.88 in levels:
+            raise MemoryError("device full")
+        if 0.99 in levels:
+            return [Heard(np.full(2, np.nan, np.float32)) for _ in levels]
+        return [Heard(np.array([np.cos(level), np.sin(level)], np.float32)) for level in levels]
+
+
+@pytest.fixture
+def encoder() -> LevelEncoder:
+    return LevelEncoder()
+
+
+@pytest.fixture
+async def pipeline(tmp_path: Path, encoder: LevelEncoder) -> AsyncIterator[EmbeddingPipeline]:
+    settings = EmbedderSettings(allowed_root=tmp_path, decoders=1, batch_tracks=3)
+    async with EmbeddingPipeline.of(encoder, settings) as running:
+        yield running
+
+
+def track(folder: Path, level: float) -> Track:
+    """Return a track whose audio is one second of this level."""
+    path = folder / f"{level}.wav"
+    soundfile.write(path, np.full(22_050, level, np.float32), 22_050, subtype="FLOAT")
+    return Track(track_id=f"t{level}", audio_uri=path.as_uri())
+
+
+def level_of(embedding: object) -> float:
+    assert isinstance(embedding, TrackEmbedding)
+    first, second = embedding.vector()
+    return float(np.arctan2(second, first))
+
+
+async def test_results_stand_in_the_order_of_the_tracks_whatever_became_of_each(pipeline, encoder, tmp_path):
+    (tmp_path / "text.mp3").write_text("no music")
+    tracks = [
+        track(tmp_path, 0.1),
+        Track(track_id="silent"),
+        Track(track_id="text", audio_uri=(tmp_path / "text.mp3").as_uri()),
+        track(tmp_path, 0.2),
+        Track(track_id="gone", audio_uri=(tmp_path / "gone.mp3").as_uri()),
+        Track(track_id="evil", audio_uri="http://169.254.169.254/latest/meta-data"),
+        track(tmp_path, 0.3),
+        track(tmp_path, 0.4),
+    ]
+    results = await pipeline.embed(tracks)
+    assert [level_of(results[place]) for place in (0, 3, 6, 7)] == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-3)
+    assert results[1] is None
+    assert [result.reason for result in results if isinstance(result, BadInput)] == [
+        DeadLetterReason.UNDECODABLE,
+        DeadLetterReason.FETCH_FAILED,
+        DeadLetterReason.URI_FORBIDDEN,
+    ]
+    assert encoder.batches == [1, 1, 2]
+    assert threading.get_ident() not in encoder.threads
+
+
+async def test_embedding_carries_what_was_heard(pipeline, tmp_path):
+    (result,) = await pipeline.embed([track(tmp_path, 0.5)])
+    assert isinstance(result, TrackEmbedding)
+    assert (result.track_id, result.model_version, result.dimension, result.duration_ms) == (
+        "t0.5",
+        "level-1",
+        2,
+        1_000,
+    )
+    assert [(genre.name, genre.probability) for genre in result.genres] == [("calm", 0.75)]
+    assert TrackEmbedding.decode(result.encode()) == result
+
+
+async def test_no_track_gives_no_result(pipeline):
+    assert await pipeline.embed([]) == []
+
+
+@pytest.mark.parametrize(
+    ("level", "reason"),
+    [
+        (0.66, DeadLetterReason.UNDECODABLE),
+        (0.77, DeadLetterReason.HANDLER_ERROR),
+        (0.99, DeadLetterReason.HANDLER_ERROR),
+    ],
+)
+async def test_track_that_the_encoder_fails_on_takes_no_other_with_it(pipeline, tmp_path, level, reason):
+    alone = await pipeline.embed([track(tmp_path, level)])
+    assert [result.reason for result in alone if isinstance(result, BadInput)] == [reason]
+    if level != 0.99:  # this one spoils its neighbours' vectors without an error, as no encoder of ours does
+        results = await pipeline.embed([track(tmp_path, 0.1), track(tmp_path, level), track(tmp_path, 0.3)])
+        assert isinstance(results[1], BadInput)
+        assert [level_of(results[0]), level_of(results[2])] == pytest.approx([0.1, 0.3], abs=1e-3)
+
+
+async def test_device_without_memory_is_unavailable_and_no_track_is_blamed(pipeline, tmp_path):
+    with pytest.raises(Unavailable, match="no memory left"):
+        await pipeline.embed([track(tmp_path, 0.88)])
+    assert level_of((await pipeline.embed([track(tmp_path, 0.2)]))[0]) == pytest.approx(0.2, abs=1e-3)
+
+
+async def test_many_tracks_go_through_in_batches(pipeline, encoder, tmp_path):
+    tracks = [track(tmp_path, 0.01 * number) for number in range(1, 21)]
+    results = await pipeline.embed(tracks)
+    assert [level_of(result) for result in results] == pytest.approx([0.01 * n for n in range(1, 21)], abs=1e-3)
+    assert encoder.batches == [3] * 6 + [2]
+
+
+async def test_pipeline_that_was_cancelled_works_on(pipeline, tmp_path):
+    tracks = [track(tmp_path, 0.01 * number) for number in range(1, 11)]
+    task = asyncio.create_task(pipeline.embed(tracks))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(await pipeline.embed(tracks)) == 10
+
+
+async def test_allowed_root_that_is_no_folder_is_refused_at_start(tmp_path, encoder):
+    with pytest.raises(Incompatible, match="MUSICREC_EMBEDDER_ALLOWED_ROOT"):
+        async with EmbeddingPipeline.of(encoder, EmbedderSettings(allowed_root=tmp_path / "none")):
+            pytest.fail("it started")
+
+
+def test_settings_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("MUSICREC_EMBEDDER_ALLOWED_HOSTS", "a.example.org, *.example.net:8443")
+    monkeypatch.setenv("MUSICREC_EMBEDDER_ALLOWED_ROOT", "/music")
+    settings = load_embedder_settings(excerpt_s=12.0)
+    assert settings.fetch_limits().allowed_hosts == ("a.example.org", "*.example.net:8443")
+    assert settings.fetch_limits().allowed_root == Path("/music")
+    assert settings.decode_limits().excerpt_s == 12.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALLOWED_HOSTS", "https://example.org"), ("DECODERS", "0"), ("EXCERPT_S", "soon"), ("MAX_CHANNELS", "65")],
+)
+def test_setting_that_makes_no_sense_is_named(monkeypatch, name, value):
+    monkeypatch.setenv(f"MUSICREC_EMBEDDER_{name}", value)
+    with pytest.raises(Incompatible, match=f"MUSICREC_EMBEDDER_{name}"):
+        load_embedder_settings()
