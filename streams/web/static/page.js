@@ -121,14 +121,15 @@ function hitNote(hits) {
   return scope + skipped;
 }
 
-/** A line over the last minute from zero; a second without a value breaks it. */
+/** A line over the last minute from zero; a second without a value breaks it, and a rare peak is cut off. */
 function drawSpark(svg, values) {
   const key = values.join();
   if (svg.dataset.key === key) return;
   svg.dataset.key = key;
-  const top = Math.max(1, ...values.map((value) => value ?? 0));
+  const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
+  const top = Math.max(1, 1.5 * (sorted[Math.floor(0.9 * sorted.length)] ?? 0));
   const width = values.length - 1;
-  const y = (value) => (100 - (96 * value) / top).toFixed(1);
+  const y = (value) => (100 - 96 * Math.min(1, value / top)).toFixed(1);
   let line = "";
   let area = "";
   let start = null;
