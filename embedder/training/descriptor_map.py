@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SHRINKAGE = 0.3
+SHRINKAGE = 0.2
 """Share of the identity in the within-style covariance: the directions of synthesised music are a hint, not a law."""
 
 

@@ -22,10 +22,10 @@ def command(
         ".data/train-audio"
     ),
     architecture: Annotated[_Architecture, typer.Option(help="Network.")] = _Architecture.LIGHT,
-    styles: Annotated[int, typer.Option(min=34, help="Styles to synthesise for training.")] = 1_020,
+    styles: Annotated[int, typer.Option(min=34, help="Styles to synthesise for training.")] = 680,
     tracks: Annotated[int, typer.Option(min=2, help="Tracks per style.")] = 3,
     held_out: Annotated[int, typer.Option(min=17, help="Further styles, kept out of training and measured on.")] = 85,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over all styles.")] = 16,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over all styles.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Of the music, the network and the order.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
