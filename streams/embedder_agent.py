@@ -1,9 +1,11 @@
 """The embedder agent: tracks in, vectors out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from embedder.service import EmbeddingPipeline, embedding_pipeline
+from embedder.encoder import AudioEncoder
+from embedder.service import EmbeddingPipeline
 from embedder.settings import load_embedder_settings
 from musicrec.cloud_events import check_headers, headers_for
 from musicrec.contracts import Track
@@ -77,5 +79,7 @@ async def embedder_agent(counters: Counters) -> AsyncIterator[EmbedderAgent]:
     Raises:
         Incompatible: weights or settings do not fit.
     """
-    async with embedding_pipeline(load_embedder_settings()) as pipeline:
+    settings = load_embedder_settings()
+    encoder = await asyncio.to_thread(AudioEncoder.load, settings.weights, settings.device, threads=settings.threads)
+    async with EmbeddingPipeline.of(encoder, settings) as pipeline:
         yield EmbedderAgent(pipeline, counters)

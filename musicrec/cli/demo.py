@@ -24,7 +24,7 @@ LOG_RATE_PER_S = 50.0
 
 def command(
     events: Annotated[int | None, typer.Option(min=1, help="End after so many events, with a summary.")] = None,
-    listeners: Annotated[int, typer.Option(min=1, help="Size of the invented audience.")] = 1_000,
+    listeners: Annotated[int, typer.Option(min=1, help="Size of the invented audience.")] = 3_000,
     seed: Annotated[int, typer.Option(help="The invented music and audience are a function of it.")] = 0,
     log: Annotated[Path | None, typer.Option(help="Play this listening log (.jsonl, .parquet) instead.")] = None,
     audio: Annotated[Path | None, typer.Option(help="Embed the audio files of this folder instead.")] = None,

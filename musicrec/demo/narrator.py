@@ -53,13 +53,18 @@ class Narrator:
         elif record.topic == EMBEDDINGS.name and record.value:
             self.counts["embedded"] += 1
             TrackEmbedding.decode(record.value)
-        elif record.topic == TRACKS.name and record.value:
+        elif record.topic == TRACKS.name:
             self._take_track(record)
         elif record.topic == RECOMMENDATIONS.name:
             return self._take_list(record)
         return None
 
     def _take_track(self, record: ConsumerRecord) -> None:
+        if not record.value:
+            removed = record.key.decode()
+            self.tracks.pop(removed, None)
+            self.first_listed_ms.pop(removed, None)
+            return
         track = Track.decode(record.value)
         self.tracks[track.track_id] = track
         self.announced_ms[track.track_id] = record.timestamp

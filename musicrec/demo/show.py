@@ -1,7 +1,4 @@
-"""The demo: embedded stack, agents, page, catalogue and audience as one run, stopped together.
-
-Children are stopped in the order in which messages flow, so that each can finish what it took.
-"""
+"""The demo: embedded stack, agents, page, catalogue and audience as one run, stopped together."""
 
 import asyncio
 import logging
@@ -32,7 +29,7 @@ LINES_EVERY_S = 0.7
 """Lists are printed no faster than one can read them; all are counted."""
 
 AGENTS = ("session", "ranking", "outcome")
-"""In the order in which messages flow."""
+"""The demo begins when these are ready; the embedder loads its network meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +102,8 @@ class Show:
         self._children.append(ChildProcess.start("page", page, logs / "page.log", variables))
 
     async def _stop_children(self) -> None:
-        for child in self._children:
-            await child.stop()
+        # All at once: each finishes what it took, and what it did not take waits on its topic for the next start.
+        await asyncio.gather(*(child.stop() for child in self._children))
 
     async def _until_ready(self, names: Iterable[str]) -> None:
         waiting = {child for child in self._children if child.name in names}
@@ -177,12 +174,16 @@ class Show:
         """Publish each track when it is released; what the topic holds already is not published again."""
         tracks = self._plan.tracks()
         while (track := await asyncio.to_thread(next, tracks, None)) is not None:
+            key = track.track_id.encode()
+            known = self._narrator.tracks.get(track.track_id)
             wait_s = (track.released_at_ms or 0) / 1000 - time.time()
             if wait_s > 0:
+                if known is not None:  # released by an earlier run: taken back, so that it can be announced again
+                    await producer.send_and_wait(TRACKS.name, None, key=key)
                 await asyncio.sleep(wait_s)
-            elif _same_but_for_release(self._narrator.tracks.get(track.track_id), track):
+            elif _same_but_for_release(known, track):
                 continue
-            await producer.send_and_wait(TRACKS.name, track.encode(), key=track.track_id.encode())
+            await producer.send_and_wait(TRACKS.name, track.encode(), key=key)
 
     async def _guard(self) -> None:
         """End the show when a child ends by itself."""
