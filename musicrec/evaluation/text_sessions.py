@@ -64,13 +64,14 @@ def snapshot_of(tracks: list[str], number: int) -> SessionSnapshot:
     )
     return SessionSnapshot(
         user_id=f"line-{number}",
-        revision=1,
+        revision=len(tracks),
         session_id=f"line-{number}",
         started_at_ms=started_at_ms,
         last_ended_at_ms=entries[-1].ended_at_ms,
         entries=entries,
+        previous_track_id=tracks[-2] if len(tracks) > 1 else None,
         trigger=Trigger(
-            event_id=f"line-{number}",
+            event_id=f"line-{number}-{len(tracks)}",
             type=EventType.PLAY,
             track_id=entries[-1].track_id,
             outcome=ListenOutcome.COMPLETED,
@@ -88,9 +89,9 @@ def evaluate_text_sessions(
     test: Iterable[list[str]],
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, object]:
-    """Learn every line of `train`, then score every line of `test` with its last track as the target; learn no test.
+    """Learn every line of `train` play by play; then score every line of `test`, learning nothing of it.
 
-    A target counts as a repeat when the prefix holds it.
+    The target is the last track of the line. It counts as a repeat when the prefix holds it.
 
     Raises:
         BadInput: a test line has fewer than two tracks.
@@ -98,7 +99,9 @@ def evaluate_text_sessions(
     contest = Contest(recommender)
     number = 0
     for number, tracks in enumerate(train, 1):
-        contest.teach(snapshot_of(tracks, number), tracks, None)
+        for heard in range(1, len(tracks) + 1):
+            before = tracks[heard - 2] if heard > 1 else None
+            contest.teach(snapshot_of(tracks[:heard], number), tracks[heard - 1 : heard], before)
         progress()
     for line, tracks in enumerate(test, 1):
         if len(tracks) < 2:

@@ -50,7 +50,7 @@ def query_of(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query:
     catalogue = knowledge.catalogue
     query = Query(
         session=knowledge.session_number(snapshot.session_id),
-        listener=knowledge.listeners.get(snapshot.user_id),
+        listener=knowledge.listeners.get(snapshot.user_id) if knowledge.settings.knows_listeners else None,
         now_ms=snapshot.trigger.occurred_at_ms,
     )
     for entry in reversed(snapshot.entries):
@@ -74,7 +74,7 @@ def query_before(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query | Non
         tracks=tracks,
         skipped=[track for track in tracks if listener.session[track]],
         session=knowledge.session_number(snapshot.session_id),
-        listener=listener,
+        listener=listener if knowledge.settings.knows_listeners else None,
         now_ms=listener.newest_ms,
     )
     add_artists(query, knowledge)

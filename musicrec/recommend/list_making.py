@@ -13,7 +13,7 @@ from musicrec.recommend.candidates import CandidateGenerator, Query
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.fusion import EXCLUDED, IN_SESSION, Source, fuse, ranks_of
 from musicrec.recommend.learning import Knowledge
-from musicrec.recommend.listener_memory import SCORED_SOURCES
+from musicrec.recommend.listener_memory import SCORED_SOURCES, ListenerMemory
 from musicrec.recommend.ranked_list import item_of
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import FEATURES, write_features
@@ -25,6 +25,8 @@ HEAD: Final = 20
 """Places of a source's list in which a play counts as foreseen."""
 HIT_RATE: Final = 0.1
 """Weight of the newest lesson in a source's hit share; lessons are a fraction of the plays."""
+NOBODY: Final = ListenerMemory(number=-1)
+"""Stands in where nothing is known of a listener; it never learns."""
 SEARCH_LIMIT: Final = 10_000
 """Tracks of the catalogue looked through, at most, for a list that every source left too short."""
 
@@ -118,9 +120,9 @@ class ListMaker:
         return FusedCandidates(self._fused[:count].copy(), self._fused_scores[:count].copy())
 
     def order(self, fused: FusedCandidates, query: Query) -> FusedCandidates:
-        """Return the best fused candidates in the ranker's order, and the rest behind them in the order of the fusion."""
+        """Return the best fused candidates in the ranker's order, and behind them the rest in the fusion's."""
         count = min(len(fused.tracks), len(self._features))
-        if count == 0 or not query.tracks or query.listener is None:
+        if count == 0 or not query.tracks:
             return fused
         self._write_features(fused, count, query)
         self._ranker.score(self._features, fused.scores, count, self._ranker_scores)
@@ -133,17 +135,19 @@ class ListMaker:
 
     def teach(self, fused: FusedCandidates, query: Query, played: int, weight: float) -> None:
         """Let the ranker learn that `played` was played, where it was among the candidates."""
-        if query.listener is None:
-            return
         count = min(len(fused.tracks), len(self._features))
         rows = np.flatnonzero(fused.tracks[:count] == played)
         if len(rows):
             self._write_features(fused, count, query)
             self._ranker.train(self._features, fused.scores, count, int(rows[0]), weight, self._ranker_scores)
+        if query.listener is not None:
+            self._count_hits(query.listener, played)
+
+    def _count_hits(self, listener: ListenerMemory, played: int) -> None:
         heads = self._candidates.keys[:SCORED_SOURCES, :HEAD]
         filled = np.arange(heads.shape[1]) < self._candidates.counts[:SCORED_SOURCES, None]
         held = ((heads == played) & filled).any(axis=1)
-        query.listener.source_hits += np.float32(HIT_RATE) * (held - query.listener.source_hits)
+        listener.source_hits += np.float32(HIT_RATE) * (held - listener.source_hits)
 
     def cut(self, fused: FusedCandidates, limit: int) -> NDArray[np.int64]:
         """Return the places in `fused` of the tracks to list, int64, in order."""
@@ -198,8 +202,8 @@ class ListMaker:
         )
 
     def _write_features(self, fused: FusedCandidates, count: int, query: Query) -> None:
-        knowledge, candidates, listener = self._knowledge, self._candidates, query.listener
-        assert listener is not None  # the callers have looked
+        knowledge, candidates = self._knowledge, self._candidates
+        listener = query.listener or NOBODY
         if len(self._place_of) < knowledge.catalogue.capacity:
             self._place_of = np.zeros(knowledge.catalogue.capacity, np.int16)
         if len(self._artist_plays) < knowledge.catalogue.artist_capacity:

@@ -4,6 +4,8 @@ Pure: no I/O, no clock, no unseeded randomness.  The same calls in the same orde
 snapshot's.  One instance belongs to one thread at a time.
 """
 
+from zlib import crc32
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -196,14 +198,14 @@ class Recommender:
         return sorted(turned, key=lambda track: int(artist_of[track]) not in query.artists)
 
     def _is_lesson(self, snapshot: SessionSnapshot) -> bool:
-        every = self.settings.ranker_lesson_every
-        return (
-            self.settings.ranked_candidates > 0
-            and snapshot.trigger.type.is_listen
-            and snapshot.previous_track_id is not None
-            and snapshot.previous_track_id != snapshot.trigger.track_id
-            and snapshot.revision % every == 0
-        )
+        settings, before = self.settings, snapshot.previous_track_id
+        # Which plays are lessons depends on the play alone: replicas that follow the same topic learn the same.
+        turn = crc32(snapshot.user_id.encode()) + snapshot.revision
+        if settings.ranked_candidates == 0 or turn % settings.ranker_lesson_every:
+            return False
+        if before is None or not snapshot.trigger.type.is_listen:
+            return False
+        return not settings.exclude_current or before != snapshot.trigger.track_id
 
     def _teach_ranker(self, snapshot: SessionSnapshot) -> None:
         """Make the list anew as it was before the play, and let the ranker learn what was played."""

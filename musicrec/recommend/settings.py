@@ -146,6 +146,11 @@ class RankingSettings:
             if getattr(self, name) < 1:
                 raise Incompatible(f"{name}: {getattr(self, name)}; at least 1 is needed")
 
+    @property
+    def knows_listeners(self) -> bool:
+        """Whether what a listener played before counts."""
+        return self.weight_listener_habit > 0 or self.weight_listener_memory > 0
+
     def version(self) -> str:
         """Return a short name of this very configuration; it is the `model_version` of the lists it makes."""
         text = repr(sorted(asdict(self).items()))
@@ -167,7 +172,9 @@ class RankingSettings:
             knn_repeat_factor=0.3,
             rule_repeat_factor=0.3,
             rule_rows_per_track=5_000,
-            knn_recency_power=0.0,
+            knn_recency_ms=64_000 * 60_000.0,
+            knn_recency_power=1.0,
+            knn_position_decay=12.0,
             exclude_current=False,
             exclude_skipped=False,
             repeat_factor=1.0,
@@ -177,5 +184,6 @@ class RankingSettings:
             weight_listener_memory=0.0,
             weight_same_artist=0.0,
             exploration_slots=0,
-            ranked_candidates=0,
+            rank_constant=3.0,
+            ranker_lesson_every=4,
         )
