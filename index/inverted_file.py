@@ -1,9 +1,9 @@
 """The vectors, in a FAISS inverted file (IVF) of float16 rows: with one list it is exact, with many it is fast.
 
-An inverted file rather than a graph (HNSW) because vectors come and go all day: it takes in a row or drops one in
-20 µs, so there are no dead rows to step over and nothing to compact, and it is built ten times as fast.  It searches as
-fast up to a recall of .98 and twice as fast at .99 (`musicrec bench index --graph`).  float16 is what the topic
-carries, and a scan is bound by memory: half the bytes, half the time.  A cosine is off by less than 2^-11.
+An inverted file rather than a graph (HNSW) because vectors come and go all day: it takes in a row or drops one in some
+tens of microseconds, so there are no dead rows to step over and nothing to compact, and it is built five times as fast.
+A graph answers sooner below a recall of about .99, the file above it (`musicrec bench index --graph`).  float16 is what
+the topic carries, and a scan is bound by memory: half the bytes, half the time.  A cosine is off by less than 2^-11.
 
 Source: Sivic and Zisserman, Video Google, ICCV 2003; Jégou, Douze and Schmid, Product Quantization for Nearest Neighbor
 Search, TPAMI 2011, §4.
