@@ -21,6 +21,11 @@ from streams.counters import Counters
 from streams.running_sessions import RunningSessions
 
 
+LEARNING_BATCH = {"fetch_min_bytes": 64 * 1024, "fetch_max_wait_ms": 100}
+"""Learning in batches of a tenth of a second leaves the moment after an event to its own list; the follower would
+otherwise fetch, decode and learn just while the same event is ranked."""
+
+
 class RankingState:
     """State of one ranking worker."""
 
@@ -38,7 +43,7 @@ class RankingState:
         connection = settings.kafka.client_options()
         followers = [
             TopicFollower(connection, [TRACKS.name], state.take_tracks),
-            TopicFollower(connection, [SESSIONS.name], state.take_sessions),
+            TopicFollower(connection | LEARNING_BATCH, [SESSIONS.name], state.take_sessions),
         ]
         embeddings = EmbeddingFollower(connection, state.index)
         async with AsyncExitStack() as stack:

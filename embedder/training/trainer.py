@@ -26,7 +26,7 @@ DESCRIBED = 128
 FAMILY_WEIGHT = 0.3
 """Weight of the classification beside the contrast: it names genres, the contrast places tracks."""
 LEARNED_SHARE = 0.4
-"""Weight of the learned part in the inner product of two vectors; a little more trust in what needs no training data."""
+"""Weight of the learned part in the inner product of two vectors: a little more trust in what needs no training."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ MAX_MESSAGE_CHARS = 1_000
 
 
 class DeadLetter(Record):
-    """Why a message was refused, as headers `dlq-<field>` with UTF-8 text; the message's own headers stay beside them."""
+    """Why a message was refused, as headers `dlq-<field>` in UTF-8; the message's own headers stay beside them."""
 
     original_topic: Id
     """Topic that it came from."""
