@@ -20,7 +20,6 @@ from musicrec.topics import SESSIONS, TRACKS
 from streams.counters import Counters
 from streams.running_sessions import RunningSessions
 
-
 LEARNING_BATCH = {"fetch_min_bytes": 64 * 1024, "fetch_max_wait_ms": 100}
 """Learning in batches of a tenth of a second leaves the moment after an event to its own list; the follower would
 otherwise fetch, decode and learn just while the same event is ranked."""

@@ -20,19 +20,25 @@ from embedder.features.logmel import FLOOR_DB
 
 COEFFICIENTS = 20
 _BANDS = 32
+_CORRELATED = 10
 _COARSE_BANDS = 8
-_CONTRAST_BANDS = 8
+_CONTRAST_BANDS = 16
+_MODULATION_BANDS = 16
 _MODULATIONS = 8
 _MODULATION_MIN_HZ, _MODULATION_MAX_HZ = 0.25, 16.0
 _LAGS = 20
 
 BLOCKS: dict[str, int] = {
-    "timbre_mean": COEFFICIENTS,
+    "timbre_mean": _BANDS,
     "timbre_deviation": COEFFICIENTS,
     "timbre_change": COEFFICIENTS,
+    "timbre_correlation": _CORRELATED * (_CORRELATED - 1) // 2,
+    "harmonic_timbre": COEFFICIENTS,
+    "percussive_timbre": COEFFICIENTS,
     "percussive_share": 2 * _COARSE_BANDS,
+    "dynamics": 6,
     "contrast": 2 * _CONTRAST_BANDS,
-    "modulation": _COARSE_BANDS * _MODULATIONS,
+    "modulation": _MODULATION_BANDS * _MODULATIONS,
     "rhythm": _LAGS + 2,
     "harmony": 12,
 }
@@ -63,7 +69,10 @@ def describe(parts: Parts) -> Tensor:
     mix, harmonic, percussive = (part.clamp(min=floor) for part in parts[:3])
     blocks = (
         _timbre(mix),
+        _cepstrum(harmonic)[..., :COEFFICIENTS].mean(dim=(0, 1)),
+        _cepstrum(percussive)[..., :COEFFICIENTS].mean(dim=(0, 1)),
         _percussive_share(harmonic, percussive),
+        _dynamics(parts.mix_db),
         _contrast(mix),
         _modulation(mix),
         _rhythm(parts.onsets, parts.periodicity),
@@ -76,7 +85,7 @@ def describe(parts: Parts) -> Tensor:
 def _cosines(device: torch.device) -> Tensor:
     with torch.inference_mode(False):
         n = torch.arange(_BANDS, device=device)
-        k = torch.arange(COEFFICIENTS, device=device)
+        k = torch.arange(_BANDS, device=device)
         basis = torch.cos(math.pi / _BANDS * (n[:, None] + 0.5) * k) * math.sqrt(2 / _BANDS)
         basis[:, 0] /= math.sqrt(2)
         return basis
@@ -86,12 +95,29 @@ def _pool_bands(db: Tensor, bands: int) -> Tensor:
     return db.unflatten(-1, (bands, MEL_BANDS // bands)).mean(dim=-1)
 
 
+def _cepstrum(db: Tensor) -> Tensor:
+    """Cosine transform of the levels of 32 bands (dB): (segments, frames, 32)."""
+    return _pool_bands(db, _BANDS) @ _cosines(db.device)
+
+
 def _timbre(mix: Tensor) -> Tensor:
-    """Mean, deviation, and deviation of the change over two frames, of the cepstral coefficients (dB)."""
-    cepstrum = _pool_bands(mix, _BANDS) @ _cosines(mix.device)
+    """Mean, deviation, deviation of the change over two frames, and correlations of the cepstral coefficients (dB)."""
+    cepstrum = _cepstrum(mix)
     frames = cepstrum.flatten(0, 1)
-    change = (cepstrum[:, 2:] - cepstrum[:, :-2]).flatten(0, 1)
-    return torch.cat((frames.mean(0), frames.std(0, correction=0), change.std(0, correction=0)))
+    mean, deviation = frames.mean(0), frames.std(0, correction=0)
+    change = (cepstrum[:, 2:, :COEFFICIENTS] - cepstrum[:, :-2, :COEFFICIENTS]).flatten(0, 1)
+    scaled = (frames - mean)[:, :_CORRELATED] / deviation[:_CORRELATED].clamp(min=1e-3)
+    correlation = scaled.T @ scaled / len(scaled)
+    above = torch.triu_indices(_CORRELATED, _CORRELATED, offset=1, device=mix.device)
+    return torch.cat((mean, deviation[:COEFFICIENTS], change.std(0, correction=0), correlation[above[0], above[1]]))
+
+
+def _dynamics(mix: Tensor) -> Tensor:
+    """Quietest, soft, median, loud and loudest frame by the mean (dB), and the level of the quietest band (dB)."""
+    loudness = mix.mean(dim=-1).flatten()
+    marks = torch.tensor([0.02, 0.1, 0.5, 0.9, 0.98], device=mix.device)
+    floor = mix.flatten(0, 1).mean(0).amin()
+    return torch.cat((loudness.quantile(marks) - loudness.mean(), floor[None]))
 
 
 def _percussive_share(harmonic: Tensor, percussive: Tensor) -> Tensor:
@@ -111,7 +137,7 @@ def _contrast(mix: Tensor) -> Tensor:
 
 def _modulation(mix: Tensor) -> Tensor:
     """Log strength of the level's movement, by band and modulation frequency (natural log of dB)."""
-    envelope = _pool_bands(mix, _COARSE_BANDS)
+    envelope = _pool_bands(mix, _MODULATION_BANDS)
     centred = envelope - envelope.mean(dim=1, keepdim=True)
     window = torch.hann_window(centred.shape[1], device=mix.device)[:, None]
     spectrum = torch.fft.rfft(centred * window, dim=1).abs() / centred.shape[1]

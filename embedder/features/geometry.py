@@ -49,7 +49,7 @@ TEMPO_PRIOR_BPM: Final = 120.0
 TEMPO_PRIOR_OCTAVES: Final = 1.0
 """Log-normal prior of tempo, as in Ellis 2007."""
 
-REVISION: Final = 1
+REVISION: Final = 2
 """Raised when a formula changes while the constants stay."""
 
 FEATURE_VERSION: Final = (

@@ -1,6 +1,6 @@
 """What happens to the mix: room, equaliser, saturation, noise, bandwidth, level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,17 @@ class Mastering:
             bits=rng.uniform(*bits),
             noise_db=rng.uniform(-95, -50),
             level_db=rng.uniform(-26, -10),
+        )
+
+    def vary(self, rng: np.random.Generator) -> "Mastering":
+        """Return the chain as it was set for one track: the same studio on another day."""
+        return replace(
+            self,
+            room=self.room * 2 ** rng.normal(0, 0.5),
+            equaliser_db=tuple(np.array(self.equaliser_db) + rng.normal(0, 1.2, _EQ_HZ.size)),
+            drive=self.drive * 2 ** rng.normal(0, 0.4),
+            noise_db=self.noise_db + rng.normal(0, 4),
+            level_db=min(-8.0, self.level_db + rng.normal(0, 2.0)),
         )
 
     def apply(self, mix: Samples, rng: np.random.Generator) -> Samples:

@@ -74,7 +74,7 @@ def _draw(seed: int, family: StyleFamily, rng: np.random.Generator) -> Style:
 
     kinds = {"chords": family.chords, "bass": family.bass, "lead": family.lead, "arpeggio": family.arpeggio}
     voices = tuple(
-        (role, tuple(draw_voice(VOICE_KINDS[kind], rng) for kind in choose(kinds[role], 2))) for role in ROLES
+        (role, tuple(draw_voice(VOICE_KINDS[kind], rng) for kind in choose(kinds[role], 3))) for role in ROLES
     )
     patterns = tuple(PATTERNS[name][i] for name in choose(family.patterns, 2) for i in rng.permutation(3)[:2])
     return Style(

@@ -72,26 +72,40 @@ def synthesise(style: Style, seed: int, seconds: float) -> NDArray[np.float32]:
     if not 0 < seconds <= 600:
         raise BadInput(f"seconds {seconds}: a synthesised track lasts more than 0 and at most 600 s")
     rng = np.random.default_rng([style.seed, seed, 0x7AC4])
-    score = _plan(style, rng, seconds)
+    mood = _MOODS[int(rng.choice(len(_MOODS), p=[mood.share for mood in _MOODS]))]
+    score = _plan(style, rng, seconds, mood)
     for role, level, lowest in zip(ROLES, style.levels, style.registers, strict=True):
         voices = style.voices_of(role)
-        if voices and rng.random() < _PRESENCE[role]:
+        if voices and rng.random() < _PRESENCE[role] * mood.presence:
             voice = voices[int(rng.integers(len(voices)))]
             _PLAYERS[role](score, voice, lowest, level * 10 ** rng.uniform(-0.2, 0.1), _bars_played(score))
-    if style.kit is not None and rng.random() < 0.9:
+    if style.kit is not None and rng.random() < mood.drums:
         _play_drums(score, style.drum_level * 10 ** rng.uniform(-0.25, 0.1), _bars_played(score))
     if not score.mix.any():
         voice = next(voice for _, voices in style.voices for voice in voices)
         _play_chords(score, voice, 52, 0.5, range(score.bars))
-    return style.mastering.apply(score.mix, rng)
+    return style.mastering.vary(rng).apply(score.mix, rng)
 
+
+@dataclass(frozen=True, slots=True)
+class _Mood:
+    """A soundtrack has calm and intense tracks: what they share is not their energy."""
+
+    share: float
+    tempo: float
+    presence: float
+    drums: float
+    """Chance of drums where the style has a kit."""
+
+
+_MOODS = (_Mood(0.6, 1.0, 1.0, 0.95), _Mood(0.25, 0.75, 0.7, 0.1), _Mood(0.15, 1.2, 1.25, 1.0))
 
 _PRESENCE = {"chords": 0.8, "bass": 0.85, "lead": 0.75, "arpeggio": 0.5}
 """Chance that a role is played in a track at all."""
 
 
-def _plan(style: Style, rng: np.random.Generator, seconds: float) -> _Score:
-    bpm = style.bpm * 2 ** rng.normal(0, 0.12)
+def _plan(style: Style, rng: np.random.Generator, seconds: float, mood: _Mood) -> _Score:
+    bpm = mood.tempo * style.bpm * 2 ** rng.normal(0, 0.12)
     step_s = 60 / bpm / 4
     scale = SCALES[style.scales[int(rng.integers(len(style.scales)))]]
     progression = (0, *(int(d) for d in rng.choice(len(scale), 3)))
