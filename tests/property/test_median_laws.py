@@ -25,7 +25,11 @@ windows = st.integers(0, 20).map(lambda half: 2 * half + 1)
 )
 def test_every_median_is_the_one_of_scipy_edges_included(x: np.ndarray, w: int) -> None:
     ours = running_median(torch.from_numpy(x), w).numpy()
-    np.testing.assert_array_equal(ours, median_filter(x, (w, 1), mode="reflect"))
+    padded = np.pad(x, ((w // 2, w // 2), (0, 0)), mode="symmetric")
+    by_definition = np.median(np.lib.stride_tricks.sliding_window_view(padded, w, axis=0), axis=-1)
+    np.testing.assert_array_equal(ours, by_definition)
+    if len(x) >= w:  # on an axis shorter than its window, SciPy 1.17 departs from the definition
+        np.testing.assert_array_equal(ours, median_filter(x, (w, 1), mode="reflect"))
 
 
 @settings(deadline=None, max_examples=40)
