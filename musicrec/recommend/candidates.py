@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.contracts import SessionSnapshot
+from musicrec.contracts.recommendation import MAX_LIST_LENGTH
 from musicrec.recommend.audio_neighbours import AudioIndex, mean_vector
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.fusion import Source
@@ -106,8 +107,10 @@ class CandidateGenerator:
         self._knowledge = knowledge
         self._settings = settings
         self._audio = audio
-        self.keys: NDArray[np.int64] = np.zeros((len(Source), settings.candidates_per_source), np.int64)
-        self.scores: NDArray[np.float64] = np.zeros((len(Source), settings.candidates_per_source), np.float64)
+        # Wider than the candidates of a source: where all of them are few, one row fills the longest list there is.
+        width = settings.candidates_per_source + MAX_LIST_LENGTH
+        self.keys: NDArray[np.int64] = np.zeros((len(Source), width), np.int64)
+        self.scores: NDArray[np.float64] = np.zeros((len(Source), width), np.float64)
         self.counts: NDArray[np.int64] = np.zeros(len(Source), np.int64)
         self.by_track = Scratch()
         self._totals = Scratch()
@@ -182,7 +185,7 @@ class CandidateGenerator:
                 settings.knn_recency_power,
                 settings.knn_own_boost,
                 settings.knn_repeat_factor,
-                self.keys.shape[1],
+                settings.candidates_per_source,
                 self.keys[row],
                 self.scores[row],
             )
@@ -214,7 +217,7 @@ class CandidateGenerator:
                 settings.rule_recency_ms,
                 settings.rule_recency_power,
                 settings.rule_repeat_factor,
-                self.keys.shape[1],
+                settings.candidates_per_source,
                 self.keys[row],
                 self.scores[row],
             )
@@ -240,7 +243,7 @@ class CandidateGenerator:
                 settings.habit_gap_s,
                 settings.habit_recency_s,
                 settings.habit_recency_power,
-                self.keys.shape[1],
+                settings.candidates_per_source,
                 self.keys[row],
                 self.scores[row],
             )
@@ -253,7 +256,7 @@ class CandidateGenerator:
                 self._decay,
                 self.by_track.scores,
                 self.by_track.touched,
-                self.keys.shape[1],
+                settings.candidates_per_source,
                 self.keys[row],
                 self.scores[row],
             )
@@ -277,7 +280,7 @@ class CandidateGenerator:
             settings.artist_place_decay,
             self.by_track.scores,
             self.by_track.touched,
-            self.keys.shape[1],
+            settings.candidates_per_source,
             self.keys[row],
             self.scores[row],
         )
@@ -290,7 +293,7 @@ class CandidateGenerator:
         vector = mean_vector(self._audio, [catalogue.track_id(track) for track in heard])
         if vector is None:
             return
-        found = self._audio.search(vector, self.keys.shape[1])
+        found = self._audio.search(vector, self._settings.candidates_per_source)
         indices = [catalogue.index_of(track_id) for track_id, _ in found]
         self.put(Source.AUDIO_NEIGHBOURS, [index for index in indices if index != UNKNOWN])
 

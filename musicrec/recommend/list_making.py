@@ -84,7 +84,7 @@ class ListMaker:
         self._settings = knowledge.settings
         self._candidates = candidates
         self._ranker = ranker
-        most = len(Source) * self._settings.candidates_per_source
+        most = candidates.keys.size
         self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
         self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
         self._places: NDArray[np.int64] = np.zeros(most, np.int64)

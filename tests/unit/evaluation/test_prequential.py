@@ -1,0 +1,71 @@
+"""Test, then train: which plays are cases, and what was known when they were guessed."""
+
+from collections.abc import Iterator
+
+from musicrec.contracts import EventType, ListenEvent
+from musicrec.evaluation.prequential import PrequentialRun
+from musicrec.recommend import RankingSettings, Recommender
+
+MINUTE_MS = 60_000
+START_MS = 1_700_000_000_000
+
+
+def plays(*listens: tuple[str, str, int]) -> Iterator[ListenEvent]:
+    """(listener, track, minute at which the play ends); a play lasts three minutes."""
+    for number, (user, track, minute) in enumerate(listens):
+        yield ListenEvent(
+            event_id=f"e{minute:06d}-{number:03d}",
+            user_id=user,
+            type=EventType.PLAY,
+            occurred_at_ms=START_MS + minute * MINUTE_MS,
+            track_id=track,
+            ms_played=3 * MINUTE_MS,
+        )
+
+
+def run() -> PrequentialRun:
+    return PrequentialRun(Recommender(RankingSettings(max_sessions=100)))
+
+
+def cases(evaluation: PrequentialRun) -> tuple[int, int, int]:
+    board = evaluation.contest.scores["musicrec"]
+    return board.all.cases, board.repeat.cases, board.new.cases
+
+
+def test_the_first_play_of_a_session_is_no_case() -> None:
+    evaluation = run()
+    evaluation.score(plays(("ann", "a", 0), ("ann", "b", 100), ("bob", "a", 101)))
+    assert cases(evaluation) == (0, 0, 0)
+
+
+def test_a_play_after_another_track_of_the_session_is_a_case() -> None:
+    evaluation = run()
+    evaluation.score(plays(("ann", "a", 0), ("ann", "b", 3), ("ann", "b", 6), ("ann", "a", 9)))
+    # b after a, and a after b; b after b is none. a was played before, b was not.
+    assert cases(evaluation) == (2, 1, 1)
+
+
+def test_warm_up_is_learned_and_not_scored() -> None:
+    evaluation = run()
+    evaluation.warm_up(plays(*((f"u{n}", track, 10 * n + at) for n in range(5) for at, track in enumerate("abc"))))
+    assert cases(evaluation) == (0, 0, 0)
+    evaluation.score(plays(("ann", "a", 1_000), ("ann", "b", 1_003)))
+    figures = evaluation.figures()["models"]
+    assert isinstance(figures, dict)
+    assert set(figures) == {"musicrec", "popularity", "markov", "session-knn"}
+    assert figures["musicrec"]["all"] == {"events": 1, "hr@20": 1.0, "mrr@20": 1.0}
+    assert figures["markov"]["new"] == {"events": 1, "hr@20": 1.0, "mrr@20": 1.0}
+
+
+def test_a_track_is_guessed_before_it_is_learned() -> None:
+    evaluation = run()
+    evaluation.score(plays(("ann", "a", 0), ("ann", "never-seen", 3)))
+    for board in evaluation.contest.scores.values():
+        assert (board.all.cases, board.all.hits) == (1, 0)
+
+
+def test_a_repetition_in_the_warm_up_makes_the_target_a_repeat() -> None:
+    evaluation = run()
+    evaluation.warm_up(plays(("ann", "b", 0)))
+    evaluation.score(plays(("ann", "a", 100), ("ann", "b", 103)))
+    assert cases(evaluation) == (1, 1, 0)
