@@ -24,9 +24,8 @@ def read_mono(path: Path) -> NDArray[np.float32]:
         samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
         raise BadInput(f"{path}: cannot be read as audio: {error}", DeadLetterReason.UNDECODABLE) from error
-    channels = samples.shape[1]
-    # A product with a vector is twenty times as fast as a mean over the short axis.
-    mono = samples[:, 0] if channels == 1 else samples @ np.full(channels, 1 / channels, np.float32)
+    # Not a mean over the short axis, which is twenty times as slow; not a product, for which BLAS starts its threads.
+    mono = sum(samples.T) / samples.shape[1]
     if rate_hz != SAMPLE_RATE_HZ:
         mono = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
     pcm: NDArray[np.float32] = np.ascontiguousarray(mono, np.float32)
