@@ -14,7 +14,7 @@ from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.fusion import EXCLUDED, IN_SESSION, Source, fuse, ranks_of
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_memory import SCORED_SOURCES, ListenerMemory
-from musicrec.recommend.ranked_list import item_of
+from musicrec.recommend.ranked_list import ItemMaker
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import FEATURES, write_features
 from musicrec.recommend.reranking import cap_artists
@@ -88,6 +88,7 @@ class ListMaker:
         self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
         self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
         self._places: NDArray[np.int64] = np.zeros(most, np.int64)
+        self._records = ItemMaker(candidates.keys.shape[1], self._settings.rank_constant)
         self._ranks: NDArray[np.int32] = np.zeros((MAX_LIST_LENGTH, len(Source)), np.int32)
         ranked = max(1, self._settings.ranked_candidates)
         self._features: NDArray[np.float32] = np.zeros((ranked, FEATURES), np.float32)
@@ -163,15 +164,15 @@ class ListMaker:
         candidates = self._candidates
         listed = fused.tracks[places]
         ranks_of(listed, len(listed), candidates.keys, candidates.counts, candidates.by_track.scores, self._ranks)
-        ranks = self._ranks[: len(listed)].tolist()
-        scores = fused.scores[places].tolist()
-        strengths = weights.tolist()
-        constant = self._settings.rank_constant
         track_id = self._knowledge.catalogue.track_id
-        return [
-            item_of(track_id(track), score, row, strengths, constant)
-            for track, score, row in zip(listed.tolist(), scores, ranks, strict=True)
-        ]
+        ids = [track_id(track) for track in listed.tolist()]
+        return self._records.items(ids, fused.scores[places].tolist(), self._ranks[: len(listed)], weights)
+
+    def new_item(self, track: int, score: float, weights: NDArray[np.float64]) -> RecommendedItem:
+        """Return the record of a track that stands in a list because it is new."""
+        ranks = np.zeros((1, len(Source)), np.int32)
+        ranks[0, Source.NEW] = 1
+        return self._records.items([self._knowledge.catalogue.track_id(track)], [score], ranks, weights)[0]
 
     def may_list(self, track: int, exclusions: Exclusions) -> bool:
         """Whether the track is in the catalogue and not excluded."""

@@ -1,7 +1,7 @@
 """A list as the recommender hands it out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ class RankedList:
         items: best first.
         degraded: empty where nothing was lacking; never empty together with `items`.
         candidates: int64, indices of the candidates that might have been listed, best first, before the list was cut.
-        candidate_scores: float64, their fused scores.
+        candidate_scores: float64, what ordered them.
         places: int64, for each item its place in `candidates`; -1 for an item from elsewhere (exploration).
     """
 
@@ -29,27 +29,41 @@ class RankedList:
     places: NDArray[np.int64]
 
 
-@lru_cache(maxsize=4096)
-def source_rank(source: Source, rank: int) -> SourceRank:
-    """Return the record; records are immutable, so lists share them."""
-    return SourceRank(source=source.label, rank=rank)
+class ItemMaker:
+    """Makes the records of a list; what records have in common is made once, since they are immutable."""
 
+    def __init__(self, longest_source: int, rank_constant: float) -> None:
+        """Prepare for ranks up to `longest_source`, fused with the constant `rank_constant`."""
+        self._rank_constant = rank_constant
+        self._source_ranks = [
+            [SourceRank(source=source.label, rank=max(1, rank)) for rank in range(longest_source + 1)]
+            for source in Source
+        ]
+        self._reasons = [REASONS[source] for source in Source]
 
-def item_of(track_id: str, score: float, ranks: list[int], strengths: list[float], constant: float) -> RecommendedItem:
-    """Return one item with its sources, the one that gave the largest part of its score first.
+    def items(
+        self, track_ids: Sequence[str], scores: Sequence[float], ranks: NDArray[np.int32], weights: NDArray[np.float64]
+    ) -> list[RecommendedItem]:
+        """Return one item per track; its sources are ordered by their part of the fused score, the largest first.
 
-    Args:
-        ranks: rank per source, 0 where the source did not propose it.
-        strengths: weight per source.
-        constant: c of the rank fusion.
-    """
-    parts = sorted(
-        ((strengths[source] / (constant + rank), -source) for source, rank in enumerate(ranks) if rank), reverse=True
-    )
-    sources = [Source(-negative) for _, negative in parts]
-    return RecommendedItem(
-        track_id=track_id,
-        score=score,
-        sources=tuple([source_rank(source, ranks[source]) for source in sources]),
-        reason=REASONS[sources[0]],
-    )
+        Args:
+            track_ids: tracks, best first.
+            scores: their scores.
+            ranks: int32, shape (tracks, sources), rank in each source, 0 where it did not propose the track.
+            weights: float64 per source.
+        """
+        parts = np.where(ranks > 0, weights / (self._rank_constant + ranks), -1.0)
+        orders: list[list[int]] = np.argsort(-parts, axis=1, kind="stable").tolist()
+        proposed: list[int] = np.count_nonzero(ranks, axis=1).tolist()
+        table, reasons = self._source_ranks, self._reasons
+        return [
+            RecommendedItem(
+                track_id=track_id,
+                score=score,
+                sources=tuple([table[source][row[source]] for source in order[:count]]),
+                reason=reasons[order[0]],
+            )
+            for track_id, score, row, order, count in zip(
+                track_ids, scores, ranks.tolist(), orders, proposed, strict=True
+            )
+        ]

@@ -16,7 +16,7 @@ from musicrec.recommend.catalogue import UNKNOWN
 from musicrec.recommend.fusion import EXCLUDED, Source
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.list_making import Exclusions, FusedCandidates, ListMaker
-from musicrec.recommend.ranked_list import RankedList, item_of
+from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import FEATURES
 from musicrec.recommend.settings import RankingSettings
@@ -149,11 +149,7 @@ class Recommender:
         kept = places[: max(0, limit - len(fresh))]
         items = self._lists.items(fused, kept, weights)
         for track in fresh[: limit - len(kept)]:
-            ranks = [0] * len(Source)
-            ranks[Source.NEW] = 1
-            score = items[-1].score if items else 0.0
-            track_id = self.knowledge.catalogue.track_id(track)
-            items.append(item_of(track_id, score, ranks, weights.tolist(), self.settings.rank_constant))
+            items.append(self._lists.new_item(track, items[-1].score if items else 0.0, weights))
         if not items:
             has_tracks = self.knowledge.catalogue.available > 0
             degraded = [
