@@ -1,6 +1,6 @@
 """The newest lists of each listener in Redis, until what is played next has been compared with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pydantic_core import from_json, to_json
@@ -14,6 +14,10 @@ KEY_PREFIX: Final = "musicrec:lists:"
 KEPT_LISTS: Final = 8
 """Lists per listener: a play that arrives late still finds the list that was shown before it."""
 TTL_MS: Final = 86_400_000
+
+PROGRESS_KEY: Final = "musicrec:lists-kept"
+"""Hash of partition ▸ offset of the first list that is not kept yet: shared, because one worker may keep the lists of a
+partition while another joins its sessions."""
 
 KEEP_NEWEST: Final = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], ARGV[1], ARGV[1])
@@ -48,8 +52,12 @@ class ListStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def keep(self, lists: Sequence[Recommendation]) -> None:
-        """Store the lists that answer events.
+    async def keep(self, lists: Sequence[Recommendation], progress: Mapping[int, int]) -> None:
+        """Store the lists that answer events, and after them how far the topic has been worked through.
+
+        Args:
+            lists: in the order of their offsets.
+            progress: partition ▸ offset after the last one taken.
 
         Raises:
             Unavailable: Redis is away.
@@ -62,9 +70,23 @@ class ListStore:
                 pipeline.eval(
                     KEEP_NEWEST, 1, KEY_PREFIX + shown.user_id, shown.session_revision or 0, value, KEPT_LISTS, TTL_MS
                 )
+            if progress:
+                pipeline.hset(PROGRESS_KEY, mapping={str(partition): at for partition, at in progress.items()})
             await pipeline.execute()
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not take the lists: {error}") from error
+
+    async def kept_until(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Return, for each partition, the offset of the first list that is not kept yet; 0 where none ever was.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        try:
+            found = await self._redis.hmget(PROGRESS_KEY, [str(partition) for partition in partitions])
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"Redis does not say which lists are kept: {error}") from error
+        return {partition: int(at or 0) for partition, at in zip(partitions, found, strict=True)}
 
     async def before(self, listens: Sequence[tuple[str, int]]) -> list[ShownList | None]:
         """Return, for each (user id, revision), the newest list made for an earlier revision.

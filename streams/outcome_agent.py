@@ -1,6 +1,13 @@
-"""The outcome agent: which list came before a listen, and where in it the track stood."""
+"""The outcome agent: which list came before a listen, and where in it the track stood.
 
-from collections.abc import Sequence
+Lists and listens come on two topics, and after a pause of the worker the one can be read far ahead of the other.  So a
+listen whose list is not there yet waits until every list that is on the topic by then has been kept.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final
 
 from musicrec.cloud_events import headers_for
 from musicrec.contracts import Outcome, Recommendation, SessionSnapshot
@@ -10,12 +17,21 @@ from streams.counters import Counters
 from streams.list_store import ListStore, ShownList
 from streams.messages import Decision, Incoming, dead_letter, record_message
 
+PATIENCE_S: Final = 30.0
+"""Longest wait for lists: beyond it a listen is joined with what is there, and counted as `joined_early`."""
+PAUSE_S: Final = 0.02
+
+ListEnds = Callable[[Collection[int]], Awaitable[dict[int, int]]]
+"""Gives, for partitions of the lists' topic, the offset of the next list."""
+
 
 class ShownLists:
     """Handler of `musicrec.recommendations.v1`: remember what was shown."""
 
     name = "outcome"
     max_batch = 500
+    max_in_flight = 1
+    """How far the topic is kept is one number per partition: batches end in order."""
 
     def __init__(self, store: ListStore, counters: Counters) -> None:
         self._store = store
@@ -35,7 +51,8 @@ class ShownLists:
             if shown.session_revision is not None:
                 lists.append(shown)
         self._counters.add("lists", len(lists))
-        decision.save = lambda: self._store.keep(lists)
+        progress = {message.partition: message.offset + 1 for message in batch}
+        decision.save = lambda: self._store.keep(lists, progress)
         return decision
 
 
@@ -44,15 +61,18 @@ class Outcomes:
 
     name = "outcome"
     max_batch = 500
+    max_in_flight = 1
 
-    def __init__(self, store: ListStore, counters: Counters) -> None:
+    def __init__(self, store: ListStore, list_ends: ListEnds, counters: Counters) -> None:
         self._store = store
+        self._list_ends = list_ends
         self._counters = counters
+        self._given_up: dict[int, int] = {}
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Join; the same listen gives the same outcome again as long as its list is kept."""
         decision = Decision()
-        listens: list[SessionSnapshot] = []
+        listens: list[tuple[int, SessionSnapshot]] = []
         for message in batch:
             try:
                 snapshot = SessionSnapshot.decode(message.value)
@@ -61,13 +81,43 @@ class Outcomes:
                 self._counters.add(f"dead_lettered_{error.reason}")
                 continue
             if snapshot.trigger.type.is_listen:
-                listens.append(snapshot)
-        lists = await self._store.before([(listen.user_id, listen.revision) for listen in listens])
-        for listen, shown in zip(listens, lists, strict=True):
+                listens.append((message.partition, snapshot))
+        lists = await self._lists_before(listens)
+        for (_, listen), shown in zip(listens, lists, strict=True):
             outcome = outcome_of(listen, shown)
             decision.messages.append(record_message(OUTCOMES, outcome, headers_for(outcome)))
             self._counters.add("hits" if outcome.rank is not None else "misses" if shown else "without_list")
         return decision
+
+    async def _lists_before(self, listens: Sequence[tuple[int, SessionSnapshot]]) -> list[ShownList | None]:
+        wanted = [(listen.user_id, listen.revision) for _, listen in listens]
+        lists = await self._store.before(wanted)
+        late = {
+            partition
+            for (partition, listen), shown in zip(listens, lists, strict=True)
+            if listen.revision > 1 and (shown is None or shown.revision < listen.revision - 1)
+        }
+        # A list for each revision is the rule; where one is missing it was passed over, or has not been read yet.
+        if late:
+            await self._until_kept(late)
+            lists = await self._store.before(wanted)
+        return lists
+
+    async def _until_kept(self, partitions: Collection[int]) -> None:
+        """Wait until all lists that are on these partitions now are kept."""
+        ends = await self._list_ends(partitions)
+        deadline_s = time.monotonic() + PATIENCE_S
+        while True:
+            kept = await self._store.kept_until(list(ends))
+            missing = {p: at for p, at in kept.items() if at < ends[p] and self._given_up.get(p) != at}
+            if not missing:
+                return
+            if time.monotonic() > deadline_s:
+                # Nobody keeps these lists, or Redis has lost how far they were kept: no further wait before they move.
+                self._given_up |= missing
+                self._counters.add("joined_early")
+                return
+            await asyncio.sleep(PAUSE_S)
 
 
 def outcome_of(listen: SessionSnapshot, shown: ShownList | None) -> Outcome:

@@ -47,6 +47,7 @@ class SessionRanking:
 
     name = "ranking"
     max_batch = 64
+    max_in_flight = 2
 
     def __init__(self, rankers: Rankers) -> None:
         self._rankers = rankers
@@ -56,18 +57,24 @@ class SessionRanking:
         decision = Decision()
         newest: dict[str, SessionSnapshot] = {}
         passed_over: dict[str, list[str]] = {}
+        seen: set[tuple[str, str]] = set()
         for message in batch:
             try:
                 snapshot = SessionSnapshot.decode(message.value)
             except BadInput as error:
                 self._rankers.refuse(decision, message, error)
                 continue
-            waiting = newest.get(snapshot.user_id)
-            if waiting is not None and waiting.revision >= snapshot.revision:
+            event = (snapshot.user_id, snapshot.trigger.event_id)
+            if event in seen:
                 continue  # the same snapshot again, emitted twice around a crash
-            if waiting is not None:
-                passed_over.setdefault(snapshot.user_id, []).append(waiting.trigger.event_id)
-            newest[snapshot.user_id] = snapshot
+            seen.add(event)
+            waiting = newest.setdefault(snapshot.user_id, snapshot)
+            if waiting is snapshot:
+                continue
+            # By offset: the revision of a listener begins anew where Redis has lost the state.
+            older, newer = sorted((waiting, snapshot), key=lambda s: s.trigger.offset)
+            passed_over.setdefault(snapshot.user_id, []).append(older.trigger.event_id)
+            newest[snapshot.user_id] = newer
         for count, snapshot in enumerate(newest.values(), start=1):
             if self._is_stale(snapshot):
                 self._rankers.counters.add("stale")
@@ -107,6 +114,7 @@ class RequestRanking:
 
     name = "ranking"
     max_batch = 64
+    max_in_flight = 2
 
     def __init__(self, rankers: Rankers) -> None:
         self._rankers = rankers

@@ -18,7 +18,7 @@ class RunningSessions:
     def put(self, snapshot: SessionSnapshot) -> None:
         """Keep the snapshot unless a newer one of the listener is known."""
         known = self._newest.get(snapshot.user_id)
-        if known is not None and known.revision >= snapshot.revision:
+        if known is not None and _is_repetition(snapshot, known):
             return
         self._newest[snapshot.user_id] = snapshot
         self._newest.move_to_end(snapshot.user_id)
@@ -28,3 +28,11 @@ class RunningSessions:
     def get(self, user_id: str) -> SessionSnapshot | None:
         """Return the listener's newest snapshot, or None."""
         return self._newest.get(user_id)
+
+
+def _is_repetition(snapshot: SessionSnapshot, known: SessionSnapshot) -> bool:
+    """Whether a snapshot was seen before, or an even newer one.
+
+    A lower revision with a newer event is no repetition: the session store lost its state and counts anew.
+    """
+    return snapshot.revision <= known.revision and snapshot.trigger.occurred_at_ms <= known.trigger.occurred_at_ms

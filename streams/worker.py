@@ -170,9 +170,11 @@ async def _ranking_handlers(settings: Settings, counters: Counters, stack: Async
 async def _outcome_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:
     from streams.list_store import ListStore
     from streams.outcome_agent import Outcomes, ShownLists
+    from streams.topic_ends import TopicEnds
 
     store = ListStore(await _redis(settings, stack))
-    return [(RECOMMENDATIONS, ShownLists(store, counters)), (SESSIONS, Outcomes(store, counters))]
+    ends = await stack.enter_async_context(TopicEnds(settings.kafka, RECOMMENDATIONS))
+    return [(RECOMMENDATIONS, ShownLists(store, counters)), (SESSIONS, Outcomes(store, ends.of, counters))]
 
 
 async def _embedder_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:

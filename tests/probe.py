@@ -57,9 +57,17 @@ async def publish_events(producer: AIOKafkaProducer, events: Sequence[ListenEven
     )
 
 
+def about(*users: str) -> Callable[[ConsumerRecord], bool]:
+    """Return whether a record is about one of these listeners: others use the same servers, before and beside."""
+    keys = {user.encode() for user in users}
+    return lambda record: record.key in keys
+
+
 @asynccontextmanager
-async def reading(stack: StackAddresses, *topics: str) -> AsyncIterator["Tail"]:
-    """Give a reader of everything that comes onto `topics` from now on."""
+async def reading(
+    stack: StackAddresses, *topics: str, only: Callable[[ConsumerRecord], bool] = lambda _: True
+) -> AsyncIterator["Tail"]:
+    """Give a reader of what comes onto `topics` from now on and passes `only`."""
     consumer = AIOKafkaConsumer(**stack.kafka.client_options(), enable_auto_commit=False)
     await consumer.start()
     try:
@@ -68,16 +76,17 @@ async def reading(stack: StackAddresses, *topics: str) -> AsyncIterator["Tail"]:
         ends = await consumer.end_offsets(partitions)
         for partition, end in ends.items():
             consumer.seek(partition, end)
-        yield Tail(consumer)
+        yield Tail(consumer, only)
     finally:
         await consumer.stop()
 
 
 class Tail:
-    """All records since the reader was made, by topic."""
+    """The records since the reader was made, by topic."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, only: Callable[[ConsumerRecord], bool]) -> None:
         self._consumer = consumer
+        self._only = only
         self.records: list[ConsumerRecord] = []
 
     def on(self, topic: str) -> list[ConsumerRecord]:
@@ -97,13 +106,17 @@ class Tail:
                 for record in self.records:
                     counts[record.topic] = counts.get(record.topic, 0) + 1
                 raise AssertionError(f"not reached in {deadline_s} s; so far {counts}")
-            for records in (await self._consumer.getmany(timeout_ms=200)).values():
-                self.records.extend(records)
+            await self._take(timeout_ms=200)
 
     async def quiet(self, for_s: float = 1.0) -> None:
         """Read until nothing more has come for a while."""
         last = time.monotonic()
         while time.monotonic() - last < for_s:
-            for records in (await self._consumer.getmany(timeout_ms=100)).values():
-                self.records.extend(records)
+            if await self._take(timeout_ms=100):
                 last = time.monotonic()
+
+    async def _take(self, timeout_ms: int) -> int:
+        batches = (await self._consumer.getmany(timeout_ms=timeout_ms)).values()
+        new = [record for batch in batches for record in batch if self._only(record)]
+        self.records.extend(new)
+        return len(new)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import start_worker, until_ready
-from probe import play, producing, publish_events, reading
+from probe import about, play, producing, publish_events, reading
 
 from musicrec.contracts import Recommendation, SessionSnapshot
 from musicrec.local import StackAddresses
@@ -25,7 +25,8 @@ async def test_every_applied_event_is_answered_once_when_workers_are_killed(
     run = uuid.uuid4().hex[:8]
     events = [play(f"{run}-{user}", f"t{(n * user) % 50}", n) for n in range(EVENTS_EACH) for user in range(LISTENERS)]
     workers = {agent: start_worker(stack, tmp_path, agent) for agent in ("session", "ranking")}
-    async with reading(stack, SESSIONS, LISTS) as tail, producing(stack) as producer:
+    mine = about(*(f"{run}-{user}" for user in range(LISTENERS)))
+    async with reading(stack, SESSIONS, LISTS, only=mine) as tail, producing(stack) as producer:
         await asyncio.gather(*map(until_ready, workers.values()))
 
         async def storm() -> None:

@@ -3,8 +3,9 @@
 import uuid
 
 import pytest
+from aiokafka import ConsumerRecord
 from conftest import Worker
-from probe import play, producing, publish, publish_events, reading
+from probe import about, play, producing, publish, publish_events, reading
 
 from musicrec.contracts import DeadLetter, SessionSnapshot
 from musicrec.errors import DeadLetterReason
@@ -17,7 +18,7 @@ LISTENS, SESSIONS, DEAD = "musicrec.listens.v1", "musicrec.sessions.v1", "musicr
 
 async def test_each_play_becomes_a_snapshot_of_the_session_so_far(stack: StackAddresses, worker: Worker) -> None:
     user = f"listener {uuid.uuid4()}"
-    async with reading(stack, SESSIONS) as tail, producing(stack) as producer, worker("session"):
+    async with reading(stack, SESSIONS, only=about(user)) as tail, producing(stack) as producer, worker("session"):
         await publish_events(producer, [play(user, f"t{i}", i) for i in range(5)])
         await tail.until(lambda t: len(t.on(SESSIONS)) == 5)
     snapshots = [SessionSnapshot.decode(record.value) for record in tail.records]
@@ -31,7 +32,7 @@ async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
     stack: StackAddresses, worker: Worker
 ) -> None:
     user = f"listener {uuid.uuid4()}"
-    key = user.encode()
+    key, stranger = user.encode(), f"stranger to {user}"
     good = play(user, "t", 1)
     bad: list[tuple[bytes | None, bytes | None, DeadLetterReason]] = [
         (key, b"{not json", DeadLetterReason.MALFORMED),
@@ -47,13 +48,21 @@ async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
             DeadLetterReason.UNSUPPORTED_VERSION,
         ),
         (key, b" " * 10_241, DeadLetterReason.TOO_LARGE),
-        (b"somebody else", good.encode(), DeadLetterReason.KEY_MISMATCH),
+        (stranger.encode(), good.encode(), DeadLetterReason.KEY_MISMATCH),
         (None, good.encode(), DeadLetterReason.KEY_MISMATCH),
         (key, play(user, "t", 10, occurred_at_ms=4_000_000_000_000).encode(), DeadLetterReason.IN_THE_FUTURE),
         (key, play(user, "other", 2).encode(), DeadLetterReason.CONFLICTING_DUPLICATE),
         (key, play(user, "t", 3, occurred_at_ms=good.occurred_at_ms - 10**7).encode(), DeadLetterReason.TOO_LATE),
     ]
-    async with reading(stack, SESSIONS, DEAD) as tail, producing(stack) as producer, worker("session"):
+
+    def mine(record: ConsumerRecord) -> bool:
+        return about(user, stranger)(record) or (record.key is None and record.value == good.encode())
+
+    async with (
+        reading(stack, SESSIONS, DEAD, only=mine) as tail,
+        producing(stack) as producer,
+        worker("session"),
+    ):
         await publish_events(producer, [good, play(user, "second", 2)])
         await publish(producer, LISTENS, [(k, v) for k, v, _ in bad])
         await publish_events(producer, [play(user, "after", 4)])
@@ -70,7 +79,11 @@ async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
 
 async def test_duplicate_event_changes_nothing(stack: StackAddresses, worker: Worker) -> None:
     user = f"listener {uuid.uuid4()}"
-    async with reading(stack, SESSIONS, DEAD) as tail, producing(stack) as producer, worker("session"):
+    async with (
+        reading(stack, SESSIONS, DEAD, only=about(user)) as tail,
+        producing(stack) as producer,
+        worker("session"),
+    ):
         await publish_events(producer, [play(user, "a", 1), play(user, "a", 1), play(user, "b", 2), play(user, "a", 1)])
         await tail.until(lambda t: len(t.on(SESSIONS)) == 2)
         await tail.quiet()
@@ -79,7 +92,7 @@ async def test_duplicate_event_changes_nothing(stack: StackAddresses, worker: Wo
 
 async def test_session_goes_on_after_a_restart_of_the_worker(stack: StackAddresses, worker: Worker) -> None:
     user = f"listener {uuid.uuid4()}"
-    async with reading(stack, SESSIONS) as tail, producing(stack) as producer:
+    async with reading(stack, SESSIONS, only=about(user)) as tail, producing(stack) as producer:
         for number in range(3):
             async with worker("session"):
                 await publish_events(producer, [play(user, f"t{number}", number)])
