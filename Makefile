@@ -32,9 +32,10 @@ $(SETUP): pyproject.toml requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Keeps the versions that are there; ARGS=--upgrade takes the newest.
 lock: $(SETUP)
 	$(BIN)/uv pip compile pyproject.toml --extra cpu --extra embedder --extra local --extra import --extra dev \
-		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet --upgrade \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet $(ARGS) \
 		--output-file requirements.lock
 
 clean:

@@ -25,8 +25,6 @@ class EmbedderAgent:
     name = "embedder"
     max_batch = 16
     """Vectors come out while later tracks wait: a hundred new tracks are not one batch of half a minute."""
-    max_in_flight = 1
-    """The pipeline overlaps fetching, decoding and encoding by itself; there is one network."""
 
     def __init__(self, pipeline: EmbeddingPipeline, counters: Counters) -> None:
         self._pipeline = pipeline

@@ -30,8 +30,6 @@ class ShownLists:
 
     name = "outcome"
     max_batch = 500
-    max_in_flight = 1
-    """How far the topic is kept is one number per partition: batches end in order."""
 
     def __init__(self, store: ListStore, counters: Counters) -> None:
         self._store = store
@@ -61,7 +59,6 @@ class Outcomes:
 
     name = "outcome"
     max_batch = 500
-    max_in_flight = 1
 
     def __init__(self, store: ListStore, list_ends: ListEnds, counters: Counters) -> None:
         self._store = store

@@ -47,7 +47,6 @@ class SessionRanking:
 
     name = "ranking"
     max_batch = 64
-    max_in_flight = 2
 
     def __init__(self, rankers: Rankers) -> None:
         self._rankers = rankers
@@ -114,7 +113,6 @@ class RequestRanking:
 
     name = "ranking"
     max_batch = 64
-    max_in_flight = 2
 
     def __init__(self, rankers: Rankers) -> None:
         self._rankers = rankers

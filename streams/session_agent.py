@@ -24,7 +24,6 @@ class SessionAgent:
 
     name = "session"
     max_batch = 500
-    max_in_flight = 4
 
     def __init__(self, store: SessionStore, rules: SessionSettings, counters: Counters, origin: str) -> None:
         self._store = store
