@@ -10,7 +10,7 @@ def models_table(title: str, figures: Mapping[str, Any]) -> Table:
     """Return one row per model of `figures["models"]`."""
     table = Table(title=title)
     table.add_column("model")
-    for column in ("HR@20", "MRR@20", "HR@20 repeat", "HR@20 new", "coverage@20", "p50 ms", "p99 ms"):
+    for column in ("HR@20", "MRR@20", "HR repeat", "HR new", "coverage", "p50 ms", "p99 ms"):
         table.add_column(column, justify="right")
     for name, row in figures["models"].items():
         table.add_row(

@@ -3,14 +3,13 @@
 import asyncio
 import signal
 import uuid
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from conftest import start_worker, until_ready
+from history import answers, assert_each_list_answers_one_event, triggers
 from probe import about, play, producing, publish_events, reading
 
-from musicrec.contracts import Recommendation, SessionSnapshot
 from musicrec.local import StackAddresses
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
@@ -42,24 +41,8 @@ async def test_every_applied_event_is_answered_once_when_workers_are_killed(
             await asyncio.sleep(0.2)
         await killing
         wanted = {event.event_id for event in events}
-        await tail.until(lambda t: set(_answers(t.on(LISTS))) >= wanted, deadline_s=100)
+        await tail.until(lambda t: set(answers(t.on(LISTS))) >= wanted, deadline_s=100)
         await tail.quiet()
         await asyncio.gather(*(process.stop() for process in workers.values()))
-    applied = {SessionSnapshot.decode(r.value).trigger.event_id for r in tail.on(SESSIONS)}
-    assert applied == wanted
-    lists = [Recommendation.decode(record.value) for record in tail.on(LISTS)]
-    triggers = defaultdict(set)
-    for made in lists:
-        assert made.trigger is not None
-        triggers[made.list_id].add(made.trigger.event_id)
-        assert made.trigger.track_id not in {item.track_id for item in made.items}
-    assert all(len(events_of_list) == 1 for events_of_list in triggers.values())
-
-
-def _answers(records: list) -> dict[str, str]:  # type: ignore[type-arg]
-    found = {}
-    for record in records:
-        made = Recommendation.decode(record.value)
-        for event_id in (made.trigger.event_id if made.trigger else "", *made.passed_over):
-            found[event_id] = made.list_id
-    return found
+    assert set(triggers(tail.on(SESSIONS))) == wanted
+    assert_each_list_answers_one_event(tail.on(LISTS))

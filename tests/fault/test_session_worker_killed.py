@@ -4,17 +4,16 @@ import asyncio
 import random
 import signal
 import uuid
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from conftest import start_worker, until_ready
-from probe import play, producing, publish, reading
-from redis.asyncio import Redis
+from history import assert_each_applied_once, assert_states_hold_each_once, triggers
+from probe import Tail, about, play, producing, publish, reading
 
-from musicrec.contracts import DeadLetter, ListenEvent, SessionSnapshot
+from musicrec.contracts import DeadLetter
+from musicrec.errors import DeadLetterReason
 from musicrec.local import StackAddresses
-from musicrec.session import ListenerState
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
@@ -25,9 +24,11 @@ LISTENERS, EVENTS_EACH, BAD = 40, 50, 60
 async def test_nothing_is_lost_or_applied_twice_when_workers_are_killed(stack: StackAddresses, tmp_path: Path) -> None:
     run = uuid.uuid4().hex[:8]
     events = [play(f"{run}-{user}", f"t{n % 7}", n) for n in range(EVENTS_EACH) for user in range(LISTENERS)]
-    junk = [(b"junk", f"junk {run} {number}".encode()) for number in range(BAD)]
+    junk_key = f"junk {run}"
+    junk = [(junk_key.encode(), f"{junk_key} {number}".encode()) for number in range(BAD)]
+    mine = about(junk_key, *(f"{run}-{user}" for user in range(LISTENERS)))
     workers = {name: start_worker(stack, tmp_path, "session", name) for name in ("a", "b")}
-    async with reading(stack, SESSIONS, DEAD) as tail, producing(stack) as producer:
+    async with reading(stack, SESSIONS, DEAD, only=mine) as tail, producing(stack) as producer:
         await asyncio.gather(*map(until_ready, workers.values()))
 
         async def storm() -> None:
@@ -46,42 +47,17 @@ async def test_nothing_is_lost_or_applied_twice_when_workers_are_killed(stack: S
             await asyncio.sleep(0.25)
         await killing
 
-        def complete(t: object) -> bool:
-            return len(_revisions(tail.on(SESSIONS), run)) == len(events) and len(_letters(tail.on(DEAD))) >= BAD
+        def complete(t: Tail) -> bool:
+            return len(triggers(t.on(SESSIONS))) == len(events) and len(letters(t)) == BAD
 
         await tail.until(complete, deadline_s=90)
         await tail.quiet()
         await asyncio.gather(*(process.stop() for process in workers.values()))
-    _check_history(events, tail.on(SESSIONS), run)
-    assert set(_letters(tail.on(DEAD))) == {value for _, value in junk}
-    await _check_states(stack, events)
+    assert_each_applied_once(events, tail.on(SESSIONS))
+    assert letters(tail).keys() == {value for _, value in junk}
+    assert {letter.reason for letter in letters(tail).values()} == {DeadLetterReason.MALFORMED}
+    await assert_states_hold_each_once(stack, events)
 
 
-def _revisions(records: list, run: str) -> dict[tuple[str, int], list[SessionSnapshot]]:  # type: ignore[type-arg]
-    found: dict[tuple[str, int], list[SessionSnapshot]] = defaultdict(list)
-    for record in records:
-        if record.key.startswith(run.encode()):
-            snapshot = SessionSnapshot.decode(record.value)
-            found[snapshot.user_id, snapshot.revision].append(snapshot)
-    return found
-
-
-def _letters(records: list) -> dict[bytes, DeadLetter]:  # type: ignore[type-arg]
-    return {record.value: DeadLetter.from_headers(list(record.headers)) for record in records}
-
-
-def _check_history(events: list[ListenEvent], records: list, run: str) -> None:  # type: ignore[type-arg]
-    revisions = _revisions(records, run)
-    for (user, revision), emitted in revisions.items():
-        assert all(again == emitted[0] for again in emitted), f"{user} {revision}: emitted twice with other contents"
-    triggers = [emitted[0].trigger.event_id for emitted in revisions.values()]
-    assert sorted(triggers) == sorted(event.event_id for event in events)
-
-
-async def _check_states(stack: StackAddresses, events: list[ListenEvent]) -> None:
-    async with Redis.from_url(stack.redis.url.get_secret_value()) as redis:
-        for user in {event.user_id for event in events}:
-            state = ListenerState.decode(await redis.hget(f"musicrec:session:{user}", "state"))  # type: ignore[misc, arg-type]
-            assert state.revision == EVENTS_EACH
-            kept = [event.event_id for event in state.events]
-            assert len(kept) == len(set(kept))
+def letters(tail: Tail) -> dict[bytes, DeadLetter]:
+    return {record.value: DeadLetter.from_headers(list(record.headers)) for record in tail.on(DEAD)}
