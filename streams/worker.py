@@ -154,7 +154,9 @@ async def _session_handlers(settings: Settings, counters: Counters, stack: Async
 async def _ranking_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:
     from streams.ranking_agent import Rankers, RequestRanking, SessionRanking
     from streams.ranking_state import RankingState
+    from streams.warm_up import compile_kernels
 
+    await asyncio.to_thread(compile_kernels)
     state = await stack.enter_async_context(RankingState.following(settings, counters))
     rankers = Rankers(
         state.recommender,

@@ -91,6 +91,7 @@ async def _run(
         now_ms = time.time_ns() // 1_000_000
         catalogue = tuple(tracks_of(audio)) if audio is not None else generate_tracks(seed, now_ms=now_ms)
         audio_root = audio if audio is not None else folder / "audio"
+        audio_root.mkdir(parents=True, exist_ok=True)  # the embedder starts before the first piece is rendered
 
         def tracks() -> Iterator["Track"]:
             return iter(catalogue) if audio is not None else write_audio(audio_root, catalogue)
@@ -103,6 +104,7 @@ async def _run(
         plan = ShowPlan(
             data_dir=folder,
             audio_root=audio_root,
+            catalogue=catalogue,
             tracks=tracks,
             events=audience,
             limit=events,

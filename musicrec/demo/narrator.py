@@ -33,7 +33,7 @@ class Narrator:
     counts: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     announced_ms: dict[str, int] = field(default_factory=dict)
-    """Broker time at which a track that was announced in this run came onto its topic."""
+    """Broker time at which a track first came onto its topic, since it was last removed."""
     first_listed_ms: dict[str, int] = field(default_factory=dict)
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
     answered: int = 0
@@ -64,10 +64,11 @@ class Narrator:
             removed = record.key.decode()
             self.tracks.pop(removed, None)
             self.first_listed_ms.pop(removed, None)
+            self.announced_ms.pop(removed, None)
             return
         track = Track.decode(record.value)
         self.tracks[track.track_id] = track
-        self.announced_ms[track.track_id] = record.timestamp
+        self.announced_ms.setdefault(track.track_id, record.timestamp)
 
     def _take_list(self, record: ConsumerRecord) -> Recommendation | None:
         made = Recommendation.decode(record.value)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -39,8 +39,10 @@ class ShowPlan:
     data_dir: Path
     audio_root: Path
     """Folder that the embedder may read."""
+    catalogue: Sequence[Track]
+    """In order of release; those that are out are announced at once, with audio or without."""
     tracks: Callable[[], Iterator[Track]]
-    """The catalogue, in order of release; may render audio while it is iterated."""
+    """The same with their audio, which may be rendered while this is iterated."""
     events: Iterable[ListenEvent]
     limit: int | None = None
     """Events to publish before the summary; none goes on until it is stopped."""
@@ -59,6 +61,7 @@ class Show:
         self._say = say
         self._stop = stop
         self._narrator = Narrator()
+        self._announced: dict[str, Track] = {}
         self._children: list[ChildProcess] = []
         self._printed_s = 0.0
         self._began_ms = 0
@@ -144,6 +147,7 @@ class Show:
 
     async def _play(self, producer: AIOKafkaProducer) -> int:
         plan = self._plan
+        await self._announce_catalogue(producer)
         self._began_ms = time.time_ns() // 1_000_000
         announcing = asyncio.create_task(self._announce(producer))
         guarding = asyncio.create_task(self._guard())
@@ -170,12 +174,21 @@ class Show:
             self._say("failed: some events have neither a list nor a dead letter; see the logs")
         return 0 if drained and not failures else 1
 
+    async def _announce_catalogue(self, producer: AIOKafkaProducer) -> None:
+        """Publish the tracks that are out and unknown to the topic: nobody waits for their audio to be rendered."""
+        now_ms = time.time_ns() // 1_000_000
+        for track in self._plan.catalogue:
+            if track.track_id not in self._narrator.tracks and (track.released_at_ms or 0) <= now_ms:
+                await producer.send(TRACKS.name, track.encode(), key=track.track_id.encode())
+                self._announced[track.track_id] = track
+        await producer.flush()
+
     async def _announce(self, producer: AIOKafkaProducer) -> None:
         """Publish each track when it is released; what the topic holds already is not published again."""
         tracks = self._plan.tracks()
         while (track := await asyncio.to_thread(next, tracks, None)) is not None:
             key = track.track_id.encode()
-            known = self._narrator.tracks.get(track.track_id)
+            known = self._announced.get(track.track_id) or self._narrator.tracks.get(track.track_id)
             wait_s = (track.released_at_ms or 0) / 1000 - time.time()
             if wait_s > 0:
                 if known is not None:  # released by an earlier run: taken back, so that it can be announced again
