@@ -14,6 +14,11 @@ from musicrec.errors import Incompatible
 PREFIX = "MUSICREC_EMBEDDER_"
 
 
+def _half_of_the_cores() -> int:
+    """Half of the cores."""
+    return max(1, (os.cpu_count() or 2) // 2)
+
+
 class EmbedderSettings(BaseSettings):
     """What the embedder may read and how much it may spend; the environment prefix is `MUSICREC_EMBEDDER_`."""
 
@@ -43,7 +48,7 @@ class EmbedderSettings(BaseSettings):
     """Wall clock for decoding one file; a decoder that needs longer is killed."""
     decoder_memory_bytes: Annotated[int, Field(ge=256 * 1024 * 1024)] = 1024 * 1024 * 1024
     """Address space of a decoder process."""
-    decoders: Annotated[int, Field(ge=1, le=256)] = max(1, (os.cpu_count() or 2) // 2)
+    decoders: Annotated[int, Field(ge=1, le=256, default_factory=_half_of_the_cores)]
     """Decoder processes; one keeps up with a core of the network many times over."""
     batch_tracks: Annotated[int, Field(ge=1, le=256)] = 8
     """Tracks that go through the network together."""

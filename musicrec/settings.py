@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     """Live page."""
     data_dir: Path = Path(".data")
-    """Folder of the embedded stack: broker and server data, logs, generated audio."""
+    """Folder of a worker's index snapshots, and of the embedded stack: broker and server data, logs, audio."""
 
 
 def load_settings(**overrides: Any) -> Settings:

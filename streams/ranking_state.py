@@ -6,6 +6,7 @@ second.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from aiokafka import ConsumerRecord
 
@@ -36,15 +37,21 @@ class RankingState:
 
     @classmethod
     @asynccontextmanager
-    async def following(cls, settings: Settings, counters: Counters) -> AsyncIterator["RankingState"]:
-        """Give a state that is caught up with its topics and follows them from then on."""
+    async def following(cls, settings: Settings, snapshots: Path, counters: Counters) -> AsyncIterator["RankingState"]:
+        """Give a state that is caught up with its topics and follows them from then on.
+
+        Args:
+            settings: connection.
+            snapshots: folder for snapshots of the vector index, of this Kafka cluster alone: they hold its offsets.
+            counters: what is counted.
+        """
         state = cls(counters)
         connection = settings.kafka.client_options()
         followers = [
             TopicFollower(connection, [TRACKS.name], state.take_tracks),
             TopicFollower(connection | LEARNING_BATCH, [SESSIONS.name], state.take_sessions),
         ]
-        embeddings = EmbeddingFollower(connection, state.index)
+        embeddings = EmbeddingFollower(connection, state.index, snapshots=snapshots)
         async with AsyncExitStack() as stack:
             await embeddings.start()
             stack.push_async_callback(embeddings.stop)

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("musicrec.cli.worker:command", "Run one agent: session, ranking, outcome or embedder."),
     "web": ("musicrec.cli.web:command", "Serve the live page."),
     "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
+    "settings": ("musicrec.cli.settings:command", "Show every setting with the value in force."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),
     "contracts check": ("musicrec.cli.contracts:check", "Fail where the published schemas differ from the code."),
     "import lastfm-1k": ("musicrec.cli.import_lastfm:command", "Last.fm-1K TSV."),
