@@ -28,6 +28,10 @@ class KafkaServer:
 
     def __init__(self, folder: Path, *, port: int | None = None, heap_mib: int = 512) -> None:
         self.folder = folder
+        self.properties: dict[str, str] = {}
+        """Broker settings beside ours, or instead of them: a further listener, say."""
+        self.format_options: list[str] = []
+        """Options of Kafka's storage tool for the first start: users, say."""
         self.port = free_port(port)
         self._controller_port = free_port()
         self._heap_mib = heap_mib
@@ -37,6 +41,11 @@ class KafkaServer:
     def bootstrap_servers(self) -> str:
         """HOST:PORT."""
         return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def listeners(self) -> str:
+        """Kafka's `listeners` without further ones."""
+        return f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{self._controller_port}"
 
     @property
     def process(self) -> ChildProcess:
@@ -89,8 +98,8 @@ class KafkaServer:
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
-            "listeners": f"PLAINTEXT://{LOOPBACK}:{self.port},CONTROLLER://{LOOPBACK}:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{self.port}",
+            "listeners": self.listeners,
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": (self.folder / "data").resolve(),
@@ -109,7 +118,7 @@ class KafkaServer:
             "num.network.threads": 2,
             "num.io.threads": 4,
         }
-        text = "".join(f"{key}={value}\n" for key, value in properties.items())
+        text = "".join(f"{key}={value}\n" for key, value in (properties | self.properties).items())
         (self.folder / "server.properties").write_text(text)
 
     def _format_if_needed(self, java: Path, class_path: str) -> None:
@@ -121,6 +130,7 @@ class KafkaServer:
             data.rename(data.with_name(f"data.unfinished-{time.time_ns()}"))
         command: list[str | Path] = [java, "-Xmx256m", "-cp", class_path, "kafka.tools.StorageTool", "format"]
         command += ["-t", _cluster_id(), "-c", self.folder / "server.properties", "--ignore-formatted"]
+        command += self.format_options
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_DEADLINE_S, check=False)
         if done.returncode != 0:
             raise Unavailable(f"cannot format {data}: {(done.stderr or done.stdout).strip()[-600:]}")

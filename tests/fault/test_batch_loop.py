@@ -1,0 +1,144 @@
+"""The one loop on a real broker, with a handler that fails in every way that it may."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from probe import producing, publish
+
+from musicrec.contracts import DeadLetter
+from musicrec.errors import DeadLetterReason, Unavailable
+from musicrec.local import StackAddresses
+from musicrec.settings import AgentSettings
+from streams.batch_loop import BatchLoop
+from streams.counters import Counters
+from streams.faust_app import App, new_app
+from streams.messages import Decision, Incoming, Outgoing
+
+pytestmark = pytest.mark.kafka
+
+
+class Echo:
+    """Publishes what it gets, fails on poison, and is told when something is away."""
+
+    name = "echo"
+    max_batch = 10
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.away = 0
+        """How often it still says that something is away."""
+        self.failed = 0
+
+    async def decide(self, batch: Sequence[Incoming]) -> Decision:
+        if any(message.value == b"poison" for message in batch):
+            raise ZeroDivisionError("this handler has a bug")
+        return Decision([Outgoing(self.target, m.key, m.value, m.headers) for m in batch], self._save)
+
+    async def _save(self) -> None:
+        if self.away:
+            self.away -= 1
+            self.failed += 1
+            raise Unavailable("the store is away")
+
+
+@asynccontextmanager
+async def loop_on(stack: StackAddresses, handler: Echo, source: str, folder: Path) -> AsyncIterator[App]:
+    """Run the loop until the end of the block."""
+    settings = AgentSettings(commit_interval_s=0.2)
+    app = new_app(source, stack.kafka, settings, folder)
+    loop = BatchLoop(app, handler, settings, Counters(handler.name))
+    app.agent(app.topic(source, key_type=bytes, value_type=bytes, acks=True), name=source)(loop.consume)
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.stop()
+        await loop.close()
+
+
+@asynccontextmanager
+async def topics(stack: StackAddresses) -> AsyncIterator[tuple[str, str, AIOKafkaAdminClient]]:
+    """Give a new source and target, the dead-letter topic beside them, and a client to ask for commits."""
+    source = f"loop-{uuid.uuid4().hex[:8]}"
+    client = AIOKafkaAdminClient(**stack.kafka.client_options())
+    await client.start()
+    try:
+        await client.create_topics([NewTopic(name, 1, 1) for name in (source, f"{source}.out", f"{source}.dlq")])
+        yield source, f"{source}.out", client
+    finally:
+        await client.close()
+
+
+async def read(stack: StackAddresses, topic: str, count: int) -> list[ConsumerRecord]:
+    """Return the first `count` records of a topic, waiting for them."""
+    consumer = AIOKafkaConsumer(topic, **stack.kafka.client_options(), auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(60):
+            return [await consumer.getone() for _ in range(count)]
+    finally:
+        await consumer.stop()
+
+
+async def end_of(stack: StackAddresses, topic: str) -> int:
+    """Return the offset of the next message of the topic's one partition."""
+    consumer = AIOKafkaConsumer(**stack.kafka.client_options())
+    await consumer.start()
+    try:
+        return int((await consumer.end_offsets([TopicPartition(topic, 0)]))[TopicPartition(topic, 0)])
+    finally:
+        await consumer.stop()
+
+
+async def committed(client: AIOKafkaAdminClient, app: App, topic: str) -> int:
+    found = (await client.list_consumer_group_offsets(app.conf.id)).get(TopicPartition(topic, 0))
+    return 0 if found is None else int(found.offset)
+
+
+async def until(done: Callable[[], object], deadline_s: float = 60.0) -> None:
+    async with asyncio.timeout(deadline_s):
+        while not done():
+            await asyncio.sleep(0.02)
+
+
+async def test_message_that_the_handler_fails_on_is_dead_lettered_and_all_others_go_on(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    values = [b"poison" if number == 4 else b"%d" % number for number in range(9)]
+    async with topics(stack) as (source, target, client), producing(stack) as producer:
+        await publish(producer, source, [(b"key", value) for value in values])
+        async with loop_on(stack, Echo(target), source, tmp_path) as app:
+            passed = await read(stack, target, len(values) - 1)
+            (refused,) = await read(stack, f"{source}.dlq", 1)
+            async with asyncio.timeout(30):
+                while await committed(client, app, source) < len(values):
+                    await asyncio.sleep(0.1)
+    assert [record.value for record in passed] == [value for value in values if value != b"poison"]
+    letter = DeadLetter.from_headers(list(refused.headers))
+    assert (letter.reason, letter.original_offset) == (DeadLetterReason.HANDLER_ERROR, 4)
+    assert (refused.key, refused.value) == (b"key", b"poison")
+
+
+async def test_nothing_is_acknowledged_while_the_state_cannot_be_saved_and_all_is_afterwards(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    async with topics(stack) as (source, target, client), producing(stack) as producer:
+        handler = Echo(target)
+        handler.away = 6
+        await publish(producer, source, [(b"key", b"%d" % number) for number in range(5)])
+        async with loop_on(stack, handler, source, tmp_path) as app:
+            await until(lambda: handler.failed == 5)
+            assert await committed(client, app, source) == 0
+            async with asyncio.timeout(30):
+                while await committed(client, app, source) < 5:
+                    await asyncio.sleep(0.1)
+        emitted = [record.value for record in await read(stack, target, await end_of(stack, target))]
+    # Emitted before it was saved, so emitted at every attempt, each time in order.
+    assert emitted.count(b"0") == 7
+    assert list(dict.fromkeys(emitted)) == [b"%d" % number for number in range(5)]

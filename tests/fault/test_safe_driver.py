@@ -1,0 +1,82 @@
+"""What the guarded driver prevents, and that the stock one still does it: when it no longer does, the guard can go."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import faust
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from faust.transport.drivers.aiokafka import Transport as StockTransport
+from probe import producing, publish
+
+from musicrec.local import StackAddresses
+from musicrec.settings import AgentSettings
+from streams.consumer_groups import consumer_group
+from streams.faust_app import App, new_app
+
+pytestmark = pytest.mark.kafka
+
+EVENTS, HELD = 8, 3
+
+
+class StockApp(App):
+    """Our settings on Faust's own driver."""
+
+    def _new_transport(self) -> Any:
+        return StockTransport(self.conf.broker_consumer, self)
+
+
+@asynccontextmanager
+async def admin(stack: StackAddresses) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(**stack.kafka.client_options())
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def committed_while_one_is_in_flight(stack: StackAddresses, app: App, topic: str) -> int:
+    """Let an agent acknowledge all events but one; return what the broker was told to be finished."""
+    seen: list[Any] = []  # Faust knows an event in flight by a weak reference: whoever handles it holds it
+
+    async def hold_one(stream: Any) -> None:
+        async for event in stream.noack().events():
+            seen.append(event)
+            if event.message.offset != HELD:
+                event.ack()
+
+    app.agent(app.topic(topic, key_type=bytes, value_type=bytes, acks=True), name=f"hold.{topic}")(hold_one)
+    await app.start()
+    try:
+        async with asyncio.timeout(60):
+            while len(seen) < EVENTS:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(3 * app.conf.broker_commit_interval)
+        async with admin(stack) as client:
+            offsets = await client.list_consumer_group_offsets(app.conf.id)
+        return int(offsets[TopicPartition(topic, 0)].offset)
+    finally:
+        for event in seen:
+            event.ack()  # a stop waits for what is in flight
+        await app.stop()
+
+
+@pytest.mark.parametrize(("driver", "expected"), [(App, HELD), (StockApp, EVENTS)])
+async def test_commit_does_not_pass_an_event_in_flight(
+    driver: type[App], expected: int, stack: StackAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{driver.__name__.lower()}-{uuid.uuid4().hex[:8]}"
+    async with admin(stack) as client, producing(stack) as producer:
+        await client.create_topics([NewTopic(name, 1, 1)])
+        await publish(producer, name, [(b"k", b"%d" % number) for number in range(EVENTS)])
+    monkeypatch.setattr("streams.faust_app.App", driver)
+    app = new_app(name, stack.kafka, AgentSettings(commit_interval_s=0.5), tmp_path)
+    assert isinstance(app, faust.App)
+    assert app.conf.id == consumer_group(name)
+    assert await committed_while_one_is_in_flight(stack, app, name) == expected
