@@ -64,12 +64,12 @@ class ChildProcess:
             raise Unavailable(f"{self.name} ended with status {self.returncode}; {self.log_file}:\n{self.log_tail()}")
 
     def log_tail(self, lines: int = 12) -> str:
-        """Return the last lines of the log."""
+        """Return the last lines of the log, without the places of a Java stack trace: what went wrong is above them."""
         try:
             text = self.log_file.read_text(errors="replace")
         except OSError:
             return ""
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join([line for line in text.splitlines() if not line.startswith("\tat ")][-lines:])
 
     def signal(self, number: int) -> None:
         """Send a signal, if the process still runs."""
