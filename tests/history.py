@@ -26,6 +26,20 @@ def triggers(sessions: Iterable[ConsumerRecord]) -> list[str]:
     return [again[0].trigger.event_id for again in emitted.values()]
 
 
+def summary(
+    published: int,
+    sessions: Iterable[ConsumerRecord],
+    letters: Iterable[ConsumerRecord] = (),
+    lists: Iterable[ConsumerRecord] = (),
+) -> str:
+    """Return the counts of a run as one line; `pytest -s` shows it."""
+    emitted = list(sessions)
+    return (
+        f"events={published} applied={len(triggers(emitted))} emitted_again={len(emitted) - len(triggers(emitted))} "
+        f"dead_lettered={len({letter.value for letter in letters})} answered={len(answers(lists))}"
+    )
+
+
 def answers(lists: Iterable[ConsumerRecord]) -> dict[str, str]:
     """Return event id ▸ id of the list that answers it, those passed over included."""
     found: dict[str, str] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import start_worker, until_ready
-from history import answers, assert_each_list_answers_one_event, triggers
+from history import answers, assert_each_list_answers_one_event, summary, triggers
 from probe import about, play, producing, publish_events, reading
 
 from musicrec.local import StackAddresses
@@ -44,5 +44,6 @@ async def test_every_applied_event_is_answered_once_when_workers_are_killed(
         await tail.until(lambda t: set(answers(t.on(LISTS))) >= wanted, deadline_s=100)
         await tail.quiet()
         await asyncio.gather(*(process.stop() for process in workers.values()))
+    print(summary(len(events), tail.on(SESSIONS), lists=tail.on(LISTS)))
     assert set(triggers(tail.on(SESSIONS))) == wanted
     assert_each_list_answers_one_event(tail.on(LISTS))

@@ -14,6 +14,7 @@ from history import (
     assert_each_applied_once,
     assert_each_list_answers_one_event,
     assert_states_hold_each_once,
+    summary,
 )
 from probe import about, play, producing, publish_events, reading
 
@@ -75,6 +76,7 @@ async def test_every_event_is_applied_and_answered_once_when_a_server_is_killed(
                 await tail.quiet()
             for worker in workers:
                 worker.check_alive()
+            print(summary(len(events), tail.on(SESSIONS), lists=tail.on(LISTS)))
             assert_each_applied_once(events, tail.on(SESSIONS))
             assert_each_list_answers_one_event(tail.on(LISTS))
             await assert_states_hold_each_once(stack, events)

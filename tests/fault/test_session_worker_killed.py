@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import start_worker, until_ready
-from history import assert_each_applied_once, assert_states_hold_each_once, triggers
+from history import assert_each_applied_once, assert_states_hold_each_once, summary, triggers
 from probe import Tail, about, play, producing, publish, reading
 
 from musicrec.contracts import DeadLetter
@@ -53,6 +53,7 @@ async def test_nothing_is_lost_or_applied_twice_when_workers_are_killed(stack: S
         await tail.until(complete, deadline_s=90)
         await tail.quiet()
         await asyncio.gather(*(process.stop() for process in workers.values()))
+    print(summary(len(events) + len(junk), tail.on(SESSIONS), tail.on(DEAD)))
     assert_each_applied_once(events, tail.on(SESSIONS))
     assert letters(tail).keys() == {value for _, value in junk}
     assert {letter.reason for letter in letters(tail).values()} == {DeadLetterReason.MALFORMED}
