@@ -116,7 +116,7 @@ class BatchLoop:
             os._exit(EXIT_STATUS)
 
     async def _finish(self, batch: Sequence[Incoming]) -> None:
-        """Do steps 2 to 4 for a batch; one that the handler fails on is done message by message."""
+        """Do steps 2 to 4 for a batch; one that the handler fails on is halved until the message is found."""
         try:
             await self._retry_while_unavailable(batch)
             self._handler_errors = 0
@@ -124,9 +124,10 @@ class BatchLoop:
             raise
         except Exception as error:
             if len(batch) > 1:
-                log.warning("%s: a batch of %d failed, one by one now", self._handler.name, len(batch), exc_info=True)
-                for message in batch:
-                    await self._finish([message])
+                log.warning("%s: a batch of %d failed, in halves now: %r", self._handler.name, len(batch), error)
+                middle = len(batch) // 2
+                await self._finish(batch[:middle])
+                await self._finish(batch[middle:])
                 return
             await self._dead_letter_after_handler_error(batch[0], error)
 

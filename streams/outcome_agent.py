@@ -72,7 +72,7 @@ class Outcomes:
         listens: list[tuple[int, SessionSnapshot]] = []
         for message in batch:
             try:
-                snapshot = SessionSnapshot.decode(message.value)
+                snapshot = _decode(message)
             except BadInput as error:
                 decision.messages.append(dead_letter(message, error, app=self.name))
                 self._counters.add(f"dead_lettered_{error.reason}")
@@ -117,11 +117,19 @@ class Outcomes:
             await asyncio.sleep(PAUSE_S)
 
 
+def _decode(message: Incoming) -> SessionSnapshot:
+    snapshot = SessionSnapshot.decode(message.value)
+    trigger = snapshot.trigger
+    if trigger.type.is_listen and (trigger.track_id is None or trigger.outcome is None):
+        raise BadInput(f"trigger: a {trigger.type.value} needs track_id and outcome")
+    return snapshot
+
+
 def outcome_of(listen: SessionSnapshot, shown: ShownList | None) -> Outcome:
     """Return the outcome of the listen that triggered a snapshot, given the list before it."""
     trigger = listen.trigger
     if trigger.track_id is None or trigger.outcome is None:
-        raise ValueError(f"{trigger.event_id} is no listen")
+        raise ValueError(f"{trigger.event_id} is no listen")  # refused by _decode; feedback never comes here
     rank = shown.rank_of(trigger.track_id) if shown is not None else None
     return Outcome(
         user_id=listen.user_id,

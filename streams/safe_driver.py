@@ -1,8 +1,8 @@
 """Faust's Kafka driver with the guards that its release lacks.
 
 Faust 0.15.3 commits past an event that is still in flight, commits after a crash has acknowledged unfinished events,
-and turns the idempotent producer on for transactions only.  Each guard names the fault that it closes; a test runs the
-stock driver beside it, so that the guard can go when the release is right.
+turns the idempotent producer on for transactions only, and reads messages in a second thread.  Each guard names the
+fault that it closes; a test runs the stock driver beside it, so that the guard can go when the release is right.
 """
 
 import asyncio
@@ -14,13 +14,14 @@ from mode.utils.futures import maybe_async
 
 
 class LoopTask:
-    """Stands in for the thread of a `mode` service: runs it as a task of the loop that is there."""
+    """Stands in for the thread of a `mode` service: runs the service as a task of the loop that is there."""
 
     def __init__(self, service: Any) -> None:
         self._service = service
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Begin; the service tells by itself when it is up, or why it is not."""
         self._task = self._service.parent_loop.create_task(self._service._serve())
 
     def stop(self) -> None:

@@ -59,6 +59,8 @@ def worker(stack: StackAddresses, tmp_path: Path) -> Worker:
             await until_ready(process)
             yield process
         finally:
+            if process.returncode is not None:  # what a test then waits for never comes; pytest shows this beside it
+                print(f"{process.name} had ended with status {process.returncode}:\n{process.log_tail(40)}")
             process.signal(signal.SIGCONT)
             await process.stop()
 

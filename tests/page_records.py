@@ -34,6 +34,7 @@ def snapshot(user: str = "ada", *tracks: str, revision: int = 1, **trigger: Any)
         "event_id": f"{user}-{revision}",
         "type": EventType.PLAY,
         "track_id": tracks[-1] if tracks else "none",
+        "outcome": ListenOutcome.COMPLETED,
         "occurred_at_ms": NOW_MS,
         "published_at_ms": NOW_MS,
         "partition": 0,

@@ -61,6 +61,7 @@ async def measure_path(
         flat_out_events: events of the throughput phase.
         progress: called with what happens now.
     """
+    run = f"{time.time_ns():x}"  # on servers that outlive a run, its events must not be those of the one before
     await _create_relay_topics(stack.kafka)
     progress(f"relay at {rate_per_s:g}/s")
     relay = await _measure_relay(stack, folder, rate_per_s, seconds)
@@ -68,14 +69,16 @@ async def measure_path(
         progress("starting the session and the ranking worker")
         workers = [await start_worker(agent, stack, folder) for agent in ("session", "ranking")]
         try:
-            await probe.run(listen_load("warm-up"), rate_per_s=rate_per_s, count=200)
+            await probe.run(listen_load(f"warm-up-{run}"), rate_per_s=rate_per_s, count=200)
             progress(f"{flat_out_events} events flat out")
             lists_before, began_s = probe.lists, time.perf_counter()
-            await probe.run(listen_load("flat-out"), rate_per_s=None, count=flat_out_events)
+            await probe.run(listen_load(f"flat-out-{run}"), rate_per_s=None, count=flat_out_events)
             lists = probe.lists - lists_before
             lists_per_s = lists / (time.perf_counter() - began_s)
             progress(f"agents at {rate_per_s:g}/s")
-            ours = await probe.run(listen_load("paced"), rate_per_s=rate_per_s, count=round(rate_per_s * seconds))
+            ours = await probe.run(
+                listen_load(f"paced-{run}"), rate_per_s=rate_per_s, count=round(rate_per_s * seconds)
+            )
         finally:
             for worker in workers:
                 await worker.stop()

@@ -37,16 +37,17 @@ def command(
         return [from_json(record.value)["trigger"]["event_id"]]
 
     async def measure(folder: Path) -> float:
+        run = f"{time.time_ns():x}"
         async with EmbeddedStack(folder, kafka=kafka_settings(kafka), redis=redis_settings(redis)) as stack:
             addresses = stack.addresses
             await create_missing_topics(addresses.kafka)
             async with PathProbe(addresses.kafka, LISTENS.name, SESSIONS.name, applied) as probe:
                 worker = await start_worker("session", addresses, folder)
                 try:
-                    await probe.run(listen_load("warm-up"), rate_per_s=200, count=200)
+                    await probe.run(listen_load(f"warm-up-{run}"), rate_per_s=200, count=200)
                     print(f"{events} events flat out", file=sys.stderr)
                     began_s = time.perf_counter()
-                    await probe.run(listen_load("ingest"), rate_per_s=None, count=events)
+                    await probe.run(listen_load(f"ingest-{run}"), rate_per_s=None, count=events)
                     return events / (time.perf_counter() - began_s)
                 finally:
                     await worker.stop()

@@ -1,0 +1,114 @@
+"""`--json` of every evaluation and measurement: one object as the last line of stdout, with the promised keys."""
+
+import csv
+import gzip
+import json
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musicrec.local import StackAddresses
+
+MODELS = ("musicrec", "popularity", "markov", "session-knn")
+
+
+def report(*arguments: object) -> dict[str, Any]:
+    command = [sys.executable, "-m", "musicrec.cli.main", *map(str, arguments), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert isinstance(figures, dict)
+    return figures
+
+
+def check_models(figures: dict[str, Any]) -> None:
+    assert tuple(figures["models"]) == MODELS
+    for row in figures["models"].values():
+        for part in ("all", "repeat", "new"):
+            assert row[part].keys() == {"events", "hr@20", "mrr@20"}
+            assert 0 <= row[part]["mrr@20"] <= row[part]["hr@20"] <= 1
+        assert row["repeat"]["events"] + row["new"]["events"] == row["all"]["events"] > 0
+        assert 0 <= row["coverage@20"] <= 1
+        assert 0 < row["p50_ms"] <= row["p99_ms"]
+
+
+@pytest.mark.eval_data
+def test_evaluate_stream_beats_every_baseline_on_a_real_log(eval_data: Path) -> None:
+    figures = report("evaluate", "stream", eval_data / "listens.parquet", "--limit", 20_000)
+    check_models(figures)
+    ours, *others = (figures["models"][name]["all"] for name in MODELS)
+    assert all(ours[metric] > other[metric] for other in others for metric in ("hr@20", "mrr@20"))
+
+
+@pytest.mark.eval_data
+def test_evaluate_stream_learns_the_warm_up_without_scoring_it(tmp_path: Path, eval_data: Path) -> None:
+    command = [sys.executable, "-m", "musicrec.cli.main", "import", "parquet", str(eval_data / "listens.parquet")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        for name, lines in (("before.jsonl", 6_000), ("then.jsonl", 3_000)):
+            (tmp_path / name).write_text("".join(islice(process.stdout, lines)))
+        process.kill()
+    alone = report("evaluate", "stream", tmp_path / "then.jsonl")["models"]["musicrec"]
+    warmed = report("evaluate", "stream", tmp_path / "then.jsonl", "--warm-up", tmp_path / "before.jsonl")
+    row = warmed["models"]["musicrec"]
+    # Sessions that began in the warm-up go on; what was played in it is a repeat now, and better known.
+    assert 0 <= row["all"]["events"] - alone["all"]["events"] < 100
+    assert row["repeat"]["events"] > alone["repeat"]["events"]
+    assert row["all"]["hr@20"] > alone["all"]["hr@20"]
+
+
+@pytest.mark.eval_data
+def test_evaluate_sessions_takes_every_test_line_as_a_case(tmp_path: Path, eval_data: Path) -> None:
+    for name, lines in (("all_train_seq.txt", 4_000), ("test.txt", 500)):
+        with gzip.open(eval_data / "nowplaying" / f"{name}.gz", "rt") as source:
+            (tmp_path / name).write_text("".join(islice(source, lines)))
+    figures = report("evaluate", "sessions", "--train", tmp_path / "all_train_seq.txt", "--test", tmp_path / "test.txt")
+    check_models(figures)
+    assert {row["all"]["events"] for row in figures["models"].values()} == {500}
+
+
+@pytest.mark.eval_data
+@pytest.mark.torch
+def test_evaluate_audio_on_real_music(tmp_path: Path, eval_data: Path) -> None:
+    music, labels = eval_data / "game-music", tmp_path / "labels.tsv"
+    with (music / "clips.tsv").open(newline="") as source, labels.open("w", newline="") as target:
+        reader = csv.DictReader(source, delimiter="\t")
+        writer = csv.DictWriter(target, reader.fieldnames or (), delimiter="\t")
+        writer.writeheader()
+        writer.writerows(islice(reader, 30))
+    figures = report("evaluate", "audio", music, "--labels", labels, "--label", "soundtrack")
+    assert figures["models"].keys() == {"musicrec", "mfcc"}
+    assert all(0 <= row["precision@5"] <= 1 for row in figures["models"].values())
+
+
+def test_bench_rank() -> None:
+    ours = report("bench", "rank", "--plays", 3_000, "--tracks", 2_000, "--lists", 100)["ours"]
+    assert ours["tracks"] == 2_000
+    assert 0 < ours["p50_ms"] <= ours["p99_ms"]
+
+
+def test_bench_index() -> None:
+    figures = report("bench", "index", "--vectors", 2_000)
+    assert figures["ours"]["vectors"] == 2_000
+    assert figures["ours"]["recall@100"] == pytest.approx(1.0, abs=0.01)
+    assert figures["exact"]["p50_ms"] > 0
+
+
+@pytest.mark.torch
+def test_bench_embed() -> None:
+    figures = report("bench", "embed", "--tracks", 1, "--librosa-tracks", 1, "--seconds", 3)
+    assert all(figures[way]["tracks_per_s_per_core"] > 0 for way in ("ours", "librosa"))
+
+
+@pytest.mark.kafka
+def test_bench_path_and_ingest_on_servers_that_are_there(stack: StackAddresses) -> None:
+    servers = ("--kafka", stack.kafka.bootstrap_servers, "--redis", stack.redis.url.get_secret_value())
+    figures = report("bench", "path", "--seconds", 1, "--rate", 50, "--flat-out", 200, *servers)
+    for way in ("ours", "relay"):
+        assert 0 < figures[way]["p50_ms"] <= figures[way]["p99_ms"]
+    assert figures["ours"]["lists_per_s"] > 0
+    assert report("bench", "ingest", "--events", 200, *servers)["ours"]["events_per_s"] > 0
