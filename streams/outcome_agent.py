@@ -5,6 +5,7 @@ listen whose list is not there yet waits until every list that is on the topic b
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
@@ -17,8 +18,11 @@ from streams.counters import Counters
 from streams.list_store import ListStore, ShownList
 from streams.messages import Decision, Incoming, dead_letter, record_message
 
-PATIENCE_S: Final = 30.0
-"""Longest wait for lists: beyond it a listen is joined with what is there, and counted as `joined_early`."""
+log = logging.getLogger(__name__)
+
+PATIENCE_S: Final = 2.0
+"""Longest wait for lists that do not come nearer: a listen is then joined with what is there, and the batch counted as
+`joined_early`.  Outcomes are figures; they must not stand still for the sake of one list."""
 PAUSE_S: Final = 0.02
 
 ListEnds = Callable[[Collection[int]], Awaitable[dict[int, int]]]
@@ -103,13 +107,18 @@ class Outcomes:
     async def _until_kept(self, partitions: Collection[int]) -> None:
         """Wait until all lists that are on these partitions now are kept."""
         ends = await self._list_ends(partitions)
-        deadline_s = time.monotonic() + PATIENCE_S
+        before: dict[int, int] = {}
+        moved_s = time.monotonic()
         while True:
             kept = await self._store.kept_until(list(ends))
             missing = {p: at for p, at in kept.items() if at < ends[p] and self._given_up.get(p) != at}
             if not missing:
                 return
-            if time.monotonic() > deadline_s:
+            if missing != before:
+                before, moved_s = missing, time.monotonic()
+            if time.monotonic() - moved_s > PATIENCE_S:
+                places = ", ".join(f"{p}: {at} of {ends[p]}" for p, at in sorted(missing.items()))
+                log.warning("lists not kept for %g s, by partition: %s; joined without them", PATIENCE_S, places)
                 # Nobody keeps these lists, or Redis has lost how far they were kept: no further wait before they move.
                 self._given_up |= missing
                 self._counters.add("joined_early")
