@@ -2,7 +2,7 @@
 
 Faust 0.15.3 commits past an event that is still in flight, commits after a crash has acknowledged unfinished events,
 turns the idempotent producer on for transactions only, and reads messages in a second thread.  Each guard names the
-fault that it closes; a test runs the stock driver beside it, so that the guard can go when the release is right.
+fault that it closes; for the first, a test runs the stock driver beside it, so that it can go when Faust is right.
 """
 
 import asyncio
