@@ -28,6 +28,7 @@ from typing import Any, Protocol
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
+from faust.types import TP
 
 from musicrec.errors import BadInput, DeadLetterReason, Unavailable
 from musicrec.settings import AgentSettings
@@ -72,8 +73,7 @@ class BatchLoop:
         self._counters = counters
         self._pending: deque[Any] = deque()
         self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
+        self._held: set[TP] = set()
         self._worker: asyncio.Task[None] | None = None
         self._handler_errors = 0
         self._max_batch = min(handler.max_batch, settings.max_batch)
@@ -87,8 +87,11 @@ class BatchLoop:
             self._pending.append(event)
             self._wake.set()
             if len(self._pending) >= self._settings.max_pending:
-                self._room.clear()
-                await self._room.wait()
+                # Not by waiting here: a full queue of one topic would stop Faust's one fetcher for all of them.  What
+                # it has in memory of this partition still comes; the fetcher asks for no more.
+                partition = TP(event.message.topic, event.message.partition)
+                self._app.consumer.on_buffer_full(partition)
+                self._held.add(partition)
 
     async def close(self) -> None:
         """Stop working; what is not finished stays unacknowledged."""
@@ -103,7 +106,8 @@ class BatchLoop:
                 batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_batch))]
                 if not self._pending:
                     self._wake.clear()
-                self._room.set()
+                if self._held and len(self._pending) < self._settings.max_pending // 2:
+                    self._let_go()
                 await self._finish([_incoming(event.message) for event in batch])
                 for event in batch:
                     event.ack()
@@ -114,6 +118,12 @@ class BatchLoop:
             log.exception("%s: ended with messages unacknowledged", self._handler.name)
             logging.shutdown()
             os._exit(EXIT_STATUS)
+
+    def _let_go(self) -> None:
+        """Have the fetcher ask for the held partitions again."""
+        for partition in self._held:
+            self._app.consumer.on_buffer_drop(partition)
+        self._held.clear()
 
     async def _finish(self, batch: Sequence[Incoming]) -> None:
         """Do steps 2 to 4 for a batch; one that the handler fails on is halved until the message is found."""
