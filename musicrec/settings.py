@@ -126,6 +126,8 @@ class AgentSettings(_Section):
     """How long a produce request waits for company; 2 gives a quarter more throughput and 2 ms more latency."""
     declare_topics: bool = False
     """Create missing topics at start; for development, in production they are declared by operators."""
+    crash_after: Literal["take", "decide", "emit", "save", "ack"] | None = None
+    """For tests: kill the process, as kill -9 does, when the first batch is done with this step of the loop."""
 
 
 class RankingAgentSettings(_Section):

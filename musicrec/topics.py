@@ -127,7 +127,7 @@ RECOMMENDATIONS: Final = Topic(
     cleanup="delete",
     retention_ms=DAY_MS,
     written_by="ranking agent",
-    read_by="platform, outcome agent, page",
+    read_by="platform, page",
     purpose="lists, for an event or a request",
 )
 OUTCOMES: Final = Topic(
@@ -165,7 +165,6 @@ DEAD_LETTERS: Final = (
     dead_letter_topic(TRACKS, "embedder"),
     dead_letter_topic(SESSIONS, "ranking agent, outcome agent"),
     dead_letter_topic(REQUESTS, "ranking agent"),
-    dead_letter_topic(RECOMMENDATIONS, "outcome agent"),
 )
 
 TOPICS: Final = RECORD_TOPICS + DEAD_LETTERS

@@ -2,10 +2,15 @@
 
 Steps of one batch, and what a crash after each leaves behind
     1. take     whatever waits now, up to `max_batch`, without a timer.  Nothing happened; the batch comes again.
-    2. decide   the handler decodes, loads state and decides.            Nothing happened; the batch comes again.
-    3. emit     every message is sent, every delivery awaited.           The same messages come again, same ids.
+    2. decide   the handler decodes, loads state and decides.  What would come out otherwise the second time (a list,
+                of a model that learns) it stores first, and the first one stored counts.  Nothing was seen by anyone;
+                the batch comes again and is decided the same.
+    3. emit     every message is sent, every delivery awaited.           The same messages come again, same bytes.
     4. save     state with the applied offset, atomically per listener.  The batch comes again and changes nothing.
     5. ack      offsets may be committed from here on.                   After the commit the batch is done with.
+
+    A step that fails because something is away is retried from step 2, until a deadline ends the process.  The setting
+    `crash_after` kills it after a step; tests/fault/test_crash_after_each_step.py does so to every agent.
 
 Why not Faust's own ways
     A timer (`take(n, within)`) runs from the previous batch and triples the latency; awaiting one delivery after the
@@ -30,9 +35,10 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 from faust.types import TP
 
-from musicrec.errors import BadInput, DeadLetterReason, Unavailable
+from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 from musicrec.settings import AgentSettings
 from streams.counters import Counters
+from streams.crash_point import CrashPoint, Step
 from streams.messages import Decision, Incoming, Outgoing, dead_letter
 
 log = logging.getLogger(__name__)
@@ -56,7 +62,7 @@ class Handler(Protocol):
     """Most messages that it takes together; results come out once all of a batch are done."""
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
-        """Decode, load and decide; publish and change nothing.
+        """Decode, load and decide; publish nothing, and decide the same when the batch comes again.
 
         Raises:
             Unavailable: something is away; the same batch is decided again later.
@@ -77,6 +83,7 @@ class BatchLoop:
         self._worker: asyncio.Task[None] | None = None
         self._handler_errors = 0
         self._max_batch = min(handler.max_batch, settings.max_batch)
+        self._crash_point = CrashPoint(Step(settings.crash_after) if settings.crash_after else None)
 
     async def consume(self, stream: Any) -> None:
         """Queue every event of the stream; the body of a Faust agent."""
@@ -100,6 +107,7 @@ class BatchLoop:
             await asyncio.gather(self._worker, return_exceptions=True)
 
     async def _work(self) -> None:
+        batch: list[Any] = []
         try:
             while True:
                 await self._wake.wait()
@@ -108,14 +116,17 @@ class BatchLoop:
                     self._wake.clear()
                 if self._held and len(self._pending) < self._settings.max_pending // 2:
                     self._let_go()
+                self._crash_point.passed(Step.TAKE)
                 await self._finish([_incoming(event.message) for event in batch])
                 for event in batch:
                     event.ack()
+                self._crash_point.passed(Step.ACK)
         except asyncio.CancelledError:
             raise
         except BaseException:
             # This task must never die quietly: the stream would go on queueing while nothing is handled.
-            log.exception("%s: ended with messages unacknowledged", self._handler.name)
+            places = sorted(_incoming(event.message).place for event in batch)
+            log.exception("%s: ended with messages unacknowledged: %s", self._handler.name, _few(places))
             logging.shutdown()
             os._exit(EXIT_STATUS)
 
@@ -130,8 +141,8 @@ class BatchLoop:
         try:
             await self._retry_while_unavailable(batch)
             self._handler_errors = 0
-        except (Unavailable, KafkaError, ProducerSendError):
-            raise
+        except (Unavailable, Incompatible, KafkaError, ProducerSendError):
+            raise  # no message's fault
         except Exception as error:
             if len(batch) > 1:
                 log.warning("%s: a batch of %d failed, in halves now: %r", self._handler.name, len(batch), error)
@@ -157,8 +168,11 @@ class BatchLoop:
         while True:
             try:
                 decision = await self._handler.decide(batch)
+                self._crash_point.passed(Step.DECIDE)
                 await self._deliver(decision.messages)
+                self._crash_point.passed(Step.EMIT)
                 await decision.save()
+                self._crash_point.passed(Step.SAVE)
                 return
             except (Unavailable, KafkaError, ProducerSendError) as error:
                 if time.monotonic() > deadline:
@@ -174,6 +188,10 @@ class BatchLoop:
         send = self._app.producer.send
         deliveries = [await send(m.topic, m.key, m.value, None, None, m.headers) for m in messages]
         await asyncio.gather(*deliveries)
+
+
+def _few(places: Sequence[str]) -> str:
+    return ", ".join(places[:5]) + (f" and {len(places) - 5} more" if len(places) > 5 else "")
 
 
 def _incoming(message: Any) -> Incoming:

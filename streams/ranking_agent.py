@@ -13,7 +13,8 @@ from musicrec.recommend import RankedList, Recommender
 from musicrec.settings import RankingAgentSettings
 from musicrec.topics import RECOMMENDATIONS
 from streams.counters import Counters
-from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_message
+from streams.list_store import EventList, ListStore
+from streams.messages import Decision, Incoming, Outgoing, dead_letter
 from streams.running_sessions import RunningSessions
 
 LISTS_BEFORE_YIELD = 8
@@ -26,6 +27,7 @@ class Rankers:
 
     recommender: Recommender
     running: RunningSessions
+    lists: ListStore
     settings: RankingAgentSettings
     counters: Counters
     model_version: str
@@ -43,6 +45,9 @@ class SessionRanking:
 
     When the agent lags, older snapshots of a listener wait in the same batch: they are passed over, and the list names
     the events that it answers with them.
+
+    What is published is what was stored first for the event.  So a batch that is decided again, here or by another
+    worker, publishes the same bytes under the same ids, whatever was learned in between.
     """
 
     name = "ranking"
@@ -74,14 +79,22 @@ class SessionRanking:
             older, newer = sorted((waiting, snapshot), key=lambda s: s.trigger.offset)
             passed_over.setdefault(snapshot.user_id, []).append(older.trigger.event_id)
             newest[snapshot.user_id] = newer
-        for count, snapshot in enumerate(newest.values(), start=1):
+        made: dict[str, Recommendation] = {}
+        events: list[EventList] = []
+        for count, (user_id, snapshot) in enumerate(newest.items(), start=1):
             if self._is_stale(snapshot):
                 self._rankers.counters.add("stale")
                 continue
-            decision.messages.append(self._list_for(snapshot, tuple(passed_over.get(snapshot.user_id, ()))))
+            made[user_id] = self._list_for(snapshot, tuple(passed_over.get(user_id, ())))
+            events.append(EventList(user_id, snapshot.trigger, made[user_id].encode()))
             if count % LISTS_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)
-        self._rankers.counters.add("lists", len(decision.messages))
+        for answered, settled in zip(events, await self._rankers.lists.settle(events), strict=True):
+            if settled is None:
+                self._rankers.counters.add("answered_before")
+                continue
+            decision.messages.append(_message(made[answered.user_id], answered.value, settled))
+            self._rankers.counters.add("lists")
         self._rankers.counters.add("passed_over", sum(map(len, passed_over.values())))
         return decision
 
@@ -89,11 +102,11 @@ class SessionRanking:
         limit_ms = self._rankers.settings.stale_after_ms
         return limit_ms > 0 and time.time() * 1000 - snapshot.trigger.published_at_ms > limit_ms
 
-    def _list_for(self, snapshot: SessionSnapshot, passed_over: tuple[str, ...]) -> Outgoing:
+    def _list_for(self, snapshot: SessionSnapshot, passed_over: tuple[str, ...]) -> Recommendation:
         started_s = time.perf_counter()
         ranked = self._rankers.recommender.rank(snapshot, limit=self._rankers.settings.list_length)
         now_ms = time.time_ns() // 1_000_000
-        return _message(
+        return _recommendation(
             self._rankers,
             ranked,
             list_id=derived_id("l", snapshot.user_id, snapshot.trigger.event_id),
@@ -120,6 +133,7 @@ class RequestRanking:
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Answer each request with what is known of the listener now."""
         decision = Decision()
+        made: list[Recommendation] = []
         for message in batch:
             try:
                 check_headers(message.headers, RecommendationRequest)
@@ -127,17 +141,20 @@ class RequestRanking:
             except BadInput as error:
                 self._rankers.refuse(decision, message, error)
                 continue
-            decision.messages.append(self._answer(request))
+            made.append(self._answer(request))
             self._rankers.counters.add("answers")
             await asyncio.sleep(0)
+        values = [answer.encode() for answer in made]
+        settled = await self._rankers.lists.settle_answers([(a.list_id, v) for a, v in zip(made, values, strict=True)])
+        decision.messages += [_message(*answer) for answer in zip(made, values, settled, strict=True)]
         return decision
 
-    def _answer(self, request: RecommendationRequest) -> Outgoing:
+    def _answer(self, request: RecommendationRequest) -> Recommendation:
         started_s = time.perf_counter()
         now_ms = time.time_ns() // 1_000_000
         snapshot = self._rankers.running.get(request.user_id)
         ranked = self._rankers.recommender.answer(request, snapshot, now_ms)
-        return _message(
+        return _recommendation(
             self._rankers,
             ranked,
             list_id=derived_id("l", request.user_id, "request", request.request_id),
@@ -157,12 +174,17 @@ def _timings(started_s: float, event_to_list_ms: int | None) -> Timings:
     )
 
 
-def _message(rankers: Rankers, ranked: RankedList, **fields: object) -> Outgoing:
-    recommendation = Recommendation(
+def _recommendation(rankers: Rankers, ranked: RankedList, **fields: object) -> Recommendation:
+    return Recommendation(
         items=ranked.items,
         degraded=ranked.degraded,
         model_version=rankers.model_version,
         index_version=rankers.index_version(),
         **fields,  # type: ignore[arg-type]
     )
-    return record_message(RECOMMENDATIONS, recommendation, headers_for(recommendation))
+
+
+def _message(made: Recommendation, value: bytes, settled: bytes) -> Outgoing:
+    """Return the message of a settled list; `made` is what was settled unless another was stored before."""
+    settled_list = made if settled == value else Recommendation.decode(settled)
+    return Outgoing(RECOMMENDATIONS.name, settled_list.user_id.encode(), settled, headers_for(settled_list))

@@ -12,6 +12,7 @@ from musicrec.errors import Unavailable
 from musicrec.ids import UserId
 from musicrec.session import ListenerState
 from musicrec.settings import RedisSettings
+from streams.stored_script import Call, StoredScript
 
 KEY_PREFIX: Final = "musicrec:session:"
 """The id is appended as it is: it comes last, so no id can be made to look like another's key."""
@@ -56,14 +57,14 @@ class SessionStore:
     def __init__(self, redis: Redis, ttl_ms: int) -> None:
         self._redis = redis
         self._ttl_ms = ttl_ms
-        self._save = redis.register_script(SAVE_IF_UNCHANGED)
-        self._script_loaded = False
+        self._save = StoredScript(redis, SAVE_IF_UNCHANGED)
 
     async def load(self, users: Sequence[UserId]) -> dict[UserId, ListenerState]:
         """Return the state of every listener; a new one where none is stored.
 
         Raises:
             Unavailable: Redis is away.
+            Incompatible: what is stored is no state of this release.
         """
         try:
             pipeline = self._redis.pipeline(transaction=False)
@@ -86,25 +87,14 @@ class SessionStore:
         """
         if not changed:
             return
+        calls: list[Call] = []
+        for user, (old, new) in changed.items():
+            blocks = any(block.blocked for _, block in (*new.tracks, *new.artists))
+            ttl_ms = 0 if blocks else self._ttl_ms
+            calls.append((KEY_PREFIX + user, [old.revision, new.revision, new.encode(), ttl_ms]))
         try:
-            if not self._script_loaded:
-                await self._redis.script_load(SAVE_IF_UNCHANGED)
-                self._script_loaded = True
-            pipeline = self._redis.pipeline(transaction=False)
-            for user, (old, new) in changed.items():
-                blocks = any(block.blocked for _, block in (*new.tracks, *new.artists))
-                pipeline.evalsha(
-                    self._save.sha,
-                    1,
-                    KEY_PREFIX + user,
-                    old.revision,
-                    new.revision,
-                    new.encode(),
-                    0 if blocks else self._ttl_ms,
-                )
-            saved = await pipeline.execute()
+            saved = await self._save.run(calls)
         except (RedisError, OSError) as error:
-            self._script_loaded = False  # a restarted server has forgotten it
             raise Unavailable(f"Redis does not take the sessions: {error}") from error
         overtaken = [user for user, done in zip(changed, saved, strict=True) if not done]
         if overtaken:

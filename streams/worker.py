@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from musicrec.errors import Unavailable
 from musicrec.settings import KafkaSettings, Settings
-from musicrec.topics import LISTENS, RECOMMENDATIONS, REQUESTS, SESSIONS, TRACKS, Topic
+from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams.batch_loop import EXIT_STATUS, BatchLoop, Handler
 from streams.counters import Counters
 from streams.faust_app import App, new_app
@@ -152,16 +152,20 @@ async def _session_handlers(settings: Settings, counters: Counters, stack: Async
 
 
 async def _ranking_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:
+    from streams.list_store import ListStore
     from streams.ranking_agent import Rankers, RequestRanking, SessionRanking
     from streams.ranking_state import RankingState
     from streams.warm_up import compile_kernels
 
     await asyncio.to_thread(compile_kernels)
-    snapshots = settings.data_dir / "index" / await _cluster_id(settings.kafka)
+    origin = await _cluster_id(settings.kafka)
+    lists = ListStore(await _redis(settings, stack), origin)
+    snapshots = settings.data_dir / "index" / origin
     state = await stack.enter_async_context(RankingState.following(settings, snapshots, counters))
     rankers = Rankers(
         state.recommender,
         state.running,
+        lists,
         settings.ranking,
         counters,
         model_version=state.recommender.settings.version(),
@@ -172,12 +176,10 @@ async def _ranking_handlers(settings: Settings, counters: Counters, stack: Async
 
 async def _outcome_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:
     from streams.list_store import ListStore
-    from streams.outcome_agent import Outcomes, ShownLists
-    from streams.topic_ends import TopicEnds
+    from streams.outcome_agent import Outcomes
 
-    store = ListStore(await _redis(settings, stack))
-    ends = await stack.enter_async_context(TopicEnds(settings.kafka, RECOMMENDATIONS))
-    return [(RECOMMENDATIONS, ShownLists(store, counters)), (SESSIONS, Outcomes(store, ends.of, counters))]
+    store = ListStore(await _redis(settings, stack), await _cluster_id(settings.kafka))
+    return [(SESSIONS, Outcomes(store, counters))]
 
 
 async def _embedder_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:

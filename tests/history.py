@@ -51,14 +51,18 @@ def answers(lists: Iterable[ConsumerRecord]) -> dict[str, str]:
 
 
 def assert_each_list_answers_one_event(lists: Iterable[ConsumerRecord]) -> None:
-    """Check that a list id, however often it was emitted, is of one event, whose track it does not offer."""
-    found: dict[str, set[str]] = defaultdict(set)
+    """Check that a list id, however often it was emitted, is of one event, and of one list to the last byte."""
+    found: dict[str, set[bytes]] = defaultdict(set)
+    events: list[str] = []
     for record in lists:
         made = Recommendation.decode(record.value)
         assert made.trigger is not None
-        found[made.list_id].add(made.trigger.event_id)
         assert made.trigger.track_id not in {item.track_id for item in made.items}
-    assert all(len(events) == 1 for events in found.values())
+        if made.list_id not in found:
+            events.append(made.trigger.event_id)
+        found[made.list_id].add(record.value)
+    assert [list_id for list_id, values in found.items() if len(values) > 1] == []
+    assert len(events) == len(set(events))
 
 
 def assert_each_applied_once(events: Collection[ListenEvent], sessions: Iterable[ConsumerRecord]) -> None:

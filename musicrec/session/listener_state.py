@@ -110,14 +110,18 @@ class ListenerState:
         """Parse a stored state.
 
         Raises:
-            Incompatible: the state was written by another major version.
+            Incompatible: the state was written by another major version, or by something else.
         """
-        version, revision, newest_ms, events, cut, tracks, artists, origin, partition, offset = from_json(value)
+        try:
+            version, *fields = from_json(value)
+        except (ValueError, TypeError) as error:
+            raise Incompatible(f"a stored session state is none: {error}; delete its key to begin anew") from error
         if version != STATE_VERSION:
             raise Incompatible(
                 f"a stored session state has version {version}; this release reads {STATE_VERSION}: "
                 "run the release that wrote it, or let the sessions end first"
             )
+        revision, newest_ms, events, cut, tracks, artists, origin, partition, offset = fields
         return cls(
             revision=revision,
             newest_ms=newest_ms,

@@ -38,7 +38,9 @@ class Echo:
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         if any(message.value == b"poison" for message in batch):
             raise ZeroDivisionError("this handler has a bug")
-        return Decision([Outgoing(self.target, m.key, m.value, m.headers) for m in batch], self._save)
+        return Decision(
+            [Outgoing(self.target, m.key, m.value, m.headers) for m in batch], lambda: self._save(len(batch))
+        )
 
     async def _save(self) -> None:
         if self.away:

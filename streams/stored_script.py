@@ -1,0 +1,38 @@
+"""A Lua script run for many keys in one round trip."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+
+Call = tuple[str, Sequence[str | bytes | int]]
+"""A key and the script's arguments."""
+
+
+class StoredScript:
+    """One script, loaded once per server.
+
+    redis-py's own scripts ask the server before each pipeline whether it knows them: a second round trip.
+    """
+
+    def __init__(self, redis: Redis, source: str) -> None:
+        self._redis = redis
+        self._source = source
+        self._digest = ""
+
+    async def run(self, calls: Iterable[Call]) -> list[Any]:
+        """Run the script once per call, in order; each run is atomic, all of them together are not.
+
+        Raises:
+            RedisError: as redis-py raises it; the script is then loaded again, as a restarted server has forgotten it.
+        """
+        try:
+            if not self._digest:
+                self._digest = await self._redis.script_load(self._source)
+            pipeline = self._redis.pipeline(transaction=False)
+            for key, arguments in calls:
+                pipeline.evalsha(self._digest, 1, key, *arguments)
+            return list(await pipeline.execute())
+        except BaseException:
+            self._digest = ""
+            raise
