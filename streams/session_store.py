@@ -12,6 +12,7 @@ from musicrec.errors import Unavailable
 from musicrec.ids import UserId
 from musicrec.session import ListenerState
 from musicrec.settings import RedisSettings
+from streams.counters import Timed, untimed
 
 KEY_PREFIX: Final = "musicrec:session:"
 """The id is appended as it is: it comes last, so no id can be made to look like another's key."""
@@ -53,9 +54,10 @@ def connect(settings: RedisSettings) -> Redis:
 class SessionStore:
     """States by listener."""
 
-    def __init__(self, redis: Redis, ttl_ms: int) -> None:
+    def __init__(self, redis: Redis, ttl_ms: int, timed: Timed = untimed) -> None:
         self._redis = redis
         self._ttl_ms = ttl_ms
+        self._timed = timed
         self._save = redis.register_script(SAVE_IF_UNCHANGED)
         self._script_loaded = False
 
@@ -69,7 +71,8 @@ class SessionStore:
             pipeline = self._redis.pipeline(transaction=False)
             for user in users:
                 pipeline.hget(KEY_PREFIX + user, "state")
-            stored = await pipeline.execute()
+            with self._timed("load_sessions"):
+                stored = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not give the sessions: {error}") from error
         return {
@@ -102,7 +105,8 @@ class SessionStore:
                     new.encode(),
                     0 if blocks else self._ttl_ms,
                 )
-            saved = await pipeline.execute()
+            with self._timed("save_sessions"):
+                saved = await pipeline.execute()
         except (RedisError, OSError) as error:
             self._script_loaded = False  # a restarted server has forgotten it
             raise Unavailable(f"Redis does not take the sessions: {error}") from error

@@ -12,8 +12,20 @@ from musicrec.settings import load_settings
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
+def _table(wanted: bool) -> None:
+    if wanted:
+        from streams.metrics import metrics_document
+
+        print(metrics_document(), end="")
+        raise typer.Exit
+
+
 def command(
     agent: Annotated[str, typer.Argument(help="session, ranking, outcome or embedder")],
+    metrics: Annotated[
+        bool,
+        typer.Option("--metrics", help="Print the table of deploy/metrics.md instead.", is_eager=True, callback=_table),
+    ] = False,
     verbose: Annotated[bool, typer.Option(help="Log Faust's and aiokafka's doings too.")] = False,
 ) -> None:
     """Run one agent until SIGTERM or Ctrl-C.
