@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from musicrec.contracts import Recommendation, SourceRank
 from musicrec.errors import Unavailable
+from streams.counters import Timed, untimed
 
 KEY_PREFIX: Final = "musicrec:lists:"
 KEPT_LISTS: Final = 8
@@ -49,8 +50,9 @@ class ShownList(NamedTuple):
 class ListStore:
     """Lists by listener."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, timed: Timed = untimed) -> None:
         self._redis = redis
+        self._timed = timed
 
     async def keep(self, lists: Sequence[Recommendation], progress: Mapping[int, int]) -> None:
         """Store the lists that answer events, and after them how far the topic has been worked through.
@@ -72,7 +74,8 @@ class ListStore:
                 )
             if progress:
                 pipeline.hset(PROGRESS_KEY, mapping={str(partition): at for partition, at in progress.items()})
-            await pipeline.execute()
+            with self._timed("keep_lists"):
+                await pipeline.execute()
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not take the lists: {error}") from error
 
@@ -98,7 +101,8 @@ class ListStore:
             pipeline = self._redis.pipeline(transaction=False)
             for user_id, revision in listens:
                 pipeline.zrevrangebyscore(KEY_PREFIX + user_id, revision - 1, "-inf", start=0, num=1)
-            found = await pipeline.execute()
+            with self._timed("lists_before"):
+                found = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not give the lists: {error}") from error
         return [_decode(values[0]) if values else None for values in found]

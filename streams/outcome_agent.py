@@ -17,6 +17,7 @@ from musicrec.topics import OUTCOMES
 from streams.counters import Counters
 from streams.list_store import ListStore, ShownList
 from streams.messages import Decision, Incoming, dead_letter, record_message
+from streams.metrics import EventOutcome
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,8 @@ class ShownLists:
     name = "outcome"
     max_batch = 500
 
-    def __init__(self, store: ListStore, counters: Counters) -> None:
+    def __init__(self, store: ListStore) -> None:
         self._store = store
-        self._counters = counters
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Collect the lists that answer events; they are stored as the batch's state."""
@@ -48,11 +48,10 @@ class ShownLists:
                 shown = Recommendation.decode(message.value)
             except BadInput as error:
                 decision.messages.append(dead_letter(message, error, app=self.name))
-                self._counters.add(f"dead_lettered_{error.reason}")
                 continue
             if shown.session_revision is not None:
                 lists.append(shown)
-        self._counters.add("lists", len(lists))
+        decision.outcomes[EventOutcome.KEPT] += len(lists)
         progress = {message.partition: message.offset + 1 for message in batch}
         decision.save = lambda: self._store.keep(lists, progress)
         return decision
@@ -79,7 +78,6 @@ class Outcomes:
                 snapshot = _decode(message)
             except BadInput as error:
                 decision.messages.append(dead_letter(message, error, app=self.name))
-                self._counters.add(f"dead_lettered_{error.reason}")
                 continue
             if snapshot.trigger.type.is_listen:
                 listens.append((message.partition, snapshot))
@@ -87,7 +85,8 @@ class Outcomes:
         for (_, listen), shown in zip(listens, lists, strict=True):
             outcome = outcome_of(listen, shown)
             decision.messages.append(record_message(OUTCOMES, outcome, headers_for(outcome)))
-            self._counters.add("hits" if outcome.rank is not None else "misses" if shown else "without_list")
+            hit = EventOutcome.HIT if outcome.rank is not None else EventOutcome.MISS
+            decision.outcomes[hit if shown else EventOutcome.WITHOUT_LIST] += 1
         return decision
 
     async def _lists_before(self, listens: Sequence[tuple[int, SessionSnapshot]]) -> list[ShownList | None]:
@@ -121,7 +120,7 @@ class Outcomes:
                 log.warning("lists not kept for %g s, by partition: %s; joined without them", PATIENCE_S, places)
                 # Nobody keeps these lists, or Redis has lost how far they were kept: no further wait before they move.
                 self._given_up |= missing
-                self._counters.add("joined_early")
+                self._counters.joined_early.inc()
                 return
             await asyncio.sleep(PAUSE_S)
 

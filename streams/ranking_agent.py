@@ -12,8 +12,8 @@ from musicrec.ids import derived_id
 from musicrec.recommend import RankedList, Recommender
 from musicrec.settings import RankingAgentSettings
 from musicrec.topics import RECOMMENDATIONS
-from streams.counters import Counters
 from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_message
+from streams.metrics import EventOutcome
 from streams.running_sessions import RunningSessions
 
 LISTS_BEFORE_YIELD = 8
@@ -27,7 +27,6 @@ class Rankers:
     recommender: Recommender
     running: RunningSessions
     settings: RankingAgentSettings
-    counters: Counters
     model_version: str
     index_version: Callable[[], str]
     name: str = "ranking"
@@ -35,7 +34,6 @@ class Rankers:
     def refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
         """Dead-letter one message."""
         decision.messages.append(dead_letter(message, error, app=self.name))
-        self.counters.add(f"dead_lettered_{error.reason}")
 
 
 class SessionRanking:
@@ -76,13 +74,14 @@ class SessionRanking:
             newest[snapshot.user_id] = newer
         for count, snapshot in enumerate(newest.values(), start=1):
             if self._is_stale(snapshot):
-                self._rankers.counters.add("stale")
+                decision.outcomes[EventOutcome.STALE] += 1
                 continue
             decision.messages.append(self._list_for(snapshot, tuple(passed_over.get(snapshot.user_id, ()))))
+            decision.outcomes[EventOutcome.LISTED] += 1
+            decision.answers_published_ms.append(snapshot.trigger.published_at_ms)
             if count % LISTS_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)
-        self._rankers.counters.add("lists", len(decision.messages))
-        self._rankers.counters.add("passed_over", sum(map(len, passed_over.values())))
+        decision.outcomes[EventOutcome.PASSED_OVER] += sum(map(len, passed_over.values()))
         return decision
 
     def _is_stale(self, snapshot: SessionSnapshot) -> bool:
@@ -128,7 +127,7 @@ class RequestRanking:
                 self._rankers.refuse(decision, message, error)
                 continue
             decision.messages.append(self._answer(request))
-            self._rankers.counters.add("answers")
+            decision.outcomes[EventOutcome.ANSWERED] += 1
             await asyncio.sleep(0)
         return decision
 
