@@ -86,16 +86,16 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
         app = new_app(name, settings.kafka, settings.agent, settings.data_dir)
         loops = [_attach(app, topic, handler, settings, counters) for topic, handler in making.result()]
         health.join(app, loops)
-        if joined := await _done_before(stop, asyncio.create_task(app.start())):
-            status = await _run_until(stop, app, counters, on_ready)
-            health.phase = Phase.STOPPING
-            await _stop_cleanly(app, loops)
+        if not await _done_before(stop, asyncio.create_task(app.start())):
+            # A client that waits for its group cannot be stopped before the group answers.  Here, while all that a
+            # first batch may work with is still open, and with nothing acknowledged.
+            log.info("%s: stopped before it had joined its group", name)
+            logging.shutdown()
+            os._exit(0)
+        status = await _run_until(stop, app, counters, on_ready)
+        health.phase = Phase.STOPPING
+        await _stop_cleanly(app, loops)
     counters.log_if_changed()
-    if not joined:
-        # A client that waits for the group cannot be stopped before the group answers.
-        log.info("%s: stopped before it had joined its group", name)
-        logging.shutdown()
-        os._exit(0)
     return status
 
 
