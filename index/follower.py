@@ -75,6 +75,12 @@ class EmbeddingFollower:
         return self._ready.is_set()
 
     @property
+    def ended(self) -> bool:
+        """Whether a task is gone although nobody has stopped it: the index stands still."""
+        maintenance_ended = self._task is not None and self._task.done()
+        return maintenance_ended or (self._follower is not None and self._follower.ended)
+
+    @property
     def lag(self) -> int | None:
         """Records that are known to wait; None before the first connection."""
         return self._follower.lag if self._follower is not None else None

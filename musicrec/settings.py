@@ -139,6 +139,21 @@ class RankingAgentSettings(_Section):
     """Events older than this by the broker's clock train but get no list; 0 answers every event."""
 
 
+class HealthSettings(_Section):
+    """A worker's `/livez`, `/readyz` and `/metrics`, and when it ends itself."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; bound to this machine unless told otherwise."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Port; 0 takes a free one, which the log names, so that workers can share a machine. 8401 in `deploy/`."""
+    watchdog: bool = True
+    """End a process that is not alive, with status 70 and the reason; else only `/livez` says so."""
+    still_after_s: Annotated[float, Field(gt=0)] = 30.0
+    """Longest time for which the event loop may stand still."""
+    stuck_after_s: Annotated[float, Field(gt=0)] = 120.0
+    """Longest time in which messages wait and none is finished; an embedder's slowest batch is added to it."""
+
+
 class WebSettings(_Section):
     """The live page."""
 
@@ -165,6 +180,8 @@ class Settings(BaseSettings):
     """Agent loop."""
     ranking: RankingAgentSettings = RankingAgentSettings()
     """Ranking agent."""
+    health: HealthSettings = HealthSettings()
+    """Health of a worker."""
     web: WebSettings = WebSettings()
     """Live page."""
     data_dir: Path = Path(".data")

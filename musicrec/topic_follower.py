@@ -108,6 +108,11 @@ class TopicFollower:
         return self._caught_up.is_set()
 
     @property
+    def ended(self) -> bool:
+        """Whether the task is gone although nobody has stopped it: the state of whoever follows stands still."""
+        return self._task is not None and self._task.done()
+
+    @property
     def positions(self) -> dict[TopicPartition, int]:
         """Offset of the next record of each partition: all before it has been handled."""
         return dict(self._positions)

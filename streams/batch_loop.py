@@ -40,6 +40,7 @@ from musicrec.settings import AgentSettings
 from streams.counters import Counters
 from streams.crash_point import CrashPoint, Step
 from streams.messages import Decision, Incoming, Outgoing, dead_letter
+from streams.vitals import Work
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,15 @@ class BatchLoop:
         self._handler_errors = 0
         self._max_batch = min(handler.max_batch, settings.max_batch)
         self._crash_point = CrashPoint(Step(settings.crash_after) if settings.crash_after else None)
+        self._topic = handler.name
+        self._in_hand = 0
+        self._finished = 0
+        self._tries = 0
+
+    @property
+    def work(self) -> Work:
+        """How the loop gets on."""
+        return Work(self._topic, self._finished, self._tries, waiting=len(self._pending) + self._in_hand)
 
     async def consume(self, stream: Any) -> None:
         """Queue every event of the stream; the body of a Faust agent."""
@@ -116,11 +126,16 @@ class BatchLoop:
                     self._wake.clear()
                 if self._held and len(self._pending) < self._settings.max_pending // 2:
                     self._let_go()
+                started_s = time.perf_counter()
+                self._topic, self._in_hand = batch[0].message.topic, len(batch)
                 self._crash_point.passed(Step.TAKE)
                 await self._finish([_incoming(event.message) for event in batch])
                 for event in batch:
                     event.ack()
                 self._crash_point.passed(Step.ACK)
+                self._finished += len(batch)
+                self._in_hand = 0
+                self._counters.took(self._topic, len(batch), time.perf_counter() - started_s)
         except asyncio.CancelledError:
             raise
         except BaseException:
@@ -158,9 +173,9 @@ class BatchLoop:
         if self._handler_errors > MAX_HANDLER_ERRORS:
             raise error
         reason = BadInput(f"{type(error).__name__} in the handler", DeadLetterReason.HANDLER_ERROR)
-        letter = dead_letter(message, reason, app=self._handler.name)
-        self._counters.add(f"dead_lettered_{DeadLetterReason.HANDLER_ERROR}")
-        await self._deliver([letter])
+        letter = Decision([dead_letter(message, reason, app=self._handler.name)])
+        await self._deliver(letter.messages)
+        self._counters.finished([message], letter, _now_ms())
 
     async def _retry_while_unavailable(self, batch: Sequence[Incoming]) -> None:
         deadline = time.monotonic() + self._settings.retry_deadline_s
@@ -171,15 +186,18 @@ class BatchLoop:
                 self._crash_point.passed(Step.DECIDE)
                 await self._deliver(decision.messages)
                 self._crash_point.passed(Step.EMIT)
+                delivered_ms = _now_ms()
                 await decision.save()
                 self._crash_point.passed(Step.SAVE)
+                self._counters.finished(batch, decision, delivered_ms)
                 return
             except (Unavailable, KafkaError, ProducerSendError) as error:
                 if time.monotonic() > deadline:
                     log.error("%s: gave up after %g s", self._handler.name, self._settings.retry_deadline_s)
                     raise
                 log.warning("%s: %s; trying again in %.1f s", self._handler.name, error, backoff_s)
-                self._counters.add("retries")
+                self._tries += 1
+                self._counters.retried(self._topic)
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
                 backoff_s = min(LONGEST_BACKOFF_S, 2 * backoff_s)
 
@@ -192,6 +210,10 @@ class BatchLoop:
 
 def _few(places: Sequence[str]) -> str:
     return ", ".join(places[:5]) + (f" and {len(places) - 5} more" if len(places) > 5 else "")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _incoming(message: Any) -> Incoming:

@@ -1,33 +1,122 @@
-"""What an agent has done, counted."""
+"""What an agent has done, counted: one object per process, read by /metrics and logged as one line."""
 
 import logging
-from collections import Counter
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from musicrec import __version__
+from streams import metrics
+from streams.messages import Decision, Incoming
+from streams.metrics import EventOutcome, Metric
 
 log = logging.getLogger(__name__)
 
+BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0)
+"""From half of the fastest list to the longest wait for a server."""
+
+
+Timed = Callable[[str], AbstractContextManager[Any]]
+"""Gives a context that measures the operation of that name."""
+
+
+def untimed(op: str) -> AbstractContextManager[Any]:
+    """Measure nothing."""
+    return nullcontext()
+
 
 class Counters:
-    """Named counts of one process, logged as one line when they have changed."""
+    """Counts of one process."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._counts: Counter[str] = Counter()
+        self.registry = CollectorRegistry()
+        self._counted: list[Counter] = []
+        self._events = self._counter(metrics.EVENTS)
+        self._duplicates = self._counter(metrics.DUPLICATES)
+        self._dead_letters = self._counter(metrics.DEAD_LETTERS)
+        self._retries = self._counter(metrics.RETRIES)
+        self._processing = self._histogram(metrics.PROCESSING)
+        self._event_to_list = self._histogram(metrics.EVENT_TO_LIST)
+        self._redis_calls = self._histogram(metrics.REDIS_CALLS)
+        self._last_event = self._gauge(metrics.LAST_EVENT)
+        build = Info(metrics.BUILD.name.removesuffix("_info"), metrics.BUILD.meaning, registry=self.registry)
+        build.info({"agent": name, "version": __version__, "python": platform.python_version()})
+        self.learned = self._counter(metrics.LEARNED)
+        self.unreadable = self._counter(metrics.UNREADABLE)
         self._logged: dict[str, int] = {}
 
-    def add(self, what: str, count: int = 1) -> None:
-        """Count `count` more of `what`."""
-        if count:
-            self._counts[what] += count
+    def _counter(self, metric: Metric) -> Counter:
+        counter = Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
+        self._counted.append(counter)
+        return counter
 
-    def __getitem__(self, what: str) -> int:
-        return self._counts[what]
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.meaning, metric.labels, registry=self.registry)
 
-    def snapshot(self) -> dict[str, int]:
-        """Return all counts."""
-        return dict(self._counts)
+    def _histogram(self, metric: Metric) -> Histogram:
+        return Histogram(metric.name, metric.meaning, metric.labels, registry=self.registry, buckets=BUCKETS_S)
+
+    def finished(self, batch: Sequence[Incoming], decision: Decision, now_ms: int) -> None:
+        """Count a batch of one topic that is delivered and saved: once, however often it was decided.
+
+        Args:
+            batch: its messages.
+            decision: what they led to.
+            now_ms: epoch milliseconds.
+        """
+        topic = batch[0].topic
+        outcomes = decision.outcomes
+        refused = decision.dead_letters()
+        for reason, count in refused.items():
+            self._dead_letters.labels(topic, reason).inc(count)
+        counted = chain(outcomes.items(), [(EventOutcome.DEAD_LETTERED, refused.total())])
+        ignored = len(batch) - outcomes.total() - refused.total()
+        for outcome, count in chain(counted, [(EventOutcome.IGNORED, ignored)]):
+            if count > 0:
+                self._events.labels(topic, outcome.value).inc(count)
+        if duplicates := outcomes[EventOutcome.DUPLICATE]:
+            self._duplicates.labels(topic).inc(duplicates)
+        for published_ms in decision.answers_published_ms:
+            self._event_to_list.observe(max(0, now_ms - published_ms) / 1000)
+        self._last_event.labels(topic).set(max(message.timestamp_ms for message in batch) / 1000)
+
+    def took(self, topic: str, messages: int, seconds: float) -> None:
+        """Count how long a batch took; each of its messages took as long."""
+        observe = self._processing.labels(topic).observe
+        for _ in range(messages):
+            observe(seconds)
+
+    def retried(self, topic: str) -> None:
+        """Count that a batch is tried again."""
+        self._retries.labels(topic).inc()
+
+    def show(self, metric: Metric, read: Callable[[], float]) -> None:
+        """Have a gauge read when it is asked for."""
+        self._gauge(metric).set_function(read)
+
+    def redis_call(self, op: str) -> AbstractContextManager[Any]:
+        """Return a context that measures one round trip to Redis."""
+        return self._redis_calls.labels(op).time()
+
+    def totals(self) -> dict[str, int]:
+        """Return what was counted, over all topics: by outcome or reason, else by what the metric is called."""
+        totals: dict[str, int] = {}
+        for family in self._counted:
+            for sample in chain.from_iterable(metric.samples for metric in family.collect()):
+                if sample.value and sample.name.endswith("_total"):
+                    name = sample.name.removeprefix("musicrec_").removesuffix("_total")
+                    key = sample.labels.get("outcome") or sample.labels.get("reason") or name
+                    totals[key] = totals.get(key, 0) + int(sample.value)
+        return totals
 
     def log_if_changed(self) -> None:
         """Log all counts, unless nothing has happened since the last time."""
-        if self._counts != self._logged:
-            self._logged = dict(self._counts)
-            log.info("%s: %s", self.name, " ".join(f"{key}={value}" for key, value in sorted(self._logged.items())))
+        totals = self.totals()
+        if totals != self._logged:
+            self._logged = totals
+            log.info("%s: %s", self.name, " ".join(f"{key}={value}" for key, value in sorted(totals.items())))

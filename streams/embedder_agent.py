@@ -1,6 +1,7 @@
 """The embedder agent: tracks in, vectors out."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,8 +12,8 @@ from musicrec.cloud_events import check_headers, headers_for
 from musicrec.contracts import Track
 from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.topics import EMBEDDINGS
-from streams.counters import Counters
 from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_message
+from streams.metrics import EventOutcome
 
 
 class EmbedderAgent:
@@ -26,9 +27,10 @@ class EmbedderAgent:
     max_batch = 16
     """Vectors come out while later tracks wait: a hundred new tracks are not one batch of half a minute."""
 
-    def __init__(self, pipeline: EmbeddingPipeline, counters: Counters) -> None:
+    def __init__(self, pipeline: EmbeddingPipeline, slowest_batch_s: float) -> None:
         self._pipeline = pipeline
-        self._counters = counters
+        self.slowest_batch_s = slowest_batch_s
+        """What a batch takes of which every fetch and every decoder runs into its deadline."""
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Embed the newest version of each track in the batch."""
@@ -39,7 +41,7 @@ class EmbedderAgent:
                 if message.key and not message.value:
                     newest.pop(message.key, None)
                     decision.messages.append(Outgoing(EMBEDDINGS.name, message.key, None, []))
-                    self._counters.add("removed")
+                    decision.outcomes[EventOutcome.REMOVED] += 1
                     continue
                 track = _decode(message)
                 newest[track.track_id.encode()] = (message, track)
@@ -50,15 +52,14 @@ class EmbedderAgent:
             if isinstance(result, BadInput):
                 self._refuse(decision, message, result)
             elif result is None:
-                self._counters.add("without_audio")
+                decision.outcomes[EventOutcome.WITHOUT_AUDIO] += 1
             else:
                 decision.messages.append(record_message(EMBEDDINGS, result, headers_for(result)))
-                self._counters.add("embedded")
+                decision.outcomes[EventOutcome.EMBEDDED] += 1
         return decision
 
     def _refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
         decision.messages.append(dead_letter(message, error, app=self.name))
-        self._counters.add(f"dead_lettered_{error.reason}")
 
 
 def _decode(message: Incoming) -> Track:
@@ -73,7 +74,7 @@ def _decode(message: Incoming) -> Track:
 
 
 @asynccontextmanager
-async def embedder_agent(counters: Counters) -> AsyncIterator[EmbedderAgent]:
+async def embedder_agent() -> AsyncIterator[EmbedderAgent]:
     """Load the network, start the decoders, and give the agent.
 
     Raises:
@@ -82,4 +83,7 @@ async def embedder_agent(counters: Counters) -> AsyncIterator[EmbedderAgent]:
     settings = load_embedder_settings()
     encoder = await asyncio.to_thread(AudioEncoder.load, settings.weights, settings.device, threads=settings.threads)
     async with EmbeddingPipeline.of(encoder, settings) as pipeline:
-        yield EmbedderAgent(pipeline, counters)
+        fetches = math.ceil(EmbedderAgent.max_batch / settings.concurrent_fetches)
+        decodings = math.ceil(EmbedderAgent.max_batch / settings.decoders)
+        slowest_batch_s = fetches * settings.fetch_deadline_s + decodings * settings.decode_deadline_s
+        yield EmbedderAgent(pipeline, slowest_batch_s)

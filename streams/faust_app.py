@@ -14,6 +14,10 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 """Above the largest record of any topic, and above what topics allow: the broker decides, with a reason."""
 
 
+REBALANCE_TIMEOUT_S = 60.0
+"""The group waits this long for a member that is busy."""
+
+
 class App(faust.App):
     """Faust's app on the guarded driver."""
 
@@ -51,7 +55,7 @@ def new_app(agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir:
         broker_commit_interval=settings.commit_interval_s,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 5,
-        broker_rebalance_timeout=60.0,
+        broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
         # The default of 1000 s would let a wedged agent keep its partitions for a quarter of an hour.
         broker_max_poll_interval=max(120.0, 2 * settings.retry_deadline_s),
         # Without it a kill and a restart cost the group two rebalances.

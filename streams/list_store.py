@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from musicrec.contracts import Recommendation, Trigger
 from musicrec.errors import Unavailable
+from streams.counters import Timed, untimed
 from streams.stored_script import Call, StoredScript
 
 LISTS_PREFIX: Final = "musicrec:lists:"
@@ -62,8 +63,9 @@ class EventList(NamedTuple):
 class ListStore:
     """Lists of one Kafka cluster's events and requests."""
 
-    def __init__(self, redis: Redis, origin: str) -> None:
+    def __init__(self, redis: Redis, origin: str, timed: Timed = untimed) -> None:
         self._redis = redis
+        self._timed = timed
         self._origin = origin
         self._settle_list = StoredScript(redis, SETTLE_LIST)
         self._settle_answer = StoredScript(redis, SETTLE_ANSWER)
@@ -104,7 +106,8 @@ class ListStore:
             for user_id, trigger in listens:
                 key = self._key(user_id, trigger)
                 pipeline.zrevrangebyscore(key, f"({trigger.offset}", "-inf", start=0, num=1)
-            found = await pipeline.execute()
+            with self._timed("lists_before"):
+                found = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not give the lists: {error}") from error
         return [Recommendation.decode(zlib.decompress(stored[0])) if stored else None for stored in found]
@@ -116,7 +119,8 @@ class ListStore:
         if not calls:
             return []
         try:
-            return await script.run(calls)
+            with self._timed("settle_lists"):
+                return await script.run(calls)
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not take the lists: {error}") from error
 

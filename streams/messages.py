@@ -1,14 +1,19 @@
 """Messages as the agents see them: bytes in, bytes out."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from musicrec import __version__
 from musicrec.contracts import DeadLetter, VersionedRecord
-from musicrec.contracts.dead_letter import MAX_MESSAGE_CHARS
+from musicrec.contracts.dead_letter import HEADER_PREFIX, MAX_MESSAGE_CHARS
 from musicrec.errors import BadInput
 from musicrec.topics import Topic
+from streams.metrics import EventOutcome
+
+DEAD_LETTER_SUFFIX = ".dlq"
+REASON_HEADER = f"{HEADER_PREFIX}reason"
 
 Headers = list[tuple[str, bytes]]
 
@@ -45,10 +50,19 @@ async def _nothing_to_save() -> None:
 
 @dataclass(slots=True)
 class Decision:
-    """What a batch leads to: messages to deliver first, then state to save."""
+    """What a batch leads to: messages to deliver first, then state to save, and then what is counted of it."""
 
     messages: list[Outgoing] = field(default_factory=list)
     save: Callable[[], Awaitable[None]] = _nothing_to_save
+    outcomes: Counter[EventOutcome] = field(default_factory=Counter)
+    """What became of the batch's messages; dead letters are counted by themselves, what is not here is ignored."""
+    answers_published_ms: list[int] = field(default_factory=list)
+    """When the events that these messages answer were published, epoch milliseconds."""
+
+    def dead_letters(self) -> Counter[str]:
+        """Return how many of the messages are dead letters, by reason."""
+        letters = (m for m in self.messages if m.topic.endswith(DEAD_LETTER_SUFFIX))
+        return Counter(dict(m.headers)[REASON_HEADER].decode() for m in letters)
 
 
 def record_message(topic: Topic, record: VersionedRecord, headers: Headers) -> Outgoing:
@@ -68,7 +82,7 @@ def dead_letter(message: Incoming, error: BadInput, *, app: str) -> Outgoing:
         app=app,
         app_version=__version__,
     )
-    return Outgoing(f"{message.topic}.dlq", message.key, message.value, [*message.headers, *why.headers()])
+    return Outgoing(message.topic + DEAD_LETTER_SUFFIX, message.key, message.value, [*message.headers, *why.headers()])
 
 
 def total(messages: Sequence[Outgoing], topic: Topic) -> int:

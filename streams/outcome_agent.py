@@ -6,9 +6,9 @@ from musicrec.cloud_events import headers_for
 from musicrec.contracts import Outcome, Recommendation, SessionSnapshot
 from musicrec.errors import BadInput
 from musicrec.topics import OUTCOMES
-from streams.counters import Counters
 from streams.list_store import ListStore
 from streams.messages import Decision, Incoming, dead_letter, record_message
+from streams.metrics import EventOutcome
 
 
 class Outcomes:
@@ -20,9 +20,8 @@ class Outcomes:
     name = "outcome"
     max_batch = 500
 
-    def __init__(self, store: ListStore, counters: Counters) -> None:
+    def __init__(self, store: ListStore) -> None:
         self._store = store
-        self._counters = counters
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Join; the same listen gives the same outcome again as long as its list is kept."""
@@ -33,7 +32,6 @@ class Outcomes:
                 snapshot = _decode(message)
             except BadInput as error:
                 decision.messages.append(dead_letter(message, error, app=self.name))
-                self._counters.add(f"dead_lettered_{error.reason}")
                 continue
             if snapshot.trigger.type.is_listen:
                 listens.append(snapshot)
@@ -41,7 +39,8 @@ class Outcomes:
         for listen, shown in zip(listens, lists, strict=True):
             outcome = outcome_of(listen, shown)
             decision.messages.append(record_message(OUTCOMES, outcome, headers_for(outcome)))
-            self._counters.add("hits" if outcome.rank is not None else "misses" if shown else "without_list")
+            hit = EventOutcome.HIT if outcome.rank is not None else EventOutcome.MISS
+            decision.outcomes[hit if shown else EventOutcome.WITHOUT_LIST] += 1
         return decision
 
 

@@ -12,9 +12,9 @@ from musicrec.ids import derived_id
 from musicrec.recommend import RankedList, Recommender
 from musicrec.settings import RankingAgentSettings
 from musicrec.topics import RECOMMENDATIONS
-from streams.counters import Counters
 from streams.list_store import EventList, ListStore
 from streams.messages import Decision, Incoming, Outgoing, dead_letter
+from streams.metrics import EventOutcome
 from streams.running_sessions import RunningSessions
 
 LISTS_BEFORE_YIELD = 8
@@ -29,7 +29,6 @@ class Rankers:
     running: RunningSessions
     lists: ListStore
     settings: RankingAgentSettings
-    counters: Counters
     model_version: str
     index_version: Callable[[], str]
     name: str = "ranking"
@@ -37,7 +36,6 @@ class Rankers:
     def refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
         """Dead-letter one message."""
         decision.messages.append(dead_letter(message, error, app=self.name))
-        self.counters.add(f"dead_lettered_{error.reason}")
 
 
 class SessionRanking:
@@ -83,7 +81,7 @@ class SessionRanking:
         events: list[EventList] = []
         for count, (user_id, snapshot) in enumerate(newest.items(), start=1):
             if self._is_stale(snapshot):
-                self._rankers.counters.add("stale")
+                decision.outcomes[EventOutcome.STALE] += 1
                 continue
             made[user_id] = self._list_for(snapshot, tuple(passed_over.get(user_id, ())))
             events.append(EventList(user_id, snapshot.trigger, made[user_id].encode()))
@@ -91,11 +89,12 @@ class SessionRanking:
                 await asyncio.sleep(0)
         for answered, settled in zip(events, await self._rankers.lists.settle(events), strict=True):
             if settled is None:
-                self._rankers.counters.add("answered_before")
+                decision.outcomes[EventOutcome.ANSWERED_BEFORE] += 1
                 continue
             decision.messages.append(_message(made[answered.user_id], answered.value, settled))
-            self._rankers.counters.add("lists")
-        self._rankers.counters.add("passed_over", sum(map(len, passed_over.values())))
+            decision.outcomes[EventOutcome.LISTED] += 1
+            decision.answers_published_ms.append(answered.trigger.published_at_ms)
+        decision.outcomes[EventOutcome.PASSED_OVER] += sum(map(len, passed_over.values()))
         return decision
 
     def _is_stale(self, snapshot: SessionSnapshot) -> bool:
@@ -142,7 +141,7 @@ class RequestRanking:
                 self._rankers.refuse(decision, message, error)
                 continue
             made.append(self._answer(request))
-            self._rankers.counters.add("answers")
+            decision.outcomes[EventOutcome.ANSWERED] += 1
             await asyncio.sleep(0)
         values = [answer.encode() for answer in made]
         settled = await self._rankers.lists.settle_answers([(a.list_id, v) for a, v in zip(made, values, strict=True)])

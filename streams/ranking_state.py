@@ -4,7 +4,7 @@ Each worker follows all partitions, whatever users it answers for: what one list
 second.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -17,9 +17,12 @@ from musicrec.errors import BadInput
 from musicrec.recommend import Recommender
 from musicrec.settings import Settings
 from musicrec.topic_follower import TopicFollower
-from musicrec.topics import SESSIONS, TRACKS
+from musicrec.topics import EMBEDDINGS, SESSIONS, TRACKS
 from streams.counters import Counters
 from streams.running_sessions import RunningSessions
+from streams.vitals import Followed
+
+Watched = Callable[[], tuple[Followed, ...]]
 
 LEARNING_BATCH = {"fetch_min_bytes": 64 * 1024, "fetch_max_wait_ms": 100}
 """Learning in batches of a tenth of a second leaves the moment after an event to its own list; the follower would
@@ -37,13 +40,16 @@ class RankingState:
 
     @classmethod
     @asynccontextmanager
-    async def following(cls, settings: Settings, snapshots: Path, counters: Counters) -> AsyncIterator["RankingState"]:
+    async def following(
+        cls, settings: Settings, snapshots: Path, counters: Counters, watch: Callable[[Watched], None]
+    ) -> AsyncIterator["RankingState"]:
         """Give a state that is caught up with its topics and follows them from then on.
 
         Args:
             settings: connection.
             snapshots: folder for snapshots of the vector index, of this Kafka cluster alone: they hold its offsets.
             counters: what is counted.
+            watch: is given, before the wait, what tells how the followers get on.
         """
         state = cls(counters)
         connection = settings.kafka.client_options()
@@ -52,6 +58,12 @@ class RankingState:
             TopicFollower(connection | LEARNING_BATCH, [SESSIONS.name], state.take_sessions),
         ]
         embeddings = EmbeddingFollower(connection, state.index, snapshots=snapshots)
+
+        def followed() -> tuple[Followed, ...]:
+            vectors = Followed(EMBEDDINGS.name, embeddings.is_ready, embeddings.lag, embeddings.ended)
+            return (vectors, *(Followed(f.topics[0], f.caught_up, f.lag, f.ended) for f in followers))
+
+        watch(followed)
         async with AsyncExitStack() as stack:
             await embeddings.start()
             stack.push_async_callback(embeddings.stop)
@@ -73,10 +85,10 @@ class RankingState:
             try:
                 snapshot = SessionSnapshot.decode(record.value)
             except BadInput:
-                self._counters.add("not_learned")
+                self._counters.unreadable.labels(SESSIONS.name).inc()
                 continue
             self.running.put(snapshot)
-            self._counters.add("learned", self.recommender.learn(snapshot))
+            self._counters.learned.inc(self.recommender.learn(snapshot))
 
     def take_tracks(self, records: Sequence[ConsumerRecord]) -> None:
         """Take in the catalogue; a tombstone removes a track."""
@@ -87,4 +99,4 @@ class RankingState:
             try:
                 self.recommender.add_track(Track.decode(record.value))
             except BadInput:
-                self._counters.add("bad_tracks")
+                self._counters.unreadable.labels(TRACKS.name).inc()

@@ -1,16 +1,22 @@
 """Faust's Kafka driver with the guards that its release lacks.
 
 Faust 0.15.3 commits past an event that is still in flight, commits after a crash has acknowledged unfinished events,
-turns the idempotent producer on for transactions only, and reads messages in a second thread.  Each guard names the
-fault that it closes; for the first, a test runs the stock driver beside it, so that it can go when Faust is right.
+turns the idempotent producer on for transactions only, reads messages in a second thread, and never asks the group's
+client whether it has given up.  Each guard names the fault that it closes; for the first, a test runs the stock driver
+beside it, so that it can go when Faust is right.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 from mode.utils.futures import maybe_async
+
+from streams.static_membership import StaticMembership
+from streams.vitals import Group, Partition
 
 
 class LoopTask:
@@ -36,6 +42,49 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
     """
 
     Worker = LoopTask
+    _membership: StaticMembership | None = None
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        instance_id = self.app.conf.consumer_group_instance_id
+        if instance_id is not None and self._consumer is not None:
+            coordinator = self._consumer._coordinator
+            self._membership = StaticMembership(coordinator._send_req, instance_id)
+            coordinator._send_req = self._membership.send
+
+    def group(self) -> Group:
+        """Return how the worker stands in its group.
+
+        A client that meets an error which it cannot mend (no permission any more, a refused assignment) keeps it for
+        whoever polls next and pauses until then.  Faust polls past it: the worker would stay, and do nothing.
+        """
+        standing = Group(self.app.conf.id, rebalancing=self.app.rebalancing, rebalances=self.app.rebalancing_count)
+        if self._consumer is None:
+            return standing
+        coordinator = self._consumer._coordinator
+        error = self._membership.fenced if self._membership is not None else None
+        if error is None and (kept := coordinator._pending_exception) is not None:
+            error = repr(kept)
+        if error is None and coordinator._coordination_task.done():
+            error = "its task is gone"
+        heartbeat = coordinator._heartbeat_task
+        member = (
+            coordinator.generation > 0
+            and coordinator.coordinator_id is not None
+            and heartbeat is not None
+            and not heartbeat.done()
+        )
+        return replace(standing, member=member, error=error)
+
+    def assigned(self) -> set[TP]:
+        """Return the partitions that the worker is assigned; none before it has joined."""
+        return set(self.assignment()) if self._consumer is not None else set()
+
+    def next_offset(self, tp: TP) -> int:
+        """Return the offset of the next message to fetch; 0 before it is known."""
+        assignment = self._consumer._subscription.subscription.assignment if self._consumer is not None else None
+        state = assignment.state_value(tp) if assignment is not None else None
+        return int(state.position) if state is not None and state.has_valid_position else 0
 
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await maybe_async(fun(*args, **kwargs))
@@ -53,10 +102,7 @@ class SafeConsumer(driver.Consumer):
     def _new_offset(self, tp: Any) -> int | None:
         # Upstream looks for a gap among acknowledged offsets only, so the commit jumps over an event that is still
         # being handled while a later one is done (faust-streaming #606): a crash then loses it.
-        inflight = min(
-            (message.offset for message in list(self._unacked_messages) if message.tp == tp and not message.acked),
-            default=None,
-        )
+        inflight = self._first_in_flight().get(tp)
         if inflight is None:
             return cast("int | None", super()._new_offset(tp))
         acked = self._acked[tp]
@@ -66,6 +112,34 @@ class SafeConsumer(driver.Consumer):
             return cast("int | None", super()._new_offset(tp))
         finally:
             acked.extend(held_back)
+
+    def _first_in_flight(self) -> dict[TP, int]:
+        first: dict[TP, int] = {}
+        for message in list(self._unacked_messages):
+            if not message.acked:
+                first[message.tp] = min(message.offset, first.get(message.tp, message.offset))
+        return first
+
+    def group(self) -> Group:
+        """Return how the worker stands in its group."""
+        return cast(LoopConsumer, self._thread).group()
+
+    def partitions(self, ends: Mapping[tuple[str, int], int]) -> tuple[Partition, ...]:
+        """Return the partitions that the worker is assigned.
+
+        Args:
+            ends: offset of the next message to be published, by topic and number, where it is known.
+        """
+        thread = cast(LoopConsumer, self._thread)
+        first = self._first_in_flight()
+        partitions = []
+        for tp in sorted(thread.assigned()):
+            position = thread.next_offset(tp)
+            held = tp in self._buffered_partitions
+            partitions.append(
+                Partition(tp.topic, tp.partition, position, first.get(tp, position), ends.get(tp, 0), held)
+            )
+        return tuple(partitions)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         # On a crash Faust cancels the agents, whose streams acknowledge what they held, and commits on its way out.

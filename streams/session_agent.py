@@ -9,8 +9,8 @@ from musicrec.ids import UserId
 from musicrec.session import Applied, ListenerState, Position, apply
 from musicrec.settings import SessionSettings
 from musicrec.topics import SESSIONS
-from streams.counters import Counters
 from streams.messages import Decision, Incoming, dead_letter, record_message
+from streams.metrics import EventOutcome
 from streams.session_store import SessionStore
 
 
@@ -25,10 +25,9 @@ class SessionAgent:
     name = "session"
     max_batch = 500
 
-    def __init__(self, store: SessionStore, rules: SessionSettings, counters: Counters, origin: str) -> None:
+    def __init__(self, store: SessionStore, rules: SessionSettings, origin: str) -> None:
         self._store = store
         self._rules = rules
-        self._counters = counters
         self._origin = origin
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
@@ -54,15 +53,14 @@ class SessionAgent:
             if isinstance(result, Applied):
                 current[user] = result.state
                 decision.messages.append(record_message(SESSIONS, result.snapshot, headers_for(result.snapshot)))
-                self._counters.add("applied")
+                decision.outcomes[EventOutcome.APPLIED] += 1
             else:
-                self._counters.add("duplicates")
+                decision.outcomes[EventOutcome.DUPLICATE] += 1
         decision.save = lambda: self._store.save(_changed(stored, current))
         return decision
 
     def _refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
         decision.messages.append(dead_letter(message, error, app=self.name))
-        self._counters.add(f"dead_lettered_{error.reason}")
 
 
 def _decode(message: Incoming) -> ListenEvent:

@@ -12,6 +12,7 @@ from musicrec.errors import Unavailable
 from musicrec.ids import UserId
 from musicrec.session import ListenerState
 from musicrec.settings import RedisSettings
+from streams.counters import Timed, untimed
 from streams.stored_script import Call, StoredScript
 
 KEY_PREFIX: Final = "musicrec:session:"
@@ -54,9 +55,10 @@ def connect(settings: RedisSettings) -> Redis:
 class SessionStore:
     """States by listener."""
 
-    def __init__(self, redis: Redis, ttl_ms: int) -> None:
+    def __init__(self, redis: Redis, ttl_ms: int, timed: Timed = untimed) -> None:
         self._redis = redis
         self._ttl_ms = ttl_ms
+        self._timed = timed
         self._save = StoredScript(redis, SAVE_IF_UNCHANGED)
 
     async def load(self, users: Sequence[UserId]) -> dict[UserId, ListenerState]:
@@ -70,7 +72,8 @@ class SessionStore:
             pipeline = self._redis.pipeline(transaction=False)
             for user in users:
                 pipeline.hget(KEY_PREFIX + user, "state")
-            stored = await pipeline.execute()
+            with self._timed("load_sessions"):
+                stored = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not give the sessions: {error}") from error
         return {
@@ -93,7 +96,8 @@ class SessionStore:
             ttl_ms = 0 if blocks else self._ttl_ms
             calls.append((KEY_PREFIX + user, [old.revision, new.revision, new.encode(), ttl_ms]))
         try:
-            saved = await self._save.run(calls)
+            with self._timed("save_sessions"):
+                saved = await self._save.run(calls)
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not take the sessions: {error}") from error
         overtaken = [user for user, done in zip(changed, saved, strict=True) if not done]

@@ -6,21 +6,26 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from enum import StrEnum
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from prometheus_client import disable_created_metrics
 
 from musicrec.errors import Unavailable
 from musicrec.settings import KafkaSettings, Settings
 from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
+from streams import metrics
 from streams.batch_loop import EXIT_STATUS, BatchLoop, Handler
 from streams.counters import Counters
 from streams.faust_app import App, new_app
+from streams.health import Health
 from streams.topic_admin import create_missing_topics
+from streams.vitals import Phase
+from streams.watchdog import end_process
 
 log = logging.getLogger(__name__)
 
@@ -41,35 +46,54 @@ class Agent(StrEnum):
 
 
 Handlers = list[tuple[Topic, Handler]]
+Build = Callable[[Settings, Counters, Health, AsyncExitStack], Awaitable[Handlers]]
+"""Makes the handlers of an agent; what they need closed goes onto the stack."""
 
 
 async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], None] = lambda: None) -> int:
     """Run one agent until SIGTERM or SIGINT; return the exit status.
 
-    A worker is ready when its state is restored and its group has given it partitions.
+    A worker is ready when its state is restored and it is a member of its group.
 
     Raises:
         Unavailable: Kafka or Redis cannot be reached at the start.
         Incompatible: settings or topics do not fit.
     """
+    build: dict[Agent, Build] = {
+        Agent.SESSION: _session_handlers,
+        Agent.RANKING: _ranking_handlers,
+        Agent.OUTCOME: _outcome_handlers,
+        Agent.EMBEDDER: _embedder_handlers,
+    }
+    return await run_handlers(agent.value, settings, build[agent], on_ready)
+
+
+async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Callable[[], None] = lambda: None) -> int:
+    """Run what `build` makes as one agent; see `run_worker`."""
     stop = _stop_on_signal()
-    if settings.agent.declare_topics:
-        await create_missing_topics(settings.kafka)
-    counters = Counters(agent.value)
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    counters = Counters(name)
+    health = Health(settings, counters)
     async with AsyncExitStack() as stack:
-        # State can take long to restore; a worker that is told to stop meanwhile has nothing in flight.
-        starting = asyncio.create_task(stack.enter_async_context(_handlers(agent, settings, counters)))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if stop.is_set():
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+        await stack.enter_async_context(health.watched())
+        # State can take long to restore, and the group to come together; a worker that is told to stop meanwhile has
+        # nothing in flight.
+        making = asyncio.create_task(_handlers(build, settings, counters, health, stack))
+        if not await _done_before(stop, making):
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
             return 0
-        app = new_app(agent.value, settings.kafka, settings.agent, settings.data_dir)
-        loops = [_attach(app, topic, handler, settings, counters) for topic, handler in await starting]
-        await app.start()
+        app = new_app(name, settings.kafka, settings.agent, settings.data_dir)
+        loops = [_attach(app, topic, handler, settings, counters) for topic, handler in making.result()]
+        health.join(app, loops)
+        if not await _done_before(stop, asyncio.create_task(app.start())):
+            # A client that waits for its group cannot be stopped before the group answers.  Here, while all that a
+            # first batch may work with is still open, and with nothing acknowledged.
+            log.info("%s: stopped before it had joined its group", name)
+            logging.shutdown()
+            os._exit(0)
         status = await _run_until(stop, app, counters, on_ready)
+        health.phase = Phase.STOPPING
         await _stop_cleanly(app, loops)
     counters.log_if_changed()
     return status
@@ -81,6 +105,17 @@ def _stop_on_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
+    """Wait for `task`, and raise what it raises; return False where `stop` is set before."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if stop.is_set():
+        return False
+    task.result()
+    return True
 
 
 def _attach(app: App, topic: Topic, handler: Handler, settings: Settings, counters: Counters) -> BatchLoop:
@@ -95,10 +130,14 @@ async def _run_until(stop: asyncio.Event, app: App, counters: Counters, on_ready
     ready = False
     since_counters_s = 0.0
     while not stop.is_set():
+        group = app.consumer.group()
+        if group.error is not None:
+            end_process(f"the client of the group {group.name} has given up: {group.error}")
         if app.crashed or app.should_stop:
             log.error("%s: Faust stopped: %r", counters.name, app.crash_reason)
             return 1
-        if not ready and not app.rebalancing and app.consumer is not None and app.consumer.assignment():
+        # A member without partitions is ready too: it takes over when another one ends.
+        if not ready and group.member and not group.rebalancing:
             ready = True
             _settle_garbage_collector()
             on_ready()
@@ -130,65 +169,70 @@ async def _stop_cleanly(app: App, loops: list[BatchLoop]) -> None:
         await loop.close()
 
 
-@asynccontextmanager
-async def _handlers(agent: Agent, settings: Settings, counters: Counters) -> AsyncIterator[Handlers]:
-    build: dict[Agent, Callable[[Settings, Counters, AsyncExitStack], Awaitable[Handlers]]] = {
-        Agent.SESSION: _session_handlers,
-        Agent.RANKING: _ranking_handlers,
-        Agent.OUTCOME: _outcome_handlers,
-        Agent.EMBEDDER: _embedder_handlers,
-    }
-    async with AsyncExitStack() as stack:
-        yield await build[agent](settings, counters, stack)
+async def _handlers(
+    build: Build, settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack
+) -> Handlers:
+    if settings.agent.declare_topics:
+        health.waits_for = "Kafka has the topics"
+        await create_missing_topics(settings.kafka)
+    health.waits_for = "the servers answer"
+    return await build(settings, counters, health, stack)
 
 
-async def _session_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:
+async def _session_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
     from streams.session_agent import SessionAgent
     from streams.session_store import SessionStore
 
-    store = SessionStore(await _redis(settings, stack), settings.session.redis_ttl_ms)
+    redis = await _redis(settings, health, stack)
+    store = SessionStore(redis, settings.session.redis_ttl_ms, counters.redis_call)
     origin = await _cluster_id(settings.kafka)
-    return [(LISTENS, SessionAgent(store, settings.session, counters, origin))]
+    return [(LISTENS, SessionAgent(store, settings.session, origin))]
 
 
-async def _ranking_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:
+async def _ranking_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
     from streams.list_store import ListStore
     from streams.ranking_agent import Rankers, RequestRanking, SessionRanking
     from streams.ranking_state import RankingState
     from streams.warm_up import compile_kernels
 
+    health.waits_for = "kernels are compiled"
     await asyncio.to_thread(compile_kernels)
+    health.waits_for = "state is restored"
     origin = await _cluster_id(settings.kafka)
-    lists = ListStore(await _redis(settings, stack), origin)
+    lists = ListStore(await _redis(settings, health, stack), origin, counters.redis_call)
     snapshots = settings.data_dir / "index" / origin
-    state = await stack.enter_async_context(RankingState.following(settings, snapshots, counters))
+    state = await stack.enter_async_context(RankingState.following(settings, snapshots, counters, health.follow))
+    counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))
+    counters.show(metrics.INDEX_NEWEST, lambda: state.index.serving.newest_ms / 1000 if state.index.serving else 0.0)
     rankers = Rankers(
         state.recommender,
         state.running,
         lists,
         settings.ranking,
-        counters,
         model_version=state.recommender.settings.version(),
         index_version=state.index_version,
     )
     return [(SESSIONS, SessionRanking(rankers)), (REQUESTS, RequestRanking(rankers))]
 
 
-async def _outcome_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:
+async def _outcome_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
     from streams.list_store import ListStore
     from streams.outcome_agent import Outcomes
 
-    store = ListStore(await _redis(settings, stack), await _cluster_id(settings.kafka))
-    return [(SESSIONS, Outcomes(store, counters))]
+    origin = await _cluster_id(settings.kafka)
+    store = ListStore(await _redis(settings, health, stack), origin, counters.redis_call)
+    return [(SESSIONS, Outcomes(store))]
 
 
-async def _embedder_handlers(settings: Settings, counters: Counters, stack: AsyncExitStack) -> Handlers:
+async def _embedder_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
     from streams.embedder_agent import embedder_agent
 
-    return [(TRACKS, await stack.enter_async_context(embedder_agent(counters)))]
+    embedder = await stack.enter_async_context(embedder_agent())
+    health.allow(embedder.slowest_batch_s)
+    return [(TRACKS, embedder)]
 
 
-async def _redis(settings: Settings, stack: AsyncExitStack) -> Any:
+async def _redis(settings: Settings, health: Health, stack: AsyncExitStack) -> Any:
     from redis.exceptions import RedisError
 
     from streams.session_store import connect
@@ -199,6 +243,7 @@ async def _redis(settings: Settings, stack: AsyncExitStack) -> Any:
         await client.ping()
     except (RedisError, OSError) as error:
         raise Unavailable(f"Redis does not answer: {error}; set MUSICREC_REDIS__URL or start it") from error
+    health.use_redis(client)
     return client
 
 

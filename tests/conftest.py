@@ -45,6 +45,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackAddresses]:
         runner.run(servers.stop())
 
 
+@asynccontextmanager
+async def own_servers(folder: Path) -> AsyncIterator[EmbeddedStack]:
+    """Give servers that the test may kill."""
+    servers = EmbeddedStack(folder)
+    try:
+        await create_missing_topics((await servers.start()).kafka)
+    except MusicrecError as error:
+        skip_or_fail(f"no embedded stack: {error}")
+    try:
+        yield servers
+    finally:
+        await servers.stop()
+
+
 Worker = Callable[..., AbstractAsyncContextManager[ChildProcess]]
 
 

@@ -9,11 +9,24 @@ import typer
 
 from musicrec.settings import load_settings
 
+LIBRARIES = ("aiokafka", "faust", "mode")
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+def _table(wanted: bool) -> None:
+    if wanted:
+        from streams.metrics import metrics_document
+
+        print(metrics_document(), end="")
+        raise typer.Exit
 
 
 def command(
     agent: Annotated[str, typer.Argument(help="session, ranking, outcome or embedder")],
+    metrics: Annotated[
+        bool,
+        typer.Option("--metrics", help="Print the table of deploy/metrics.md instead.", is_eager=True, callback=_table),
+    ] = False,
     verbose: Annotated[bool, typer.Option(help="Log Faust's and aiokafka's doings too.")] = False,
 ) -> None:
     """Run one agent until SIGTERM or Ctrl-C.
@@ -23,6 +36,7 @@ def command(
     """
     import uvloop
 
+    from streams.seldom import Seldom
     from streams.worker import Agent, run_worker
 
     try:
@@ -32,8 +46,10 @@ def command(
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     if not verbose:
         # Records that nobody reads cost 7 % of a worker.
-        for name in ("aiokafka", "faust", "mode"):
+        for name in LIBRARIES:
             logging.getLogger(name).setLevel(logging.WARNING)
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(Seldom(LIBRARIES))
     settings = load_settings()
     print(f"{which}: starting", flush=True)
     # By policy, because Faust's consumer makes the loop of its own thread: on asyncio's own it takes a third of a core.

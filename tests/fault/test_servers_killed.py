@@ -3,12 +3,10 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from conftest import skip_or_fail, start_worker, until_ready
+from conftest import own_servers, start_worker, until_ready
 from history import (
     answers,
     assert_each_applied_once,
@@ -18,32 +16,15 @@ from history import (
 )
 from probe import about, play, producing, publish_events, reading
 
-from musicrec.errors import MusicrecError
-from musicrec.local import EmbeddedStack
 from musicrec.local.child_process import ChildProcess
 from musicrec.local.kafka_server import KafkaServer
 from musicrec.local.valkey_server import ValkeyServer
 from streams.batch_loop import EXIT_STATUS
-from streams.topic_admin import create_missing_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 SESSIONS, LISTS = "musicrec.sessions.v1", "musicrec.recommendations.v1"
 LISTENERS, EVENTS_EACH = 20, 30
-
-
-@asynccontextmanager
-async def own_servers(folder: Path) -> AsyncIterator[EmbeddedStack]:
-    """Give servers that the test may kill."""
-    servers = EmbeddedStack(folder)
-    try:
-        await create_missing_topics((await servers.start()).kafka)
-    except MusicrecError as error:
-        skip_or_fail(f"no embedded stack: {error}")
-    try:
-        yield servers
-    finally:
-        await servers.stop()
 
 
 async def kill_and_restart(server: KafkaServer | ValkeyServer, *, away_s: float) -> None:

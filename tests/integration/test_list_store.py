@@ -12,7 +12,6 @@ from musicrec.errors import Unavailable
 from musicrec.local import StackAddresses
 from musicrec.recommend import Recommender
 from musicrec.settings import RankingAgentSettings
-from streams.counters import Counters
 from streams.list_store import KEPT_LISTS, EventList, ListStore
 from streams.messages import Incoming
 from streams.ranking_agent import Rankers, RequestRanking, SessionRanking
@@ -98,9 +97,7 @@ def rankers(store: ListStore, *tracks: str) -> Rankers:
     recommender = Recommender()
     for track in tracks:
         recommender.add_track(Track(track_id=track))
-    return Rankers(
-        recommender, RunningSessions(), store, RankingAgentSettings(), Counters("ranking"), "m", lambda: "none"
-    )
+    return Rankers(recommender, RunningSessions(), store, RankingAgentSettings(), "m", lambda: "none")
 
 
 async def test_worker_that_knows_more_publishes_the_very_list_that_was_made_before_a_crash(store: ListStore) -> None:

@@ -9,7 +9,6 @@ from probe import play
 from musicrec.contracts import ListenEvent
 from musicrec.local import StackAddresses
 from musicrec.settings import SessionSettings
-from streams.counters import Counters
 from streams.messages import Incoming
 from streams.session_agent import SessionAgent
 from streams.session_store import Overtaken, SessionStore, connect
@@ -25,7 +24,7 @@ async def store(stack: StackAddresses) -> AsyncIterator[SessionStore]:
 
 def restarted(store: SessionStore) -> SessionAgent:
     """Return the agent of a new process: it knows nothing but what is in the store."""
-    return SessionAgent(store, SessionSettings(), Counters("session"), origin="cluster")
+    return SessionAgent(store, SessionSettings(), origin="cluster")
 
 
 def batch_of(events: list[ListenEvent]) -> list[Incoming]:

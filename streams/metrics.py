@@ -1,0 +1,168 @@
+"""The metrics of a worker: names, labels, meanings; and the table of deploy/metrics.md from them.
+
+Names follow Prometheus: base units, `_total`, `_seconds`.  Labels are bounded: topics, partitions, reasons, never a
+listener or a track.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Final, Literal, NamedTuple
+
+from musicrec.documents.member_docs import member_docs
+from musicrec.errors import DeadLetterReason
+
+
+class Metric(NamedTuple):
+    """One metric family."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram", "info"]
+    labels: tuple[str, ...]
+    meaning: str
+
+
+class EventOutcome(StrEnum):
+    """What became of a message; the outcomes of a topic add up to its messages."""
+
+    APPLIED = "applied"
+    """A listen event was applied to its session."""
+    DUPLICATE = "duplicate"
+    """A listen event had been applied before."""
+    LISTED = "listed"
+    """A session snapshot was answered by a list."""
+    PASSED_OVER = "passed_over"
+    """A session snapshot was answered by the list of a newer one of the same listener."""
+    STALE = "stale"
+    """A session snapshot was older than `MUSICREC_RANKING__STALE_AFTER_MS` and got no list."""
+    ANSWERED = "answered"
+    """A request was answered by a list."""
+    ANSWERED_BEFORE = "answered_before"
+    """A session snapshot came again after a newer list of the listener, which answers it too."""
+    HIT = "hit"
+    """The track that was played stood in the list before it."""
+    MISS = "miss"
+    """The track that was played did not stand in the list before it."""
+    WITHOUT_LIST = "without_list"
+    """No list came before the track that was played."""
+    EMBEDDED = "embedded"
+    """A track got a vector."""
+    REMOVED = "removed"
+    """A track was removed, and its vector with it."""
+    WITHOUT_AUDIO = "without_audio"
+    """A track names no audio and got no vector."""
+    DEAD_LETTERED = "dead_lettered"
+    """A message was refused; it stands in the topic's dead-letter topic with the reason."""
+    IGNORED = "ignored"
+    """A message asked for nothing: feedback where only listens are joined, an older version of a track."""
+
+
+EVENTS: Final = Metric(
+    "musicrec_events_total", "counter", ("topic", "outcome"), "Messages finished, by what became of them."
+)
+DUPLICATES: Final = Metric("musicrec_duplicates_total", "counter", ("topic",), "Messages that had been applied before.")
+DEAD_LETTERS: Final = Metric(
+    "musicrec_dlq_total", "counter", ("topic", "reason"), "Messages refused, by topic that they came from."
+)
+RETRIES: Final = Metric(
+    "musicrec_retries_total",
+    "counter",
+    ("topic",),
+    "Times that a batch was tried again because Redis or Kafka was away, or another worker was ahead.",
+)
+LEARNED: Final = Metric("musicrec_learned_total", "counter", (), "Listens that the ranking state has learned from.")
+UNREADABLE: Final = Metric(
+    "musicrec_unreadable_total",
+    "counter",
+    ("topic",),
+    "Records passed over by what follows the topic, because they break the contract.",
+)
+PROCESSING: Final = Metric(
+    "musicrec_event_processing_seconds",
+    "histogram",
+    ("topic",),
+    "From a message's turn to its acknowledgement: decided, delivered, saved.",
+)
+EVENT_TO_LIST: Final = Metric(
+    "musicrec_event_to_recommendation_seconds",
+    "histogram",
+    (),
+    "From the publication of a listen event to the delivery of the list that answers it.",
+)
+REDIS_CALLS: Final = Metric(
+    "musicrec_redis_call_seconds", "histogram", ("op",), "Round trips to Redis, those that fail included."
+)
+LAST_EVENT: Final = Metric(
+    "musicrec_last_event_timestamp_seconds",
+    "gauge",
+    ("topic",),
+    "Broker's timestamp of the newest message finished, Unix time.",
+)
+LAG: Final = Metric(
+    "musicrec_consumer_lag_messages",
+    "gauge",
+    ("topic", "partition"),
+    "Messages published and not finished, of the partitions that the worker is assigned.",
+)
+FOLLOWER_LAG: Final = Metric(
+    "musicrec_follower_lag_messages", "gauge", ("topic",), "Records published and not taken into the worker's state."
+)
+INDEX_VECTORS: Final = Metric("musicrec_index_vectors", "gauge", (), "Tracks in the vector index that answers.")
+INDEX_NEWEST: Final = Metric(
+    "musicrec_index_newest_timestamp_seconds", "gauge", (), "When the newest of these vectors was made, Unix time."
+)
+REBALANCES: Final = Metric(
+    "musicrec_rebalances_total", "counter", (), "Rebalances of the group that this worker has been through."
+)
+SERVER_UP: Final = Metric(
+    "musicrec_server_up", "gauge", ("server",), "Whether Kafka and Redis answered when last asked: 1 or 0."
+)
+READY: Final = Metric("musicrec_ready", "gauge", (), "What /readyz says: 1 or 0.")
+BUILD: Final = Metric("musicrec_build_info", "info", ("agent", "version", "python"), "Always 1.")
+
+METRICS: Final = (
+    EVENTS,
+    DUPLICATES,
+    DEAD_LETTERS,
+    RETRIES,
+    PROCESSING,
+    EVENT_TO_LIST,
+    LAST_EVENT,
+    LAG,
+    REBALANCES,
+    REDIS_CALLS,
+    SERVER_UP,
+    READY,
+    LEARNED,
+    UNREADABLE,
+    FOLLOWER_LAG,
+    INDEX_VECTORS,
+    INDEX_NEWEST,
+    BUILD,
+)
+
+HEADING: Final = "<!-- Generated by `musicrec worker --metrics`; a test fails where it differs from the code. -->"
+
+
+def metrics_document() -> str:
+    """Return all metrics as a Markdown document."""
+    rows = [(f"`{m.name}`", m.kind, ", ".join(m.labels) or "none", m.meaning) for m in METRICS]
+    outcomes = [(f"`{value}`", meaning) for value, meaning in member_docs(EventOutcome).items()]
+    reasons = [(f"`{value}`", meaning) for value, meaning in member_docs(DeadLetterReason).items()]
+    parts = [
+        HEADING,
+        *_table(("metric", "type", "labels", "meaning"), rows),
+        "",
+        "Beside them stand `process_*` and `python_*` of the Prometheus client. `outcome` is one of",
+        "",
+        *_table(("outcome", "meaning"), outcomes),
+        "",
+        "and `reason` one of",
+        "",
+        *_table(("reason", "meaning"), reasons),
+    ]
+    return "\n".join([parts[0], "", *parts[1:], ""])
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    for row in (head, tuple("---" for _ in head), *rows):
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
