@@ -1,0 +1,116 @@
+"""The table of access is what the topics, the stores and the page say of themselves."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from musicrec.access import AGENTS, OUTCOME, SERVICES, SESSION, WEB, KafkaRule, Operation, Resource, Service
+from musicrec.documents.access_lists import access_table, kafka_acls_script, redis_users
+from musicrec.topics import TOPICS, Topic
+from streams import list_store, session_store
+from streams.consumer_groups import consumer_group
+from streams.web.consumer_lag import READ_BY
+from streams.web.feed import FROM_NOW_ON, FROM_THE_BEGINNING
+from streams.worker import Agent
+
+SAYS = {"a platform that publishes": "platform", "a platform that subscribes": "platform"}
+"""What the table of topics calls them."""
+PEOPLE = {"operators"}
+"""They have users of their own."""
+
+
+def names(topics: tuple[Topic, ...]) -> set[str]:
+    return {topic.name for topic in topics}
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_whoever_the_table_of_topics_names_has_the_right_and_nobody_else(topic: Topic) -> None:
+    readers = {SAYS.get(service.purpose, service.purpose) for service in SERVICES if topic in service.reads}
+    writers = {SAYS.get(service.purpose, service.purpose) for service in SERVICES if topic in service.writes}
+
+    assert readers == set(topic.read_by.split(", ")) - PEOPLE
+    assert writers == set(topic.written_by.split(", "))
+
+
+@pytest.mark.parametrize("service", AGENTS.values(), ids=lambda service: service.name)
+def test_an_agent_reads_what_its_lag_is_measured_on_in_its_own_group(service: Service) -> None:
+    assert service.group == consumer_group(service.name)
+    assert names(READ_BY[service.name]) <= names(service.reads)
+    assert {f"{topic.name}.dlq" for topic in READ_BY[service.name]} <= names(service.writes)
+
+
+def test_every_agent_has_a_row() -> None:
+    assert AGENTS.keys() == set(Agent)
+
+
+def test_the_page_reads_what_it_shows_and_looks_at_the_groups_of_the_agents() -> None:
+    assert names(WEB.reads) == {*FROM_THE_BEGINNING, *FROM_NOW_ON}
+    assert names(WEB.reads) | names(WEB.describes) >= {topic.name for topics in READ_BY.values() for topic in topics}
+    assert set(WEB.watches) == {consumer_group(agent) for agent in READ_BY}
+
+
+@pytest.mark.parametrize(
+    ("service", "store", "keys"),
+    [
+        (SESSION, session_store, {f"{session_store.KEY_PREFIX}*"}),
+        (OUTCOME, list_store, {f"{list_store.KEY_PREFIX}*", list_store.PROGRESS_KEY}),
+    ],
+    ids=["session", "outcome"],
+)
+def test_a_store_may_call_what_its_code_calls_on_its_own_keys(service: Service, store: object, keys: set[str]) -> None:
+    source = Path(str(getattr(store, "__file__", ""))).read_text()
+    in_scripts = {name.lower() for name in re.findall(r"redis\.call\('(\w+)'", source)}
+    sent = set(re.findall(r"(?:pipeline|self\._redis)\.(\w+)\(", source)) - {"pipeline", "execute", "register_script"}
+    sent = {name.replace("script_load", "script|load") for name in sent}
+
+    assert service.redis is not None
+    assert set(service.redis.keys) == keys
+    assert set(service.redis.commands) == in_scripts | sent
+
+
+def test_the_script_gives_exactly_the_rules_of_the_table(tmp_path: Path) -> None:
+    assert rules_given_by(kafka_acls_script(), tmp_path) == {
+        service.user: set(service.kafka_rules) for service in SERVICES
+    }
+
+
+def test_nobody_may_do_more_than_use_topics_and_nothing_is_named_by_a_pattern() -> None:
+    for service in SERVICES:
+        assert len(set(service.kafka_rules)) == len(service.kafka_rules)
+        assert all("*" not in rule.name for rule in service.kafka_rules)
+        assert {rule.operation for rule in service.kafka_rules} <= set(Operation)
+
+
+def test_redis_users_have_no_password_and_cannot_log_in_until_an_operator_says_so() -> None:
+    lines = redis_users().splitlines()
+
+    assert [line.split()[1] for line in lines] == ["musicrec-session", "musicrec-outcome"]
+    assert all(line.split()[2] == "off" and "-@all" in line and "nopass" not in line for line in lines)
+    assert not re.search(r"\+@|allkeys|allcommands|~\* ", redis_users())
+
+
+def test_the_document_has_a_row_for_each_service() -> None:
+    rows = [line for line in access_table().splitlines() if line.startswith("| `musicrec-")]
+
+    assert [row.split("`")[1] for row in rows] == [service.user for service in SERVICES]
+    assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
+
+
+def rules_given_by(script: str, folder: Path) -> dict[str, set[KafkaRule]]:
+    """Return what the script asks Kafka's command for, by user."""
+    kafka_acls = folder / "kafka-acls"
+    kafka_acls.write_text('#!/bin/sh\necho "$@"\n')
+    kafka_acls.chmod(0o755)
+    done = subprocess.run(
+        ["sh"], input=script, env={"KAFKA_ACLS": str(kafka_acls)}, capture_output=True, text=True, check=True
+    )
+    given: dict[str, set[KafkaRule]] = {}
+    for line in done.stdout.splitlines():
+        add, principal_option, principal, operation_option, operation, *resources = line.split()
+        assert (add, principal_option, operation_option) == ("--add", "--allow-principal", "--operation")
+        rules = given.setdefault(principal.removeprefix("User:"), set())
+        for kind, name in zip(resources[::2], resources[1::2], strict=True):
+            rules.add(KafkaRule(Resource(kind.removeprefix("--")), name, Operation(operation)))
+    return given
