@@ -14,7 +14,9 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from musicrec.access import AGENTS, OUTCOME, SESSION, Service
 from musicrec.errors import Unavailable
+from musicrec.kafka_access import check_access
 from musicrec.settings import KafkaSettings, Settings
 from musicrec.topics import LISTENS, RECOMMENDATIONS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams.batch_loop import EXIT_STATUS, BatchLoop, Handler
@@ -138,6 +140,8 @@ async def _handlers(agent: Agent, settings: Settings, counters: Counters) -> Asy
         Agent.OUTCOME: _outcome_handlers,
         Agent.EMBEDDER: _embedder_handlers,
     }
+    # Before Faust, whose client tries again in silence, and before state that takes long to restore.
+    await check_access(settings.kafka, AGENTS[agent].kafka_rules)
     async with AsyncExitStack() as stack:
         yield await build[agent](settings, counters, stack)
 
@@ -146,7 +150,7 @@ async def _session_handlers(settings: Settings, counters: Counters, stack: Async
     from streams.session_agent import SessionAgent
     from streams.session_store import SessionStore
 
-    store = SessionStore(await _redis(settings, stack), settings.session.redis_ttl_ms)
+    store = SessionStore(await _redis(settings, SESSION, stack), settings.session.redis_ttl_ms)
     origin = await _cluster_id(settings.kafka)
     return [(LISTENS, SessionAgent(store, settings.session, counters, origin))]
 
@@ -175,7 +179,7 @@ async def _outcome_handlers(settings: Settings, counters: Counters, stack: Async
     from streams.outcome_agent import Outcomes, ShownLists
     from streams.topic_ends import TopicEnds
 
-    store = ListStore(await _redis(settings, stack))
+    store = ListStore(await _redis(settings, OUTCOME, stack))
     ends = await stack.enter_async_context(TopicEnds(settings.kafka, RECOMMENDATIONS))
     return [(RECOMMENDATIONS, ShownLists(store, counters)), (SESSIONS, Outcomes(store, ends.of, counters))]
 
@@ -186,17 +190,14 @@ async def _embedder_handlers(settings: Settings, counters: Counters, stack: Asyn
     return [(TRACKS, await stack.enter_async_context(embedder_agent(counters)))]
 
 
-async def _redis(settings: Settings, stack: AsyncExitStack) -> Any:
-    from redis.exceptions import RedisError
-
+async def _redis(settings: Settings, service: Service, stack: AsyncExitStack) -> Any:
+    from streams.redis_access import check_redis
     from streams.session_store import connect
 
     client = connect(settings.redis)
     stack.push_async_callback(client.aclose)
-    try:
-        await client.ping()
-    except (RedisError, OSError) as error:
-        raise Unavailable(f"Redis does not answer: {error}; set MUSICREC_REDIS__URL or start it") from error
+    if service.redis is not None:
+        await check_redis(client, service.redis)
     return client
 
 

@@ -1,13 +1,13 @@
 """The table of access is what the topics, the stores and the page say of themselves."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
+from secured_servers import rules_given_by_the_script
 
-from musicrec.access import AGENTS, OUTCOME, SERVICES, SESSION, WEB, KafkaRule, Operation, Resource, Service
-from musicrec.documents.access_lists import access_table, kafka_acls_script, redis_users
+from musicrec.access import AGENTS, OUTCOME, SERVICES, SESSION, WEB, Operation, Service
+from musicrec.documents.access_lists import access_table, redis_users
 from musicrec.topics import TOPICS, Topic
 from streams import list_store, session_store
 from streams.consumer_groups import consumer_group
@@ -71,9 +71,7 @@ def test_a_store_may_call_what_its_code_calls_on_its_own_keys(service: Service, 
 
 
 def test_the_script_gives_exactly_the_rules_of_the_table(tmp_path: Path) -> None:
-    assert rules_given_by(kafka_acls_script(), tmp_path) == {
-        service.user: set(service.kafka_rules) for service in SERVICES
-    }
+    assert rules_given_by_the_script(tmp_path) == {service.user: set(service.kafka_rules) for service in SERVICES}
 
 
 def test_nobody_may_do_more_than_use_topics_and_nothing_is_named_by_a_pattern() -> None:
@@ -96,21 +94,3 @@ def test_the_document_has_a_row_for_each_service() -> None:
 
     assert [row.split("`")[1] for row in rows] == [service.user for service in SERVICES]
     assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1
-
-
-def rules_given_by(script: str, folder: Path) -> dict[str, set[KafkaRule]]:
-    """Return what the script asks Kafka's command for, by user."""
-    kafka_acls = folder / "kafka-acls"
-    kafka_acls.write_text('#!/bin/sh\necho "$@"\n')
-    kafka_acls.chmod(0o755)
-    done = subprocess.run(
-        ["sh"], input=script, env={"KAFKA_ACLS": str(kafka_acls)}, capture_output=True, text=True, check=True
-    )
-    given: dict[str, set[KafkaRule]] = {}
-    for line in done.stdout.splitlines():
-        add, principal_option, principal, operation_option, operation, *resources = line.split()
-        assert (add, principal_option, operation_option) == ("--add", "--allow-principal", "--operation")
-        rules = given.setdefault(principal.removeprefix("User:"), set())
-        for kind, name in zip(resources[::2], resources[1::2], strict=True):
-            rules.add(KafkaRule(Resource(kind.removeprefix("--")), name, Operation(operation)))
-    return given
