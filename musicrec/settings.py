@@ -51,12 +51,14 @@ class KafkaSettings(_Section):
         """
         if not self.security_protocol.endswith("SSL"):
             return None
+        variable, path = "SSL_CA_FILE", self.ssl_ca_file
         try:
-            context = ssl.create_default_context(cafile=self.ssl_ca_file)
+            context = ssl.create_default_context(cafile=path)
             if self.ssl_cert_file is not None:
+                variable, path = "SSL_CERT_FILE (or _KEY_FILE)", self.ssl_cert_file
                 context.load_cert_chain(self.ssl_cert_file, self.ssl_key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise Incompatible(f"MUSICREC_KAFKA__SSL_*: cannot read the certificates: {error}") from error
+        except OSError as error:  # ssl.SSLError is one
+            raise Incompatible(f"MUSICREC_KAFKA__{variable}: {path} cannot be read as PEM: {error}") from error
         return context
 
     def client_options(self) -> dict[str, Any]:

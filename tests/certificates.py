@@ -27,13 +27,17 @@ def self_signed(
     ends: str = "20991231000000Z",
     begins: str = "20200101000000Z",
 ) -> Path:
-    """Return a PEM file with a key and its certificate, good for `names` between two moments (YYYYMMDDhhmmssZ)."""
+    """Return a PEM file with a key and its certificate, good for `names` between two moments (YYYYMMDDhhmmssZ).
+
+    The folder's name is its subject: of two trusted certificates with one subject a client looks at the first alone.
+    """
     folder.mkdir(parents=True)
     (folder / "index").touch()
     (folder / "ca.cnf").write_text(CONFIGURATION.format(folder=folder))
     (folder / "names").write_text(f"subjectAltName={names}\n")
     key, request, certificate = folder / "key.pem", folder / "request.pem", folder / "certificate.pem"
-    _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=test only",
+    subject = f"/CN={folder.name}, for tests only"
+    _openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject,
              "-keyout", key, "-out", request)  # fmt: skip
     # `openssl ca`, because it alone takes both moments, in every version.
     _openssl("ca", "-batch", "-selfsign", "-notext", "-config", folder / "ca.cnf", "-keyfile", key, "-in", request,
