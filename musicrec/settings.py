@@ -4,13 +4,16 @@
 `SecretStr`: they do not appear in a log line or an error.
 """
 
+import os
+import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from musicrec.environment import PREFIX, READ_ELSEWHERE, check_variables
 from musicrec.errors import Incompatible
 
 
@@ -21,7 +24,7 @@ class _Section(BaseModel):
 class KafkaSettings(_Section):
     """How to reach Kafka."""
 
-    bootstrap_servers: Annotated[str, Field(min_length=3)] = "127.0.0.1:9092"
+    bootstrap_servers: str = "127.0.0.1:9092"
     """Comma-separated HOST:PORT."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """As the broker's listener has it."""
@@ -37,6 +40,16 @@ class KafkaSettings(_Section):
     """Client certificate, PEM."""
     ssl_key_file: Path | None = None
     """Key of the client certificate, PEM."""
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _has_hosts_and_ports(cls, servers: str) -> str:
+        addresses = [server.strip() for server in servers.split(",")]
+        for address in addresses:
+            found = re.fullmatch(r"(?:[^:/@\s]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", address)
+            if found is None or int(found[1]) > 65_535:
+                raise ValueError(f"{address!r} is not HOST:PORT; an example: broker-1:9092,broker-2:9092")
+        return ",".join(addresses)
 
     @property
     def uses_sasl(self) -> bool:
@@ -88,6 +101,20 @@ class RedisSettings(_Section):
     """`redis://` or `rediss://` (TLS), with user and password where the server asks for them."""
     deadline_s: Annotated[float, Field(gt=0)] = 5.0
     """Longest wait for one answer."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_redis_url(cls, url: SecretStr) -> SecretStr:
+        from redis.asyncio.connection import parse_url
+
+        try:
+            parse_url(url.get_secret_value())
+        except ValueError:  # its message may hold a part of the password
+            raise ValueError(
+                "it is no Redis URL; an example: rediss://USER:PASSWORD@redis-1:6379/0, where the password has %2F for "
+                "/, %40 for @ and so on"
+            ) from None
+        return url
 
 
 class SessionSettings(_Section):
@@ -152,7 +179,7 @@ class Settings(BaseSettings):
     """All settings; the environment prefix is `MUSICREC_`, a section's fields follow after `__`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MUSICREC_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
     )
 
     kafka: KafkaSettings = KafkaSettings()
@@ -175,11 +202,23 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        Incompatible: a variable is not of the type or in the range it needs; names the variable.
+        Incompatible: a variable is not of the type or in the range it needs, or there is no such setting; names it.
     """
+    check_variables(os.environ, Settings, elsewhere=READ_ELSEWHERE)
     try:
         return Settings(**overrides)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "MUSICREC_" + "__".join(str(part).upper() for part in first["loc"])
-        raise Incompatible(f"{name}: {first['msg']}") from None
+    except (ValidationError, SettingsError) as error:
+        raise refused_setting(PREFIX, error) from None
+
+
+def refused_setting(prefix: str, error: ValidationError | SettingsError) -> Incompatible:
+    """Return the error that names the variable, without the value, which may be a secret."""
+    if isinstance(error, SettingsError):  # JSON is read for a whole section only
+        section = re.search(r'"(\w+)"', str(error))
+        name = f"{prefix}{section[1].upper() if section else '*'}"
+        return Incompatible(
+            f"{name}: it is no JSON object; set {name}__... one by one, as `musicrec settings` shows them"
+        )
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = prefix + "__".join(str(part).upper() for part in first["loc"])
+    return Incompatible(f"{name}: {first['msg'].removeprefix('Value error, ')}")
