@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from musicrec.environment import PREFIX, READ_ELSEWHERE, check_variables
 from musicrec.errors import Incompatible
+from musicrec.sasl_log import keep_credentials_out_of_the_log
 
 
 class _Section(BaseModel):
@@ -86,6 +87,8 @@ class KafkaSettings(_Section):
                 raise Incompatible(
                     f"{self.security_protocol} needs MUSICREC_KAFKA__SASL_USERNAME and MUSICREC_KAFKA__SASL_PASSWORD"
                 )
+            # Here, because no client of ours gets the password another way.
+            keep_credentials_out_of_the_log()
             options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.sasl_username,

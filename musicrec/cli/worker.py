@@ -30,10 +30,9 @@ def command(
     except ValueError:
         raise typer.BadParameter(f"{agent!r} is none of {', '.join(Agent)}") from None
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
-    if not verbose:
-        # Records that nobody reads cost 7 % of a worker.
-        for name in ("aiokafka", "faust", "mode"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+    # Records that nobody reads cost 7 % of a worker.
+    for name in ("aiokafka", "faust", "mode"):
+        logging.getLogger(name).setLevel(logging.NOTSET if verbose else logging.WARNING)
     settings = load_settings()
     print(f"{which}: starting", flush=True)
     # By policy, because Faust's consumer makes the loop of its own thread: on asyncio's own it takes a third of a core.
