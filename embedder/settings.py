@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from embedder.decode import DecodeLimits
 from embedder.fetch import AllowedHost, FetchLimits
+from musicrec.environment import check_variables
 from musicrec.errors import Incompatible
+from musicrec.settings import refused_setting
 
 PREFIX = "MUSICREC_EMBEDDER_"
 
@@ -97,11 +99,10 @@ def load_embedder_settings(**overrides: Any) -> EmbedderSettings:
     """Read the settings from the environment.
 
     Raises:
-        Incompatible: a variable is not of the type or in the range it needs; names the variable.
+        Incompatible: a variable is not of the type or in the range it needs, or there is no such setting; names it.
     """
+    check_variables(os.environ, EmbedderSettings, elsewhere=())
     try:
         return EmbedderSettings(**overrides)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
-        raise Incompatible(f"{name}: {first['msg']}") from None
+    except (ValidationError, SettingsError) as error:
+        raise refused_setting(PREFIX, error) from None

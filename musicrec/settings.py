@@ -4,14 +4,18 @@
 `SecretStr`: they do not appear in a log line or an error.
 """
 
+import os
+import re
 import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from musicrec.environment import PREFIX, READ_ELSEWHERE, check_variables
 from musicrec.errors import Incompatible
+from musicrec.sasl_log import keep_credentials_out_of_the_log
 
 
 class _Section(BaseModel):
@@ -21,7 +25,7 @@ class _Section(BaseModel):
 class KafkaSettings(_Section):
     """How to reach Kafka."""
 
-    bootstrap_servers: Annotated[str, Field(min_length=3)] = "127.0.0.1:9092"
+    bootstrap_servers: str = "127.0.0.1:9092"
     """Comma-separated HOST:PORT."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """As the broker's listener has it."""
@@ -38,6 +42,16 @@ class KafkaSettings(_Section):
     ssl_key_file: Path | None = None
     """Key of the client certificate, PEM."""
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _has_hosts_and_ports(cls, servers: str) -> str:
+        addresses = [server.strip() for server in servers.split(",")]
+        for address in addresses:
+            found = re.fullmatch(r"(?:[^:/@\s]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", address)
+            if found is None or int(found[1]) > 65_535:
+                raise ValueError(f"{address!r} is not HOST:PORT; an example: broker-1:9092,broker-2:9092")
+        return ",".join(addresses)
+
     @property
     def uses_sasl(self) -> bool:
         """Whether the listener asks for a user and a password."""
@@ -51,12 +65,14 @@ class KafkaSettings(_Section):
         """
         if not self.security_protocol.endswith("SSL"):
             return None
+        variable, path = "SSL_CA_FILE", self.ssl_ca_file
         try:
-            context = ssl.create_default_context(cafile=self.ssl_ca_file)
+            context = ssl.create_default_context(cafile=path)
             if self.ssl_cert_file is not None:
+                variable, path = "SSL_CERT_FILE (or _KEY_FILE)", self.ssl_cert_file
                 context.load_cert_chain(self.ssl_cert_file, self.ssl_key_file)
-        except (OSError, ssl.SSLError) as error:
-            raise Incompatible(f"MUSICREC_KAFKA__SSL_*: cannot read the certificates: {error}") from error
+        except OSError as error:  # ssl.SSLError is one
+            raise Incompatible(f"MUSICREC_KAFKA__{variable}: {path} cannot be read as PEM: {error}") from error
         return context
 
     def client_options(self) -> dict[str, Any]:
@@ -71,6 +87,8 @@ class KafkaSettings(_Section):
                 raise Incompatible(
                     f"{self.security_protocol} needs MUSICREC_KAFKA__SASL_USERNAME and MUSICREC_KAFKA__SASL_PASSWORD"
                 )
+            # Here, because no client of ours gets the password another way.
+            keep_credentials_out_of_the_log()
             options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.sasl_username,
@@ -86,6 +104,20 @@ class RedisSettings(_Section):
     """`redis://` or `rediss://` (TLS), with user and password where the server asks for them."""
     deadline_s: Annotated[float, Field(gt=0)] = 5.0
     """Longest wait for one answer."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_redis_url(cls, url: SecretStr) -> SecretStr:
+        from redis.asyncio.connection import parse_url
+
+        try:
+            parse_url(url.get_secret_value())
+        except ValueError:  # its message may hold a part of the password
+            raise ValueError(
+                "it is no Redis URL; an example: rediss://USER:PASSWORD@redis-1:6379/0, where the password has %2F for "
+                "/, %40 for @ and so on"
+            ) from None
+        return url
 
 
 class SessionSettings(_Section):
@@ -167,7 +199,7 @@ class Settings(BaseSettings):
     """All settings; the environment prefix is `MUSICREC_`, a section's fields follow after `__`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MUSICREC_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
     )
 
     kafka: KafkaSettings = KafkaSettings()
@@ -192,11 +224,23 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        Incompatible: a variable is not of the type or in the range it needs; names the variable.
+        Incompatible: a variable is not of the type or in the range it needs, or there is no such setting; names it.
     """
+    check_variables(os.environ, Settings, elsewhere=READ_ELSEWHERE)
     try:
         return Settings(**overrides)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "MUSICREC_" + "__".join(str(part).upper() for part in first["loc"])
-        raise Incompatible(f"{name}: {first['msg']}") from None
+    except (ValidationError, SettingsError) as error:
+        raise refused_setting(PREFIX, error) from None
+
+
+def refused_setting(prefix: str, error: ValidationError | SettingsError) -> Incompatible:
+    """Return the error that names the variable, without the value, which may be a secret."""
+    if isinstance(error, SettingsError):  # JSON is read for a whole section only
+        section = re.search(r'"(\w+)"', str(error))
+        name = f"{prefix}{section[1].upper() if section else '*'}"
+        return Incompatible(
+            f"{name}: it is no JSON object; set {name}__... one by one, as `musicrec settings` shows them"
+        )
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = prefix + "__".join(str(part).upper() for part in first["loc"])
+    return Incompatible(f"{name}: {first['msg'].removeprefix('Value error, ')}")

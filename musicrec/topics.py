@@ -116,7 +116,7 @@ EMBEDDINGS: Final = Topic(
     cleanup="compact",
     retention_ms=None,
     written_by="embedder",
-    read_by="ranking agent",
+    read_by="ranking agent, page",
     purpose="a vector per track; rebuilds the index anywhere",
 )
 RECOMMENDATIONS: Final = Topic(
@@ -155,7 +155,7 @@ def dead_letter_topic(source: Topic, written_by: str) -> Topic:
         cleanup="delete",
         retention_ms=14 * DAY_MS,
         written_by=written_by,
-        read_by="operators",
+        read_by="operators, page",
         purpose=f"what could not be taken from {source.name}, byte for byte, with the reason in headers",
     )
 

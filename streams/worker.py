@@ -15,7 +15,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from prometheus_client import disable_created_metrics
 
+from musicrec.access import AGENTS, OUTCOME, RANKING, SESSION, Service
 from musicrec.errors import Unavailable
+from musicrec.kafka_access import check_access
 from musicrec.settings import KafkaSettings, Settings
 from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams import metrics
@@ -78,7 +80,7 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
         await stack.enter_async_context(health.watched())
         # State can take long to restore, and the group to come together; a worker that is told to stop meanwhile has
         # nothing in flight.
-        making = asyncio.create_task(_handlers(build, settings, counters, health, stack))
+        making = asyncio.create_task(_handlers(name, build, settings, counters, health, stack))
         if not await _done_before(stop, making):
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
@@ -170,12 +172,15 @@ async def _stop_cleanly(app: App, loops: list[BatchLoop]) -> None:
 
 
 async def _handlers(
-    build: Build, settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack
+    name: str, build: Build, settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack
 ) -> Handlers:
     if settings.agent.declare_topics:
         health.waits_for = "Kafka has the topics"
         await create_missing_topics(settings.kafka)
     health.waits_for = "the servers answer"
+    if name in AGENTS:
+        # Before Faust, whose client tries again in silence, and before state that takes long to restore.
+        await check_access(settings.kafka, AGENTS[name].kafka_rules)
     return await build(settings, counters, health, stack)
 
 
@@ -183,7 +188,7 @@ async def _session_handlers(settings: Settings, counters: Counters, health: Heal
     from streams.session_agent import SessionAgent
     from streams.session_store import SessionStore
 
-    redis = await _redis(settings, health, stack)
+    redis = await _redis(settings, SESSION, health, stack)
     store = SessionStore(redis, settings.session.redis_ttl_ms, counters.redis_call)
     origin = await _cluster_id(settings.kafka)
     return [(LISTENS, SessionAgent(store, settings.session, origin))]
@@ -199,7 +204,7 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
     await asyncio.to_thread(compile_kernels)
     health.waits_for = "state is restored"
     origin = await _cluster_id(settings.kafka)
-    lists = ListStore(await _redis(settings, health, stack), origin, counters.redis_call)
+    lists = ListStore(await _redis(settings, RANKING, health, stack), origin, counters.redis_call)
     snapshots = settings.data_dir / "index" / origin
     state = await stack.enter_async_context(RankingState.following(settings, snapshots, counters, health.follow))
     counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))
@@ -220,7 +225,7 @@ async def _outcome_handlers(settings: Settings, counters: Counters, health: Heal
     from streams.outcome_agent import Outcomes
 
     origin = await _cluster_id(settings.kafka)
-    store = ListStore(await _redis(settings, health, stack), origin, counters.redis_call)
+    store = ListStore(await _redis(settings, OUTCOME, health, stack), origin, counters.redis_call)
     return [(SESSIONS, Outcomes(store))]
 
 
@@ -232,17 +237,14 @@ async def _embedder_handlers(settings: Settings, counters: Counters, health: Hea
     return [(TRACKS, embedder)]
 
 
-async def _redis(settings: Settings, health: Health, stack: AsyncExitStack) -> Any:
-    from redis.exceptions import RedisError
-
+async def _redis(settings: Settings, service: Service, health: Health, stack: AsyncExitStack) -> Any:
+    from streams.redis_access import check_redis
     from streams.session_store import connect
 
     client = connect(settings.redis)
     stack.push_async_callback(client.aclose)
-    try:
-        await client.ping()
-    except (RedisError, OSError) as error:
-        raise Unavailable(f"Redis does not answer: {error}; set MUSICREC_REDIS__URL or start it") from error
+    if service.redis is not None:
+        await check_redis(client, service.redis)
     health.use_redis(client)
     return client
 

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from secured_servers import SecuredKafka, rules_given_by_the_script
 
 from musicrec.errors import MusicrecError
 from musicrec.local import EmbeddedStack, StackAddresses
@@ -57,6 +58,23 @@ async def own_servers(folder: Path) -> AsyncIterator[EmbeddedStack]:
         yield servers
     finally:
         await servers.stop()
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """A running Kafka with all topics and users, who have exactly the rights that `kafka-acls.sh` gives."""
+    folder = tmp_path_factory.mktemp("secured")
+    with asyncio.Runner() as runner:
+        try:
+            server = SecuredKafka(folder)
+            runner.run(server.start())
+            runner.run(create_missing_topics(server.administrator))
+            for user, rules in rules_given_by_the_script(folder).items():
+                runner.run(server.allow(user, rules))
+        except MusicrecError as error:
+            skip_or_fail(f"no Kafka: {error}")
+        yield server
+        runner.run(server.stop())
 
 
 Worker = Callable[..., AbstractAsyncContextManager[ChildProcess]]

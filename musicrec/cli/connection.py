@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
+from musicrec.errors import Incompatible
 from musicrec.settings import KafkaSettings, RedisSettings, load_settings
 
 KafkaServers = Annotated[
@@ -21,9 +23,23 @@ def kafka_settings(servers: str | None) -> KafkaSettings | None:
     """Return the connection to an existing Kafka; security settings come from the environment."""
     if servers is None:
         return None
-    return load_settings().kafka.model_copy(update={"bootstrap_servers": servers})
+    values = load_settings().kafka.model_dump(exclude_unset=True) | {"bootstrap_servers": servers}
+    try:
+        return KafkaSettings(**values)
+    except ValidationError as error:
+        raise refused_option("--kafka", error) from None
 
 
 def redis_settings(url: str | None) -> RedisSettings | None:
     """Return the connection to an existing Redis."""
-    return None if url is None else RedisSettings.model_validate({"url": url})
+    if url is None:
+        return None
+    try:
+        return RedisSettings.model_validate({"url": url})
+    except ValidationError as error:
+        raise refused_option("--redis", error) from None
+
+
+def refused_option(option: str, error: ValidationError) -> Incompatible:
+    """Return the error that names the option."""
+    return Incompatible(f"{option}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")

@@ -13,7 +13,7 @@ Folder = Annotated[
 
 
 def write(folder: Folder) -> None:
-    """Write the AsyncAPI document, a JSON Schema per record and the table of topics, as the code has them."""
+    """Write the AsyncAPI document, a JSON Schema per record, the tables of topics and access, as the code says."""
     changed = write_files(folder)
     for path in changed:
         typer.echo(f"wrote {path}")

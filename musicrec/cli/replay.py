@@ -16,10 +16,12 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from musicrec.access import KafkaRule, Operation, Resource
 from musicrec.cli.connection import KafkaServers, kafka_settings
 from musicrec.contracts import ListenEvent
-from musicrec.errors import BadInput, Incompatible, Unavailable
+from musicrec.errors import BadInput, Unavailable
 from musicrec.importers.log_file import count_log, read_log, time_span_ms
+from musicrec.kafka_access import check_access
 from musicrec.replay import ReplayReport, replay, replay_producer, shift_to_now_ms, shifted
 from musicrec.settings import KafkaSettings, load_settings
 from musicrec.topics import LISTENS
@@ -104,14 +106,11 @@ async def _publish(
 
 
 async def _start(producer: Any, kafka: KafkaSettings) -> None:
+    await check_access(kafka, [KafkaRule(Resource.TOPIC, LISTENS.name, Operation.WRITE)])
     try:
         await producer.start()
-        partitions = await producer.partitions_for(LISTENS.name)
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error!r}") from error
-    found, needed = len(partitions), LISTENS.partitions
-    if found != needed:
-        raise Incompatible(f"{LISTENS.name} has {found} partitions and needs {needed}: `musicrec topics` creates it")
 
 
 @contextmanager

@@ -4,11 +4,15 @@ import asyncio
 import logging
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
+from musicrec.access import WEB
 from musicrec.cli.connection import KafkaServers, kafka_settings
+from musicrec.errors import Unavailable
+from musicrec.kafka_access import check_access
 from musicrec.settings import Settings, load_settings
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -53,4 +57,6 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with suppress(Unavailable):  # the page is served while Kafka is away; what only an operator can mend ends it
+        await check_access(settings.kafka, WEB.kafka_rules)
     await serve(settings, on_address=lambda address: print(address, flush=True), stop=stop)

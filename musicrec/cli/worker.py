@@ -44,10 +44,10 @@ def command(
     except ValueError:
         raise typer.BadParameter(f"{agent!r} is none of {', '.join(Agent)}") from None
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
-    if not verbose:
+    for name in LIBRARIES:
         # Records that nobody reads cost 7 % of a worker.
-        for name in LIBRARIES:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.NOTSET if verbose else logging.WARNING)
+    if not verbose:
         for handler in logging.getLogger().handlers:
             handler.addFilter(Seldom(LIBRARIES))
     settings = load_settings()

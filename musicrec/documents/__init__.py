@@ -1,4 +1,4 @@
-"""Documents made from the contract: JSON Schemas, the AsyncAPI document, the table of topics.
+"""Documents made from the contract: JSON Schemas, the AsyncAPI document, the tables of topics and of access.
 
 They lie in `deploy/contracts/`; `musicrec contracts write deploy/contracts` makes them again after a change.
 """

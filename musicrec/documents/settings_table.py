@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+
+from musicrec.environment import fields_of
 
 COLUMNS = ("variable", "value", "default", "meaning")
 
@@ -27,8 +29,8 @@ class Setting:
 
 def settings_of(settings: type[BaseSettings]) -> Iterator[Setting]:
     """Yield every variable that a settings class reads, sections resolved, in order of definition."""
-    prefix = str(settings.model_config.get("env_prefix", ""))
-    yield from _fields(settings, prefix, str(settings.model_config.get("env_nested_delimiter") or "__"), ())
+    for variable, place, field in fields_of(settings):
+        yield Setting(variable, place, _kind(field), _default(field), " ".join((field.description or "").split()))
 
 
 def settings_table(*classes: type[BaseSettings]) -> str:
@@ -54,15 +56,6 @@ def shown(value: object) -> str:
             return f"{value:g}"
         case _:
             return str(value)
-
-
-def _fields(model: type[BaseModel], prefix: str, delimiter: str, path: tuple[str, ...]) -> Iterator[Setting]:
-    for name, field in model.model_fields.items():
-        variable, place = f"{prefix}{name.upper()}", (*path, name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _fields(field.annotation, f"{variable}{delimiter}", delimiter, place)
-        else:
-            yield Setting(variable, place, _kind(field), _default(field), " ".join((field.description or "").split()))
 
 
 def _default(field: FieldInfo) -> str:

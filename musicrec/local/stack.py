@@ -31,6 +31,12 @@ class StackAddresses:
             variables["MUSICREC_KAFKA__SASL_PASSWORD"] = self.kafka.sasl_password.get_secret_value()
         return variables | {"MUSICREC_REDIS__URL": self.redis.url.get_secret_value()}
 
+    def secrets(self) -> set[str]:
+        """Return those of the variables that hold a password."""
+        found = {"MUSICREC_KAFKA__SASL_PASSWORD"} if self.kafka.sasl_password is not None else set()
+        url = self.redis.url.get_secret_value()
+        return found | ({"MUSICREC_REDIS__URL"} if "@" in url or "password=" in url else set())
+
 
 class EmbeddedStack:
     """The embedded servers; parts that exist elsewhere are passed in and left alone.

@@ -8,13 +8,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from musicrec.settings import KafkaSettings
-from musicrec.topics import LISTENS, RECOMMENDATIONS, REQUESTS, SESSIONS, TRACKS, Topic
+from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams.consumer_groups import consumer_group
 
 READ_BY: Final[Mapping[str, Sequence[Topic]]] = {
     "session": (LISTENS,),
     "ranking": (SESSIONS, REQUESTS),
-    "outcome": (SESSIONS, RECOMMENDATIONS),
+    "outcome": (SESSIONS,),
     "embedder": (TRACKS,),
 }
 """Agent ▸ topics it works through."""

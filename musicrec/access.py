@@ -1,0 +1,177 @@
+"""The one table of access: what each service may do on Kafka and on Redis, and nothing beside it.
+
+The access documents, the check at a worker's start and the tests on servers with access lists are made from it.  When
+an agent begins to read, write or keep something else, its row changes here.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from musicrec.topics import (
+    DEAD_LETTERS,
+    EMBEDDINGS,
+    LISTENS,
+    OUTCOMES,
+    RECOMMENDATIONS,
+    REQUESTS,
+    SESSIONS,
+    TOPICS,
+    TRACKS,
+    Topic,
+)
+
+
+class Resource(StrEnum):
+    """What a Kafka rule is about."""
+
+    TOPIC = "topic"
+    GROUP = "group"
+
+
+class Operation(StrEnum):
+    """What a Kafka rule allows; reading and writing allow describing too."""
+
+    READ = "Read"
+    WRITE = "Write"
+    DESCRIBE = "Describe"
+    CREATE = "Create"
+
+
+class KafkaRule(NamedTuple):
+    """One operation on one resource, named in full."""
+
+    resource: Resource
+    name: str
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAccess:
+    """What a service may do on Redis."""
+
+    keys: tuple[str, ...]
+    """Key patterns."""
+    calls: tuple[tuple[str, ...], ...]
+    """Each command with its least arguments, `KEY` for a key: enough to ask the server whether it may be called."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Names as access rules have them: `hget`, `script|load`."""
+        return tuple(f"{call[0]}|{call[1]}" if call[0] == "script" else call[0] for call in self.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process with a user of its own."""
+
+    name: str
+    purpose: str
+    reads: tuple[Topic, ...] = ()
+    writes: tuple[Topic, ...] = ()
+    describes: tuple[Topic, ...] = ()
+    """Topics whose ends it asks for, or which it looks for."""
+    creates: tuple[Topic, ...] = ()
+    group: str | None = None
+    """Consumer group that it is a member of."""
+    watches: tuple[str, ...] = ()
+    """Consumer groups whose lag it shows."""
+    redis: RedisAccess | None = None
+
+    @property
+    def user(self) -> str:
+        """Name of its Kafka and Redis user."""
+        return f"musicrec-{self.name}"
+
+    @property
+    def kafka_rules(self) -> tuple[KafkaRule, ...]:
+        """Its Kafka rules.
+
+        Idempotent producers need no rule for the cluster: since Kafka 2.8 the right to write a topic is enough.
+        """
+        topics = (
+            (Operation.READ, self.reads),
+            (Operation.WRITE, self.writes),
+            (Operation.DESCRIBE, self.describes),
+            (Operation.CREATE, self.creates),
+        )
+        groups = ((Operation.READ, (self.group,) if self.group else ()), (Operation.DESCRIBE, self.watches))
+        return (
+            *(KafkaRule(Resource.TOPIC, topic.name, operation) for operation, names in topics for topic in names),
+            *(KafkaRule(Resource.GROUP, group, operation) for operation, names in groups for group in names),
+        )
+
+
+def _dead_letters_of(*sources: Topic) -> tuple[Topic, ...]:
+    names = {source.dead_letters for source in sources}
+    return tuple(topic for topic in DEAD_LETTERS if topic.name in names)
+
+
+KEY: Final = "KEY"
+"""Stands for a key in `RedisAccess.calls`."""
+
+_SCRIPT: Final = (("script", "load", "return 0"), ("evalsha", "0" * 40, "1", KEY))
+
+SESSION: Final = Service(
+    "session",
+    "session agent",
+    reads=(LISTENS,),
+    writes=(SESSIONS, *_dead_letters_of(LISTENS)),
+    group="musicrec-session",
+    redis=RedisAccess(
+        keys=("musicrec:session:*",),
+        # Commands inside a script are checked as if the user had sent them.
+        calls=(("hget", KEY, ""), *_SCRIPT, ("hset", KEY, "", ""), ("persist", KEY), ("pexpire", KEY, "1")),
+    ),
+)
+RANKING: Final = Service(
+    "ranking",
+    "ranking agent",
+    reads=(SESSIONS, REQUESTS, TRACKS, EMBEDDINGS),
+    writes=(RECOMMENDATIONS, *_dead_letters_of(SESSIONS, REQUESTS)),
+    group="musicrec-ranking",
+    redis=RedisAccess(
+        keys=("musicrec:lists:*", "musicrec:answer:*"),
+        calls=(
+            *_SCRIPT,
+            ("zrangebyscore", KEY, "0", "0"),
+            ("zcount", KEY, "0", "0"),
+            ("zadd", KEY, "0", ""),
+            ("zremrangebyrank", KEY, "0", "0"),
+            ("pexpire", KEY, "1"),
+            ("set", KEY, ""),
+            ("get", KEY),
+        ),
+    ),
+)
+OUTCOME: Final = Service(
+    "outcome",
+    "outcome agent",
+    reads=(SESSIONS,),
+    writes=(OUTCOMES, *_dead_letters_of(SESSIONS)),
+    group="musicrec-outcome",
+    redis=RedisAccess(keys=("musicrec:lists:*",), calls=(("zrevrangebyscore", KEY, "0", "0"),)),
+)
+EMBEDDER: Final = Service(
+    "embedder",
+    "embedder",
+    reads=(TRACKS,),
+    writes=(EMBEDDINGS, *_dead_letters_of(TRACKS)),
+    group="musicrec-embedder",
+)
+WEB: Final = Service(
+    "web",
+    "page",
+    reads=(TRACKS, EMBEDDINGS, SESSIONS, RECOMMENDATIONS, OUTCOMES, *DEAD_LETTERS),
+    describes=(LISTENS, REQUESTS),
+    watches=("musicrec-session", "musicrec-ranking", "musicrec-outcome", "musicrec-embedder"),
+)
+TOPICS_COMMAND: Final = Service("topics", "`musicrec topics`", describes=TOPICS, creates=TOPICS)
+PUBLISHER: Final = Service("publisher", "a platform that publishes", writes=(LISTENS, TRACKS, REQUESTS))
+SUBSCRIBER: Final = Service(
+    "subscriber", "a platform that subscribes", reads=(RECOMMENDATIONS, OUTCOMES), group="musicrec-subscriber"
+)
+
+AGENTS: Final = {service.name: service for service in (SESSION, RANKING, OUTCOME, EMBEDDER)}
+"""The agents' rows by the name that `musicrec worker` takes."""
+SERVICES: Final = (*AGENTS.values(), WEB, TOPICS_COMMAND, PUBLISHER, SUBSCRIBER)

@@ -1,0 +1,74 @@
+"""Redis users have what their service needs, and each command that is taken away is missed by name."""
+
+from pathlib import Path
+
+import pytest
+from conftest import start_worker
+from redis.exceptions import NoPermissionError
+from secured_servers import SecuredKafka, SecuredValkey
+from services import REFUSED, stack_of, status_of
+
+from musicrec.access import SERVICES, SESSION, Service
+from musicrec.errors import Incompatible
+from streams.redis_access import check_redis
+from streams.session_store import connect
+
+pytestmark = pytest.mark.kafka
+
+USERS = [pytest.param(service, id=service.name) for service in SERVICES if service.redis is not None]
+
+
+async def refusal(valkey: SecuredValkey, service: Service) -> str:
+    """Return what the check at the start says; empty where nothing is refused."""
+    assert service.redis is not None
+    client = connect(valkey.settings(service.user))
+    try:
+        await check_redis(client, service.redis)
+    except Incompatible as error:
+        return str(error)
+    finally:
+        await client.aclose()
+    return ""
+
+
+@pytest.mark.parametrize("service", USERS)
+async def test_each_command_that_is_taken_away_is_missed_before_anything_begins(
+    service: Service, tmp_path: Path
+) -> None:
+    assert service.redis is not None
+    async with SecuredValkey(tmp_path) as valkey:
+        assert await refusal(valkey, service) == ""
+        for command in (*service.redis.commands, "ping", "multi"):
+            await valkey.set_user(service.user, service.redis, f"-{command}")
+            said = await refusal(valkey, service)
+            assert f"Redis at localhost:{valkey.port} refuses user '{service.user}': " in said
+            assert command in said
+        await valkey.set_user(service.user, service.redis, "resetkeys", "~other:*")
+        said = await refusal(valkey, service)
+        assert all(f"on {pattern}" in said for pattern in service.redis.keys)
+        assert await valkey.administrator.keys("*") == []
+
+
+@pytest.mark.parametrize("service", USERS)
+async def test_a_user_can_neither_see_other_keys_nor_administer(service: Service, tmp_path: Path) -> None:
+    async with SecuredValkey(tmp_path) as valkey:
+        client = connect(valkey.settings(service.user))
+        for words in (("GET", "other"), ("KEYS", "*"), ("FLUSHALL",), ("CONFIG", "GET", "*"), ("ACL", "LIST")):
+            with pytest.raises(NoPermissionError):
+                await client.execute_command(*words)
+        with pytest.raises(NoPermissionError):
+            await client.hget("musicrec:session-of-another-kind", "state")
+        await client.aclose()
+
+
+async def test_a_worker_whose_user_lacks_a_command_says_which_and_ends(
+    secured_kafka: SecuredKafka, tmp_path: Path
+) -> None:
+    assert SESSION.redis is not None
+    async with SecuredValkey(tmp_path) as valkey:
+        await valkey.set_user(SESSION.user, SESSION.redis, "-hset")
+        worker = start_worker(stack_of(SESSION, secured_kafka, valkey), tmp_path, "session")
+        assert await status_of(worker) == REFUSED
+    said = worker.log_file.read_text()
+    assert "refuses user 'musicrec-session': hset on musicrec:session:*;" in said
+    assert "Traceback" not in said
