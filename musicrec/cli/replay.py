@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -17,15 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from musicrec.cli.connection import KafkaServers, kafka_settings
+from musicrec.cli.interrupt import INTERRUPTED, stopped_by_signals
 from musicrec.contracts import ListenEvent
 from musicrec.errors import BadInput, Incompatible, Unavailable
 from musicrec.importers.log_file import count_log, read_log, time_span_ms
 from musicrec.replay import ReplayReport, replay, replay_producer, shift_to_now_ms, shifted
 from musicrec.settings import KafkaSettings, load_settings
 from musicrec.topics import LISTENS
-
-INTERRUPTED = 130
-"""Exit status of a command that Ctrl-C ended."""
 
 
 def command(
@@ -92,7 +89,7 @@ async def _publish(
     producer = replay_producer(kafka)
     try:
         await _start(producer, kafka)
-        with _stopped_by_signals() as stop, _progress_bar(total) as bar:
+        with stopped_by_signals() as stop, _progress_bar(total) as bar:
 
             def on_progress(delivered: int, last_ms: int) -> None:
                 go_on.skip = go_on.first + delivered
@@ -112,19 +109,6 @@ async def _start(producer: Any, kafka: KafkaSettings) -> None:
     found, needed = len(partitions), LISTENS.partitions
     if found != needed:
         raise Incompatible(f"{LISTENS.name} has {found} partitions and needs {needed}: `musicrec topics` creates it")
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[asyncio.Event]:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 @contextmanager
