@@ -11,7 +11,6 @@ with the same event ids, and applied once.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -21,6 +20,7 @@ from aiokafka.errors import KafkaError
 
 from musicrec.contracts import ListenEvent
 from musicrec.contracts.record import MAX_ID_CHARS
+from musicrec.deliveries import Deliveries
 from musicrec.errors import BadInput, Unavailable
 from musicrec.ids import derived_id
 from musicrec.settings import KafkaSettings
@@ -86,14 +86,15 @@ async def replay(
     pace = Pace.of(speed, rate_per_s)
     stop = stop or asyncio.Event()
     clock = asyncio.get_running_loop().time
-    on_its_way = _OnItsWay(on_progress)
+    on_its_way = Deliveries(MAX_IN_FLIGHT, on_progress)
     start_s = clock()
     try:
         for number, event in enumerate(events):
-            await _wait_until(start_s + pace.due_s(number, event.occurred_at_ms), stop, clock, on_its_way)
+            await on_its_way.wait_until(start_s + pace.due_s(number, event.occurred_at_ms), stop)
             if stop.is_set():
                 break
-            await on_its_way.add(event, await producer.send(LISTENS.name, event.encode(), event.user_id.encode()))
+            delivery = await producer.send(LISTENS.name, event.encode(), event.user_id.encode())
+            await on_its_way.add(event.occurred_at_ms, delivery)
         await on_its_way.settle()
     except KafkaError as error:
         raise Unavailable(f"Kafka: {error!r} after {on_its_way.delivered} events") from error
@@ -125,53 +126,6 @@ class Pace:
         if self.rate_per_s is not None:
             return number / self.rate_per_s
         return 0.0 if self.speed is None else (occurred_at_ms - self.first_ms) / 1_000 / self.speed
-
-
-class _OnItsWay:
-    """Deliveries in the order of sending; counted from the front, so that the count is a place to go on from."""
-
-    def __init__(self, on_progress: Progress | None) -> None:
-        self.delivered = 0
-        self._on_progress = on_progress
-        self._waiting: deque[tuple[asyncio.Future[Any], int]] = deque()
-
-    async def add(self, event: ListenEvent, delivery: Awaitable[Any]) -> None:
-        """Remember a delivery; while too many are on their way, wait for the oldest."""
-        self._waiting.append((asyncio.ensure_future(delivery), event.occurred_at_ms))
-        if len(self._waiting) >= MAX_IN_FLIGHT:
-            await self._waiting[0][0]
-            self.count()
-
-    def count(self) -> None:
-        """Count what has arrived.
-
-        Raises:
-            Exception: that of the first delivery that failed.
-        """
-        before, last_ms = self.delivered, 0
-        while self._waiting and self._waiting[0][0].done():
-            delivery, last_ms = self._waiting[0]
-            delivery.result()
-            self._waiting.popleft()
-            self.delivered += 1
-        if self._on_progress is not None and self.delivered > before:
-            self._on_progress(self.delivered, last_ms)
-
-    async def settle(self) -> None:
-        """Wait for all."""
-        while self._waiting:
-            await self._waiting[0][0]
-            self.count()
-
-
-async def _wait_until(due_s: float, stop: asyncio.Event, clock: Callable[[], float], on_its_way: _OnItsWay) -> None:
-    while (wait_s := due_s - clock()) > 0 and not stop.is_set():
-        on_its_way.count()
-        try:
-            # Deliveries are looked at now and then, so that a broker that went away ends a slow replay too.
-            await asyncio.wait_for(stop.wait(), min(wait_s, 1.0))
-        except TimeoutError:
-            continue
 
 
 def shift_to_now_ms(first_ms: int, last_ms: int, now_ms: int, speed: float | None) -> int:

@@ -23,6 +23,9 @@ USER_PARTITIONS: Final = 12
 """Topics keyed by listener share one count, so that a listener has the same partition on each of them."""
 TRACK_PARTITIONS: Final = 6
 
+REASON_BYTES: Final = 16 * 1024
+"""Room for the headers of a dead letter: what just fits its topic has to fit the dead-letter topic with its reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -43,6 +46,8 @@ class Topic:
     purpose: str
     stamped_by_broker: bool = False
     """Message timestamps are the broker's: one clock for lateness, and the same decision when a message comes again."""
+    dead_letters_of: "Topic | None" = None
+    """Topic whose refused messages lie here."""
 
     @property
     def dead_letters(self) -> str:
@@ -50,12 +55,21 @@ class Topic:
         return f"{self.name}.dlq"
 
     @property
+    def max_message_bytes(self) -> int:
+        """Largest message that the broker takes."""
+        if self.dead_letters_of is not None:
+            return self.dead_letters_of.max_message_bytes + REASON_BYTES
+        # Room for headers and for what a publisher sends too large, so that it can be refused with a reason.
+        return max(1_048_588, 2 * self.record.MAX_BYTES if self.record is not None else 0)
+
+    @property
     def config(self) -> dict[str, str]:
         """Kafka's topic configuration."""
-        config = {"cleanup.policy": self.cleanup, "min.insync.replicas": "1"}
-        if self.record is not None:
-            # Room for headers and for what a publisher sends too large, so that it can be refused with a reason.
-            config["max.message.bytes"] = str(max(1_048_588, 2 * self.record.MAX_BYTES))
+        config = {
+            "cleanup.policy": self.cleanup,
+            "min.insync.replicas": "1",
+            "max.message.bytes": str(self.max_message_bytes),
+        }
         if self.stamped_by_broker:
             config["message.timestamp.type"] = "LogAppendTime"
         if self.retention_ms is not None:
@@ -157,6 +171,7 @@ def dead_letter_topic(source: Topic, written_by: str) -> Topic:
         written_by=written_by,
         read_by="operators, page",
         purpose=f"what could not be taken from {source.name}, byte for byte, with the reason in headers",
+        dead_letters_of=source,
     )
 
 

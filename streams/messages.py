@@ -71,7 +71,10 @@ def record_message(topic: Topic, record: VersionedRecord, headers: Headers) -> O
 
 
 def dead_letter(message: Incoming, error: BadInput, *, app: str) -> Outgoing:
-    """Return the dead letter of a refused message: key, value and headers unchanged, the reason beside them."""
+    """Return the dead letter of a refused message: key, value and headers unchanged, the reason beside them.
+
+    Where there is neither key nor value the letter's value is empty: the client sends no message without both.
+    """
     why = DeadLetter(
         original_topic=message.topic,
         original_partition=message.partition,
@@ -82,7 +85,8 @@ def dead_letter(message: Incoming, error: BadInput, *, app: str) -> Outgoing:
         app=app,
         app_version=__version__,
     )
-    return Outgoing(message.topic + DEAD_LETTER_SUFFIX, message.key, message.value, [*message.headers, *why.headers()])
+    value = b"" if message.key is None and message.value is None else message.value
+    return Outgoing(message.topic + DEAD_LETTER_SUFFIX, message.key, value, [*message.headers, *why.headers()])
 
 
 def total(messages: Sequence[Outgoing], topic: Topic) -> int:

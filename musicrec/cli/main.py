@@ -18,6 +18,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("musicrec.cli.doctor:command", "Check what this machine needs and say how to mend it."),
     "worker": ("musicrec.cli.worker:command", "Run one agent: session, ranking, outcome or embedder."),
     "web": ("musicrec.cli.web:command", "Serve the live page."),
+    "dlq list": ("musicrec.cli.dlq:list_letters", "List dead letters, or count them by topic and reason."),
+    "dlq show": ("musicrec.cli.dlq:show", "Show one dead letter, or write its value byte for byte."),
+    "dlq replay": ("musicrec.cli.dlq:replay", "Publish refused messages again on the topic that they came from."),
     "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
     "settings": ("musicrec.cli.settings:command", "Show every setting with the value in force."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),
@@ -49,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command path ▸ `module:function` and help; the function has parameters as Typer takes them."""
 
 GROUPS: dict[str, str] = {
+    "dlq": "Dead letters: what was refused, why, and back onto its topic.",
     "contracts": "The published schemas: AsyncAPI, JSON Schemas, the table of topics.",
     "import": "Turn listening histories of other formats into listen events.",
     "evaluate": "Measure how good the recommendations and the vectors are.",

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from musicrec.access import KafkaRule, Operation, Resource
 from musicrec.cli.connection import KafkaServers, kafka_settings
+from musicrec.cli.interrupt import INTERRUPTED, stopped_by_signals
 from musicrec.contracts import ListenEvent
 from musicrec.errors import BadInput, Unavailable
 from musicrec.importers.log_file import count_log, read_log, time_span_ms
@@ -25,9 +25,6 @@ from musicrec.kafka_access import check_access
 from musicrec.replay import ReplayReport, replay, replay_producer, shift_to_now_ms, shifted
 from musicrec.settings import KafkaSettings, load_settings
 from musicrec.topics import LISTENS
-
-INTERRUPTED = 130
-"""Exit status of a command that Ctrl-C ended."""
 
 
 def command(
@@ -94,7 +91,7 @@ async def _publish(
     producer = replay_producer(kafka)
     try:
         await _start(producer, kafka)
-        with _stopped_by_signals() as stop, _progress_bar(total) as bar:
+        with stopped_by_signals() as stop, _progress_bar(total) as bar:
 
             def on_progress(delivered: int, last_ms: int) -> None:
                 go_on.skip = go_on.first + delivered
@@ -111,19 +108,6 @@ async def _start(producer: Any, kafka: KafkaSettings) -> None:
         await producer.start()
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error!r}") from error
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[asyncio.Event]:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """What the embedder found in a track's audio."""
 
 import base64
-import binascii
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
@@ -48,7 +47,7 @@ class TrackEmbedding(VersionedRecord):
     def _holds_a_vector(self) -> Self:
         try:
             raw = base64.b64decode(self.vector_f16, validate=True)
-        except binascii.Error:
+        except ValueError:  # also what is raised for letters that are not ASCII
             raise reject("vector_f16", "vector_f16: not base64") from None
         if len(raw) != 2 * self.dimension:
             raise reject("vector_f16", f"vector_f16: {len(raw)} bytes; dimension {self.dimension} needs twice as many")

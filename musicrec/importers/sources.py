@@ -1,6 +1,7 @@
 """Files, folders and archives as one sequence of named byte streams."""
 
 import gzip
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -17,7 +18,11 @@ MAX_LINE_BYTES: Final = 1 << 20
 MAX_DOCUMENT_BYTES: Final = 1 << 28
 """A JSON document is parsed whole; Spotify cuts its files at 13 MB.  Also the end of a decompression bomb."""
 
-DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError)
+"""What reading raises where bytes are not what they should be."""
+UNREADABLE_ARCHIVE = (Exception,)
+"""What opening an archive or a member raises as well: Python's readers of zip and tar let through what their arithmetic
+on odd numbers raises (TypeError, ValueError, NotImplementedError, RuntimeError, struct.error, …)."""
 
 
 class Source(NamedTuple):
@@ -95,11 +100,11 @@ def open_binary(path: Path) -> IO[bytes]:
 
 
 @contextmanager
-def damage_named(name: str) -> Iterator[None]:
+def damage_named(name: str, damage: tuple[type[Exception], ...] = DAMAGED) -> Iterator[None]:
     """Turn what a damaged file or archive raises into an error that names it."""
     try:
         yield
-    except DAMAGED as error:
+    except damage as error:
         raise BadInput(f"{name}: cannot be read: {error}") from error
 
 
@@ -123,33 +128,32 @@ def _open_file(path: Path) -> Iterator[Source]:
 
 
 def _open_zip(path: Path, wanted: Callable[[str], bool]) -> Iterator[Source]:
-    with damage_named(str(path)):
+    with damage_named(str(path), UNREADABLE_ARCHIVE):
         archive = zipfile.ZipFile(path)
     with archive:
         for member in sorted(archive.namelist()):
             if not _is_wanted(Path(member).name, wanted):
                 continue
             name = f"{path}!{member}"
-            try:
+            with damage_named(name, UNREADABLE_ARCHIVE):
                 stream = archive.open(member)
-            except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:  # encrypted, odd compression
-                raise BadInput(f"{name}: cannot be read: {error}") from error
             with stream:
                 yield Source(name, _gunzipped(member, stream))
 
 
 def _open_tar(path: Path, wanted: Callable[[str], bool]) -> Iterator[Source]:
     """Read a tar as a stream: it is passed through once, so its members come in its own order."""
-    with damage_named(str(path)):
+    with damage_named(str(path), UNREADABLE_ARCHIVE):
         archive = _open_tar_stream(path)
     with archive:
         while True:
-            with damage_named(str(path)):
+            with damage_named(str(path), UNREADABLE_ARCHIVE):
                 member = archive.next()
             if member is None:
                 return
             if member.isfile() and _is_wanted(Path(member.name).name, wanted):
-                stream = archive.extractfile(member)
+                with damage_named(f"{path}!{member.name}", UNREADABLE_ARCHIVE):
+                    stream = archive.extractfile(member)
                 if stream is not None:
                     yield Source(f"{path}!{member.name}", _gunzipped(member.name, stream))
 

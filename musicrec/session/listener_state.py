@@ -7,6 +7,7 @@ late event that is put in its place gives the very session that arrival in order
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from musicrec.errors import Incompatible
@@ -110,26 +111,47 @@ class ListenerState:
         """Parse a stored state.
 
         Raises:
-            Incompatible: the state was written by another major version, or by something else.
+            Incompatible: the state was written by another major version, or is damaged.
         """
         try:
-            version, *fields = from_json(value)
-        except (ValueError, TypeError) as error:
-            raise Incompatible(f"a stored session state is none: {error}; delete its key to begin anew") from error
+            stored = _STORED.validate_json(value)
+        except ValidationError:
+            raise _unreadable(value) from None
+        version, revision, newest_ms, events, cut, tracks, artists, origin, partition, offset = stored
         if version != STATE_VERSION:
-            raise Incompatible(
-                f"a stored session state has version {version}; this release reads {STATE_VERSION}: "
-                "run the release that wrote it, or let the sessions end first"
-            )
-        revision, newest_ms, events, cut, tracks, artists, origin, partition, offset = fields
+            raise _unreadable(value)
         return cls(
             revision=revision,
             newest_ms=newest_ms,
-            events=tuple(AppliedEvent(*event) for event in events),
-            cut=CutSession(*cut) if cut else None,
-            tracks=tuple((key, Block(*block)) for key, block in tracks),
-            artists=tuple((key, Block(*block)) for key, block in artists),
+            events=tuple(map(AppliedEvent._make, events)),
+            cut=None if cut is None else CutSession._make(cut),
+            tracks=tuple((key, Block._make(block)) for key, block in tracks),
+            artists=tuple((key, Block._make(block)) for key, block in artists),
             origin=origin,
             partition=partition,
             offset=offset,
         )
+
+
+_Event = tuple[int, str, str, str | None, str | None, int | None, int | None, int]
+_Blocks = tuple[tuple[str, tuple[int, bool]], ...]
+_Cut = tuple[str, int, int] | None
+_STORED = TypeAdapter(
+    tuple[int, int, int, tuple[_Event, ...], _Cut, _Blocks, _Blocks, str, int, int], config={"strict": True}
+)
+"""Checked field by field in compiled code, which takes no longer than parsing without a check."""
+
+
+def _unreadable(value: bytes) -> Incompatible:
+    try:
+        version = from_json(value)[0]
+    except (ValueError, TypeError, LookupError):
+        version = None
+    if version == STATE_VERSION or not isinstance(version, int):
+        return Incompatible(
+            f"a stored session state of {len(value)} bytes is damaged: delete its key, and the session begins anew"
+        )
+    return Incompatible(
+        f"a stored session state has version {version}; this release reads {STATE_VERSION}: "
+        "run the release that wrote it, or let the sessions end first"
+    )

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 
 from aiokafka import ConsumerRecord
-from pydantic import ValidationError
 
 from musicrec.contracts import DeadLetter, Outcome, Recommendation, SessionSnapshot, Track
 from musicrec.errors import BadInput
@@ -62,7 +61,7 @@ class Feed:
         topic = record.topic.removesuffix(".dlq")
         try:
             letter = DeadLetter.from_headers(list(record.headers))
-        except ValidationError:
+        except BadInput:
             place = f"{record.topic}[{record.partition}]@{record.offset}"
             self._board.add_unreadable_dead_letter(topic, place, now_ms)
         else:

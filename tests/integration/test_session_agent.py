@@ -3,10 +3,12 @@
 import uuid
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import MessageSizeTooLargeError
 from conftest import Worker
-from probe import about, play, producing, publish, publish_events, reading
+from probe import PARTITIONS, about, play, producing, publish, publish_events, reading
 
+from musicrec import topics
 from musicrec.contracts import DeadLetter, SessionSnapshot
 from musicrec.errors import DeadLetterReason
 from musicrec.local import StackAddresses
@@ -75,6 +77,50 @@ async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
         assert letter.app == "session"
     last = SessionSnapshot.decode(tail.on(SESSIONS)[-1].value)
     assert [entry.track_id for entry in last.entries] == ["t", "second", "after"]
+
+
+async def test_a_message_with_neither_key_nor_value_is_refused_and_the_next_event_goes_on(
+    stack: StackAddresses, worker: Worker
+) -> None:
+    user = f"listener {uuid.uuid4()}"
+    async with (
+        reading(stack, SESSIONS, DEAD, only=lambda record: record.key in (None, user.encode())) as tail,
+        producing(stack) as producer,
+        worker("session"),
+    ):
+        for partition in await producer.partitions_for(LISTENS):
+            # Other clients send such messages; this one's `send` refuses to.
+            batch = producer.create_batch()
+            batch.append(key=None, value=None, timestamp=None)
+            await (await producer.send_batch(batch, LISTENS, partition=partition))
+        await publish_events(producer, [play(user, "after", 1)])
+        await tail.until(lambda t: len(t.on(DEAD)) == PARTITIONS[LISTENS] and len(t.on(SESSIONS)) == 1)
+    assert {(r.key, r.value) for r in tail.on(DEAD)} == {(None, b"")}
+    assert {DeadLetter.from_headers(r.headers).reason for r in tail.on(DEAD)} == {DeadLetterReason.EMPTY}
+
+
+async def test_the_largest_message_that_the_topic_takes_fits_the_dead_letter_topic_with_its_reason(
+    stack: StackAddresses, worker: Worker
+) -> None:
+    user = f"listener {uuid.uuid4()}"
+    key, value = user.encode(), b" " * topics.LISTENS.max_message_bytes
+    async with (
+        reading(stack, SESSIONS, DEAD, only=about(user)) as tail,
+        AIOKafkaProducer(**stack.kafka.client_options(), acks="all", max_request_size=2 * len(value)) as producer,
+        worker("session"),
+    ):
+        refused = True
+        while refused:
+            value = value[:-16]
+            try:
+                await producer.send_and_wait(LISTENS, value, key=key)
+                refused = False
+            except MessageSizeTooLargeError:
+                continue
+        await publish_events(producer, [play(user, "after", 1)])
+        await tail.until(lambda t: len(t.on(DEAD)) == 1 and len(t.on(SESSIONS)) == 1)
+    assert tail.on(DEAD)[0].value == value
+    assert DeadLetter.from_headers(tail.on(DEAD)[0].headers).reason is DeadLetterReason.TOO_LARGE
 
 
 async def test_duplicate_event_changes_nothing(stack: StackAddresses, worker: Worker) -> None:

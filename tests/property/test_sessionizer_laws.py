@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicrec.contracts import EventType, ListenEvent, SessionSnapshot
-from musicrec.errors import BadInput
+from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.session import Applied, Duplicate, ListenerState, Position, apply
 from musicrec.settings import SessionSettings
 
@@ -57,6 +57,14 @@ def run(events: list[ListenEvent], state: ListenerState | None = None) -> tuple[
         if isinstance(result, Applied):
             snapshots.append(result.snapshot)
     return state, snapshots
+
+
+def fate(state: ListenerState, event: ListenEvent, offset: int) -> type | DeadLetterReason:
+    """Return what becomes of an event: the kind of result, or the reason of its refusal."""
+    try:
+        return type(apply(state, event, Position("c", 0, offset, FAR_FUTURE_MS), RULES))
+    except BadInput as error:
+        return error.reason
 
 
 def shuffled_within_grace(events: list[ListenEvent], seed: int) -> list[ListenEvent]:
@@ -119,6 +127,18 @@ def test_sent_twice_under_new_offsets_counts_once(events: list[ListenEvent]) -> 
         snapshots += isinstance(result, Applied)
         state = result.state
     assert snapshots == len(events) == state.revision
+
+
+@given(histories(), st.integers(0, 25), st.integers(0, 10**9))
+def test_an_event_that_is_replayed_at_any_later_time_is_known_or_too_late(
+    events: list[ListenEvent], after: int, days_later_ms: int
+) -> None:
+    state, _ = run(events[: after + 1])
+    replayed = events[: after + 1]
+    later = events[-1].model_copy(update={"event_id": "x", "occurred_at_ms": events[-1].occurred_at_ms + days_later_ms})
+    state, _ = run([*events[after + 1 :], later], state)
+    for offset, event in enumerate(replayed, start=state.offset + 1):
+        assert fate(state, event, offset) in (Duplicate, DeadLetterReason.TOO_LATE)
 
 
 @given(histories(), st.integers(0, 25))

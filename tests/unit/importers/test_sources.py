@@ -70,6 +70,33 @@ def test_a_truncated_archive_is_an_error_and_no_shorter_history(tmp_path: Path) 
         [list(lines(source)) for source in open_sources([tmp_path / "cut.tsv.gz"], is_tsv)]
 
 
+@pytest.mark.parametrize("what", ["a byte lost at its front", "a version of the far future", "an encrypted member"])
+def test_a_damaged_or_odd_zip_is_named(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("log.tsv", b"one")
+    whole = path.read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    path.write_bytes(
+        {
+            "a byte lost at its front": whole[1:],
+            "a version of the far future": whole[: directory + 6] + b"\xff" + whole[directory + 7 :],
+            "an encrypted member": whole[: directory + 8] + b"\x01" + whole[directory + 9 :],
+        }[what]
+    )
+
+    with pytest.raises(BadInput, match=r"log\.zip"):
+        contents(path)
+
+
+def test_a_gzip_header_that_ends_in_its_extra_field_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.tar.gz"
+    path.write_bytes(b"\x1f\x8b\x08\x1f\x005\xff")
+
+    with pytest.raises(BadInput, match=r"log\.tar\.gz"):
+        contents(path)
+
+
 def test_lines_end_at_line_feeds_only_and_carry_their_number(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_bytes("\ufeffone\u2028still one\r\n".encode() + b"\xff\xfe\n" + b"x" * (2 * MAX_LINE_BYTES) + b"\nlast")

@@ -1,5 +1,6 @@
 """Where sessions begin and end, and what late, repeated and impossible events do."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -259,3 +260,28 @@ def test_state_of_another_version_is_refused() -> None:
     stored = replace(ListenerState(), revision=1).encode().replace(b"[1,", b"[9,", 1)
     with pytest.raises(Incompatible, match="version 9"):
         ListenerState.decode(stored)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda stored: b"",
+        lambda stored: stored[:-1],
+        lambda stored: stored[:-1] + b",1]",
+        lambda stored: b"{}",
+        lambda stored: b"[[]]",
+        lambda stored: stored.replace(b'"play"', b"5"),
+        lambda stored: stored.replace(b",180000,", b",NaN,"),
+        lambda stored: stored.replace(b",180000,", b",true,"),
+        lambda stored: stored.replace(b'"a@0"', b'"\xff"'),
+        lambda stored: b"[" * 10_000,
+    ],
+)
+def test_a_damaged_state_is_refused_with_the_way_out(damage: Callable[[bytes], bytes]) -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    stored = listener.state.encode()
+    damaged = damage(stored)
+    assert damaged != stored
+    with pytest.raises(Incompatible, match="damaged: delete its key"):
+        ListenerState.decode(damaged)
