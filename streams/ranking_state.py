@@ -75,7 +75,7 @@ class RankingState:
             except BadInput:
                 self._counters.add("not_learned")
                 continue
-            self.running.put(snapshot)
+            self.running.put(snapshot, record.value)
             self._counters.add("learned", self.recommender.learn(snapshot))
 
     def take_tracks(self, records: Sequence[ConsumerRecord]) -> None:
