@@ -157,8 +157,8 @@ async def _ranking_handlers(settings: Settings, counters: Counters, stack: Async
     from streams.warm_up import compile_kernels
 
     await asyncio.to_thread(compile_kernels)
-    snapshots = settings.data_dir / "index" / await _cluster_id(settings.kafka)
-    state = await stack.enter_async_context(RankingState.following(settings, snapshots, counters))
+    cluster = await _cluster_id(settings.kafka)
+    state = await stack.enter_async_context(RankingState.following(settings, cluster, counters))
     rankers = Rankers(
         state.recommender,
         state.running,
