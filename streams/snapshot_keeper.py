@@ -85,7 +85,7 @@ class SnapshotKeeper:
         started_s = time.perf_counter()
         async with self._follower.held():
             offsets, learned = self._follower.positions, self._learned()
-            if offsets == self._saved:
+            if not offsets or offsets == self._saved:  # none: the topics were not reached yet
                 return
             counts, what = learned.counts(), learned.described()
             taken = await in_daemon_thread(lambda: take(learned.state(), turn_s))
