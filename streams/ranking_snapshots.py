@@ -114,9 +114,8 @@ class RankingSnapshots:
         for name, ours in (("cluster", self._cluster), ("model_version", self._model_version)):
             if facts[name] != ours:
                 raise Incompatible(f"its {name} is {facts[name]}; this worker's is {ours}")
-        files = [folder / name for name in facts["sha256"]]
         learned = self._new()
-        learned.restore(State({file.stem: np.load(file, allow_pickle=False) for file in files}))
+        learned.restore(State({Path(name).stem: _mapped(folder / name) for name in facts["sha256"]}))
         if learned.counts() != facts["counts"]:
             raise ValueError(f"it holds {learned.counts()}; the manifest says {facts['counts']}")
         offsets = {
@@ -125,6 +124,11 @@ class RankingSnapshots:
             for partition, offset in places.items()
         }
         return RankingSnapshot(learned, offsets, facts["created_at_ms"])
+
+
+def _mapped(path: Path) -> Array:
+    """Return an array that lies in the file: what is restored from it is the only copy."""
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def _write_array(path: Path, pieces: list[Array]) -> None:

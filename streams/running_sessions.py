@@ -60,8 +60,8 @@ class RunningSessions:
         user_ids = state.texts("user_ids")
         numbers = state.array("numbers", np.int64, len(user_ids), 2).tolist()
         lengths = state.array("value_bytes", np.int32, len(user_ids)).tolist()
-        values = state.split("values", state.array("values", np.uint8, None).tobytes(), lengths)
-        sessions = starmap(RunningSession, ((*row, value) for row, value in zip(numbers, values, strict=True)))
+        values = state.split("values", state.array("values", np.uint8, None).data, lengths)
+        sessions = starmap(RunningSession, ((*row, bytes(value)) for row, value in zip(numbers, values, strict=True)))
         self._newest = OrderedDict(zip(user_ids, sessions, strict=True))
 
 

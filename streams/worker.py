@@ -53,6 +53,7 @@ async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], No
         Incompatible: settings or topics do not fit.
     """
     stop = _stop_on_signal()
+    gc.set_threshold(*GC_THRESHOLDS)
     if settings.agent.declare_topics:
         await create_missing_topics(settings.kafka)
     counters = Counters(agent.value)
@@ -115,7 +116,6 @@ def _settle_garbage_collector() -> None:
     """Leave what the start built out of every later collection: a full one over it takes tens of milliseconds."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _stop_cleanly(app: App, loops: list[BatchLoop]) -> None:
@@ -156,9 +156,11 @@ async def _ranking_handlers(settings: Settings, counters: Counters, stack: Async
     from streams.ranking_state import RankingState
     from streams.warm_up import compile_kernels
 
-    await asyncio.to_thread(compile_kernels)
     cluster = await _cluster_id(settings.kafka)
-    state = await stack.enter_async_context(RankingState.following(settings, cluster, counters))
+    _, state = await asyncio.gather(
+        asyncio.to_thread(compile_kernels),
+        stack.enter_async_context(RankingState.following(settings, cluster, counters)),
+    )
     rankers = Rankers(
         state.recommender,
         state.running,

@@ -74,8 +74,8 @@ class Popularity:
 
     def restore(self, state: State) -> None:
         """Become what `state` was taken from; see `Stateful`."""
-        self.plays = state.array("plays", np.int64, None)
-        self.scores = state.array("scores", np.float64, len(self.plays))
+        self.plays = state.array("plays", np.int64, None).copy()
+        self.scores = state.array("scores", np.float64, len(self.plays)).copy()
         top = state.array("top", np.int64, None)
         self.top_length = len(top)
         self.top[: len(top)] = top

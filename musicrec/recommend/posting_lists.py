@@ -69,10 +69,10 @@ class PostingLists:
 
     def restore(self, state: State) -> None:
         """Become what `state` was taken from; see `Stateful`."""
-        self._free = state.array("free", np.int64, len(self._free))
-        self.start = state.array("start", np.int64, None)
-        self.room = state.array("room", np.int32, len(self.start))
-        self.written = state.array("written", np.int64, len(self.start))
+        self._free = state.array("free", np.int64, len(self._free)).copy()
+        self.start = state.array("start", np.int64, None).copy()
+        self.room = state.array("room", np.int32, len(self.start)).copy()
+        self.written = state.array("written", np.int64, len(self.start)).copy()
         values = state.array("values", np.int64, int(self._free[0]))
         length = len(self.values)
         while length < len(values):

@@ -54,7 +54,7 @@ class State:
 
     def texts(self, name: str) -> list[str]:
         """Return what `texts` took."""
-        together = self.array(f"{name}_utf8", np.uint8, None).tobytes().decode()
+        together = str(self.array(f"{name}_utf8", np.uint8, None).data, "utf-8")
         return list(self.split(name, together, self.array(f"{name}_length", np.int32, None).tolist()))
 
     def split(self, name: str, together: Any, lengths: Iterable[int]) -> Iterator[Any]:
@@ -74,7 +74,7 @@ class Stateful(Protocol):
         """Yield the memory as pieces of named arrays; nothing may be learned until the last one is taken."""
 
     def restore(self, state: State) -> None:
-        """Become what `state` was taken from; `self` is as made, with the same settings, and takes the arrays over.
+        """Become what `state` was taken from; `self` is as made, with the same settings, and keeps copies.
 
         Raises:
             Incompatible: something is missing or of another shape; `self` is then good for nothing.

@@ -73,8 +73,7 @@ class Worker:
         other = Worker.new(self.recommender.settings, self.running._limit)
         for part, saved in zip(other.parts(), self.saved(), strict=True):
             arrays = {
-                name: np.frombuffer(bytearray(array.tobytes()), array.dtype).reshape(array.shape)
-                for name, array in saved.items()
+                name: np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape) for name, array in saved.items()
             }
             part.restore(State(arrays))
         return other
