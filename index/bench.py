@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from index.faiss_index import DEFAULT_SEARCH, FaissIndex
-from index.snapshot import SnapshotFolder, load_snapshot
+from index.snapshot import IndexSnapshots
 from index.synthetic_vectors import synthetic_vectors
 from index.vector_index import Vector
 
@@ -150,11 +150,9 @@ def _change_us(index: FaissIndex, catalogue: Vector) -> float:
 def _snapshot_figures(index: FaissIndex) -> tuple[float, float, float]:
     now_ms = time.time_ns() // 1_000_000
     with tempfile.TemporaryDirectory(prefix="musicrec-bench-") as folder:
-        saved: list[Path] = []
-        save_s = _seconds(
-            lambda: saved.append(SnapshotFolder(Path(folder)).save(index, offsets={}, newest_ms=0, now_ms=now_ms))
-        )
-        load_s = _seconds(lambda: load_snapshot(saved[0], now_ms=now_ms))
+        snapshots, saved = IndexSnapshots(Path(folder)), list[Path]()
+        save_s = _seconds(lambda: saved.append(snapshots.save(index, offsets={}, newest_ms=0, now_ms=now_ms)))
+        load_s = _seconds(lambda: snapshots.load_one(saved[0], now_ms=now_ms))
         size_mb = sum(file.stat().st_size for file in saved[0].iterdir()) / 1e6
     return save_s, load_s, size_mb
 

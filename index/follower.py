@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from aiokafka import ConsumerRecord, TopicPartition
 
 from index.serving import Generation, ServingIndex
-from index.snapshot import SnapshotFolder
+from index.snapshot import IndexSnapshots
 from musicrec.contracts import TrackEmbedding
 from musicrec.errors import BadInput, DeadLetterReason, Unavailable
 from musicrec.topic_follower import StartAt, TopicFollower
@@ -54,7 +54,7 @@ class EmbeddingFollower:
         """
         self._connection = connection
         self.index = index
-        self._snapshots = SnapshotFolder(snapshots) if snapshots is not None else None
+        self._snapshots = IndexSnapshots(snapshots) if snapshots is not None else None
         self._snapshot_interval_s = snapshot_interval_s
         self._topic = topic
         self._follower: TopicFollower | None = None

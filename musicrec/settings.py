@@ -169,6 +169,10 @@ class RankingAgentSettings(_Section):
     """Items of a list that answers an event."""
     stale_after_ms: Annotated[int, Field(ge=0)] = 0
     """Events older than this by the broker's clock train but get no list; 0 answers every event."""
+    max_sessions: Annotated[int, Field(ge=1_000)] = 500_000
+    """Sessions remembered, those of more than 40 tracks as several; with listeners about 2 GB of memory per million."""
+    snapshot_interval_s: Annotated[float, Field(gt=0)] = 600.0
+    """Pause between two snapshots of what was learned; after a kill, what came since the last one is learned again."""
 
 
 class HealthSettings(_Section):
@@ -217,7 +221,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     """Live page."""
     data_dir: Path = Path(".data")
-    """Folder of a worker's index snapshots, and of the embedded stack: broker and server data, logs, audio."""
+    """Folder of a worker's snapshots, and of the embedded stack: broker and server data, logs, audio."""
 
 
 def load_settings(**overrides: Any) -> Settings:

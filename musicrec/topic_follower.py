@@ -17,8 +17,8 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +93,7 @@ class TopicFollower:
         self._targets: dict[TopicPartition, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._caught_up = asyncio.Event()
+        self._handing_over = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._slice_records = 100
         self.handled = 0
@@ -143,6 +144,12 @@ class TopicFollower:
                 f"{', '.join(self.topics)}: not caught up within {timeout_s} s; {self.lag} records behind"
             ) from None
 
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hand nothing over while the body runs: `positions` and what the handler made of the records stay a pair."""
+        async with self._handing_over:
+            yield
+
     async def stop(self) -> None:
         """End the task and close the connection. No record is handled after this returns."""
         task, self._task = self._task, None
@@ -181,7 +188,8 @@ class TopicFollower:
                 await self._take_new_partitions(consumer)
                 records = await self._poll(consumer)
                 if records:
-                    self._hand_over(records)
+                    async with self._handing_over:
+                        self._hand_over(records)
                     await asyncio.sleep(0)  # a poll of what is buffered already does not let others run
                 if not self.caught_up:
                     await self._check_caught_up(consumer, idle=not records)

@@ -1,26 +1,35 @@
 """What a ranking worker knows: co-listening, catalogue and vectors, followed from the topics.
 
 Each worker follows all partitions, whatever users it answers for: what one listener does, all can profit from within a
-second.
+second.  It begins with a snapshot, where it has a good one, and takes the rest from the topics.
 """
 
+import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 
 from aiokafka import ConsumerRecord
 
-from index.follower import EmbeddingFollower
+from index.follower import EmbeddingFollower, in_daemon_thread
 from index.serving import ServingIndex
 from musicrec.contracts import SessionSnapshot, Track
 from musicrec.errors import BadInput
-from musicrec.recommend import Recommender
+from musicrec.recommend import RankingSettings, Recommender
 from musicrec.settings import Settings
-from musicrec.topic_follower import TopicFollower
+from musicrec.topic_follower import StartAt, TopicFollower
 from musicrec.topics import EMBEDDINGS, SESSIONS, TRACKS
 from streams.counters import Counters
+from streams.ranking_snapshots import Learned, RankingSnapshots
 from streams.running_sessions import RunningSessions
+from streams.snapshot_keeper import SnapshotKeeper
 from streams.vitals import Followed
+
+log = logging.getLogger(__name__)
 
 Watched = Callable[[], tuple[Followed, ...]]
 
@@ -32,52 +41,82 @@ otherwise fetch, decode and learn just while the same event is ranked."""
 class RankingState:
     """State of one ranking worker."""
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, settings: RankingSettings, counters: Counters) -> None:
         self.index = ServingIndex()
-        self.recommender = Recommender(audio=self.index)
-        self.running = RunningSessions()
+        self._settings = settings
         self._counters = counters
+        self.learned = self._nothing()
 
     @classmethod
     @asynccontextmanager
     async def following(
-        cls, settings: Settings, snapshots: Path, counters: Counters, watch: Callable[[Watched], None]
+        cls, settings: Settings, cluster: str, counters: Counters, watch: Callable[[Watched], None] = lambda _: None
     ) -> AsyncIterator["RankingState"]:
-        """Give a state that is caught up with its topics and follows them from then on.
+        """Give a state that is caught up with its topics and follows them from then on; it is saved at the end.
 
         Args:
-            settings: connection.
-            snapshots: folder for snapshots of the vector index, of this Kafka cluster alone: they hold its offsets.
+            settings: connection, folder for snapshots, and how many sessions are remembered.
+            cluster: id of the Kafka cluster; snapshots hold its offsets and serve it alone.
             counters: what is counted.
             watch: is given, before the wait, what tells how the followers get on.
         """
-        state = cls(counters)
+        state = cls(replace(RankingSettings(), max_sessions=settings.ranking.max_sessions), counters)
         connection = settings.kafka.client_options()
-        followers = [
-            TopicFollower(connection, [TRACKS.name], state.take_tracks),
-            TopicFollower(connection | LEARNING_BATCH, [SESSIONS.name], state.take_sessions),
-        ]
-        embeddings = EmbeddingFollower(connection, state.index, snapshots=snapshots)
-
-        def followed() -> tuple[Followed, ...]:
-            vectors = Followed(EMBEDDINGS.name, embeddings.is_ready, embeddings.lag, embeddings.ended)
-            return (vectors, *(Followed(f.topics[0], f.caught_up, f.lag, f.ended) for f in followers))
-
-        watch(followed)
+        embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / cluster)
+        snapshots = RankingSnapshots(settings.data_dir / "ranking" / cluster, cluster, state._nothing)
         async with AsyncExitStack() as stack:
-            await embeddings.start()
             stack.push_async_callback(embeddings.stop)
-            for follower in followers:
-                follower.start()
-                stack.push_async_callback(follower.stop)
+            start_at, _ = await asyncio.gather(state._restored(snapshots), embeddings.start())
+            # One follower for both topics: its places and what it brought are saved as a pair.
+            follower = TopicFollower(
+                connection | LEARNING_BATCH,
+                [TRACKS.name, SESSIONS.name],
+                state.take,
+                start_at=start_at,
+                on_lost_place=state._forget,
+            )
+
+            def followed() -> tuple[Followed, ...]:
+                vectors = Followed(EMBEDDINGS.name, embeddings.is_ready, embeddings.lag, embeddings.ended)
+                topics = " and ".join(follower.topics)
+                return (vectors, Followed(topics, follower.caught_up, follower.lag, follower.ended))
+
+            watch(followed)
+            follower.start()
+            stack.push_async_callback(follower.stop)
+            keeper = SnapshotKeeper(
+                lambda: state.learned,
+                follower,
+                snapshots,
+                interval_s=settings.ranking.snapshot_interval_s,
+                saved=start_at.offsets,
+            )
+            keeper.start()
+            stack.push_async_callback(keeper.stop)
             await embeddings.ready()
-            for follower in followers:
-                await follower.ready()
+            await follower.ready()
+            log.info("caught up: %d records taken from the topics", follower.handled)
             yield state
+
+    @property
+    def recommender(self) -> Recommender:
+        """Makes the lists."""
+        return self.learned.recommender
+
+    @property
+    def running(self) -> RunningSessions:
+        """The newest snapshot of each listener."""
+        return self.learned.running
 
     def index_version(self) -> str:
         """Return the version of the vectors in use."""
         return self.index.version or "none"
+
+    def take(self, records: Sequence[ConsumerRecord]) -> None:
+        """Take in records of both topics, in order."""
+        handlers = {TRACKS.name: self.take_tracks, SESSIONS.name: self.take_sessions}
+        for topic, those in groupby(records, attrgetter("topic")):
+            handlers[topic](list(those))
 
     def take_sessions(self, records: Sequence[ConsumerRecord]) -> None:
         """Learn from snapshots; a bad one is the agent's to dead-letter, and nothing to learn from."""
@@ -87,7 +126,7 @@ class RankingState:
             except BadInput:
                 self._counters.unreadable.labels(SESSIONS.name).inc()
                 continue
-            self.running.put(snapshot)
+            self.running.put(snapshot, record.value)
             self._counters.learned.inc(self.recommender.learn(snapshot))
 
     def take_tracks(self, records: Sequence[ConsumerRecord]) -> None:
@@ -100,3 +139,25 @@ class RankingState:
                 self.recommender.add_track(Track.decode(record.value))
             except BadInput:
                 self._counters.unreadable.labels(TRACKS.name).inc()
+
+    def _nothing(self) -> Learned:
+        return Learned(Recommender(self._settings, audio=self.index), RunningSessions())
+
+    def _forget(self) -> None:
+        """Begin anew: the topics are not those that the snapshot was taken from."""
+        self.learned = self._nothing()
+
+    async def _restored(self, snapshots: RankingSnapshots) -> StartAt:
+        now_ms, started_s = time.time_ns() // 1_000_000, time.perf_counter()
+        snapshot = await in_daemon_thread(lambda: snapshots.load(now_ms=now_ms))
+        if snapshot is None:
+            log.info("no ranking snapshot: all is learned from the topics")
+            return StartAt()
+        self.learned = snapshot.learned
+        log.info(
+            "ranking snapshot of %.0f s ago with %s restored in %.1f s",
+            (now_ms - snapshot.created_at_ms) / 1000,
+            self.learned.described(),
+            time.perf_counter() - started_s,
+        )
+        return StartAt(offsets=snapshot.offsets)

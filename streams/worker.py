@@ -73,6 +73,7 @@ async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], No
 async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Callable[[], None] = lambda: None) -> int:
     """Run what `build` makes as one agent; see `run_worker`."""
     stop = _stop_on_signal()
+    gc.set_threshold(*GC_THRESHOLDS)
     disable_created_metrics()  # type: ignore[no-untyped-call]
     counters = Counters(name)
     health = Health(settings, counters)
@@ -156,7 +157,6 @@ def _settle_garbage_collector() -> None:
     """Leave what the start built out of every later collection: a full one over it takes tens of milliseconds."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _stop_cleanly(app: App, loops: list[BatchLoop]) -> None:
@@ -200,13 +200,13 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
     from streams.ranking_state import RankingState
     from streams.warm_up import compile_kernels
 
-    health.waits_for = "kernels are compiled"
-    await asyncio.to_thread(compile_kernels)
-    health.waits_for = "state is restored"
+    health.waits_for = "kernels are compiled and the state is restored"
     origin = await _cluster_id(settings.kafka)
     lists = ListStore(await _redis(settings, RANKING, health, stack), origin, counters.redis_call)
-    snapshots = settings.data_dir / "index" / origin
-    state = await stack.enter_async_context(RankingState.following(settings, snapshots, counters, health.follow))
+    _, state = await asyncio.gather(
+        asyncio.to_thread(compile_kernels),
+        stack.enter_async_context(RankingState.following(settings, origin, counters, health.follow)),
+    )
     counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))
     counters.show(metrics.INDEX_NEWEST, lambda: state.index.serving.newest_ms / 1000 if state.index.serving else 0.0)
     rankers = Rankers(

@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench rank": ("musicrec.cli.bench_rank:command", "Time to rank one session at 380,000 tracks."),
     "bench embed": ("musicrec.cli.bench_embed:command", "Tracks embedded per second and core, beside librosa."),
     "bench index": ("musicrec.cli.bench_index:command", "Vector search, beside exact search."),
+    "bench restart": ("musicrec.cli.bench_restart:command", "Start of a ranking worker with a full memory on disk."),
 }
 """Command path ▸ `module:function` and help; the function has parameters as Typer takes them."""
 

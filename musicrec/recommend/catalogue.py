@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from musicrec.contracts import Track
 from musicrec.recommend.posting_lists import PostingLists
+from musicrec.recommend.state import Pieces, State, copied, named, texts
 from musicrec.recommend.top_k import MIN_CAPACITY
 
 UNKNOWN: Final = -1
@@ -35,7 +36,6 @@ class Catalogue:
         self._index_of_artist: dict[str, int] = {}
         self._track_ids: list[str] = []
         self._artist_ids: list[str] = []
-        self._tracks: dict[int, Track] = {}
         self.removed = 0
         self.capacity = MIN_CAPACITY
         self.artist_of: NDArray[np.int32] = np.full(self.capacity, UNKNOWN, np.int32)
@@ -69,10 +69,6 @@ class Catalogue:
         """Return the id of the track with that index."""
         return self._track_ids[index]
 
-    def track(self, index: int) -> Track | None:
-        """Return what the catalogue said about the track, if it said anything."""
-        return self._tracks.get(index)
-
     def see(self, track_id: str, artist_id: str | None, seen_at_ms: int) -> int:
         """Return the track's index, giving it one where it has none; UNKNOWN when the catalogue is full.
 
@@ -100,7 +96,6 @@ class Catalogue:
             self.removed -= 1
         is_new = not self.flags[index] & ANNOUNCED
         self.flags[index] = ANNOUNCED
-        self._tracks[index] = track
         return index, is_new
 
     def remove(self, track_id: str) -> int:
@@ -109,8 +104,28 @@ class Catalogue:
         if index != UNKNOWN and not self.flags[index] & REMOVED:
             self.flags[index] = REMOVED
             self.removed += 1
-            self._tracks.pop(index, None)
         return index
+
+    def state(self) -> Pieces:
+        """Yield ids in order of index and what is known of each; see `Stateful`."""
+        yield from texts("track_ids", self._track_ids)
+        yield from texts("artist_ids", self._artist_ids)
+        for name in ("artist_of", "first_seen_ms", "flags"):
+            yield from copied(name, getattr(self, name)[: len(self)])
+        yield from named("tracks_of", self.tracks_of.state())
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was taken from; see `Stateful`."""
+        self._track_ids, self._artist_ids = state.texts("track_ids"), state.texts("artist_ids")
+        self._index_of_track = {track_id: index for index, track_id in enumerate(self._track_ids)}
+        self._index_of_artist = {artist_id: index for index, artist_id in enumerate(self._artist_ids)}
+        while self.capacity < len(self):
+            self._grow(2 * self.capacity)
+        for name in ("artist_of", "first_seen_ms", "flags"):
+            column = getattr(self, name)
+            column[: len(self)] = state.array(name, column.dtype, len(self))
+        self.removed = int(np.count_nonzero(self.flags & REMOVED))
+        self.tracks_of.restore(state.part("tracks_of"))
 
     def _add(self, track_id: str, seen_at_ms: int) -> int:
         index = len(self._track_ids)

@@ -1,12 +1,18 @@
 """What the recommender knows, and how one snapshot changes it."""
 
+import numpy as np
+
 from musicrec.contracts import ListenOutcome, SessionEntry, SessionSnapshot, Track
 from musicrec.recommend.catalogue import UNKNOWN, Catalogue
 from musicrec.recommend.listener_memory import ListenerMemory
+from musicrec.recommend.listeners_state import listeners_state, restored_listeners
 from musicrec.recommend.novelty import Novelty
 from musicrec.recommend.popularity import Popularity
 from musicrec.recommend.session_store import SessionStore
 from musicrec.recommend.settings import RankingSettings
+from musicrec.recommend.state import Pieces, State, batches, named, numbers, texts
+
+PARTS = ("catalogue", "sessions", "popularity", "novelty")
 
 
 class Knowledge:
@@ -94,6 +100,27 @@ class Knowledge:
     def strength_of(self, entry: SessionEntry) -> float:
         """Return what the entry counts as a positive: 1 for a completed listen, 0 for what was disliked."""
         return max(0.0, self._strength[entry.outcome] + self.settings.feedback_strength * entry.feedback)
+
+    def state(self) -> Pieces:
+        """Yield all that is known; dicts keep their order, which says what is forgotten first. See `Stateful`."""
+        for name in PARTS:
+            yield from named(name, getattr(self, name).state())
+        yield from named("listeners", listeners_state(self.listeners))
+        yield from numbers("listeners_seen", self._listeners_seen)
+        yield from texts("session_ids", self._row_of_session)
+        for batch in batches(self._row_of_session.values()):
+            yield "session_rows", np.array(batch, np.int64)
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was taken from; see `Stateful`."""
+        for name in PARTS:
+            getattr(self, name).restore(state.part(name))
+        self.listeners = restored_listeners(state.part("listeners"))
+        (self._listeners_seen,) = state.array("listeners_seen", np.int64, 1).tolist()
+        session_ids = state.texts("session_ids")
+        rows = state.array("session_rows", np.int64, len(session_ids)).tolist()
+        self._row_of_session = dict(zip(session_ids, rows, strict=True))
+        self._grow()
 
     def _listener(self, user_id: str) -> ListenerMemory:
         listener = self.listeners.pop(user_id, None)

@@ -2,6 +2,10 @@
 
 from collections import deque
 
+import numpy as np
+
+from musicrec.recommend.state import Pieces, State, numbers
+
 
 class Novelty:
     """The newest tracks, newest last; a track is in it once."""
@@ -27,3 +31,13 @@ class Novelty:
     def announced(self, limit: int) -> list[int]:
         """Return up to `limit` announced tracks, the newest first."""
         return [self._announced[-1 - i] for i in range(min(limit, len(self._announced)))]
+
+    def state(self) -> Pieces:
+        """Yield both kinds of tracks; see `Stateful`."""
+        yield from numbers("announced", *self._announced)
+        yield from numbers("first_played", *self._first_played)
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was taken from; see `Stateful`."""
+        self._announced.extend(state.array("announced", np.int64, None).tolist())
+        self._first_played.extend(state.array("first_played", np.int64, None).tolist())

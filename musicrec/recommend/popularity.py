@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.recommend.kernel import kernel
+from musicrec.recommend.state import Pieces, State, copied, numbers
 from musicrec.recommend.top_k import MIN_CAPACITY
 
 MAX_HALF_LIVES: Final = 500.0
@@ -63,6 +64,22 @@ class Popularity:
         kept = self.top[: self.top_length][self.top[: self.top_length] != track]
         self.top[: len(kept)] = kept
         self.top_length = len(kept)
+
+    def state(self) -> Pieces:
+        """Yield counts, scores, the top and where time began; see `Stateful`."""
+        yield from copied("plays", self.plays)
+        yield from copied("scores", self.scores)
+        yield from copied("top", self.top[: self.top_length])
+        yield from numbers("start_ms", *([] if self._start_ms is None else [self._start_ms]))
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was taken from; see `Stateful`."""
+        self.plays = state.array("plays", np.int64, None).copy()
+        self.scores = state.array("scores", np.float64, len(self.plays)).copy()
+        top = state.array("top", np.int64, None)
+        self.top_length = len(top)
+        self.top[: len(top)] = top
+        self._start_ms = next(iter(state.array("start_ms", np.int64, None).tolist()), None)
 
 
 @kernel

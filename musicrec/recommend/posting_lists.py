@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from musicrec.errors import Incompatible
 from musicrec.recommend.kernel import kernel
+from musicrec.recommend.state import Pieces, State, copied
 
 FIRST_ROOM: Final = 4
 """Most tracks are played a few times only."""
@@ -58,6 +59,26 @@ class PostingLists:
         written, room, start = int(self.written[key]), int(self.room[key]), int(self.start[key])
         kept = min(written, room)
         return [int(self.values[start + (written - 1 - i) % room]) for i in range(kept)]
+
+    def state(self) -> Pieces:
+        """Yield the lists as they lie in memory, free blocks included; see `Stateful`."""
+        yield from copied("free", self._free)
+        for name in ("start", "room", "written"):
+            yield from copied(name, getattr(self, name))
+        yield from copied("values", self.values[: self._free[0]])
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was taken from; see `Stateful`."""
+        self._free = state.array("free", np.int64, len(self._free)).copy()
+        self.start = state.array("start", np.int64, None).copy()
+        self.room = state.array("room", np.int32, len(self.start)).copy()
+        self.written = state.array("written", np.int64, len(self.start)).copy()
+        values = state.array("values", np.int64, int(self._free[0]))
+        length = len(self.values)
+        while length < len(values):
+            length *= 2
+        self.values = np.zeros(length, np.int64)
+        self.values[: len(values)] = values
 
 
 @kernel

@@ -16,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.recommend.kernel import fast_kernel
+from musicrec.recommend.state import Pieces, State, copied, numbers
 
 LEAK: Final = 0.05
 """Slope of the activation below 0: a unit that went quiet can come back."""
+
+LEARNED: Final = ("inner", "bias", "outer", "prior")
+"""The weights; beside each of them stand the sums of its squared gradients."""
 
 SEED: Final = 20
 """The first layer starts from random values, the same in every process: replicas that learn the same, rank the same."""
@@ -91,6 +95,20 @@ class Ranker:
             self.step,
         )
         self.lessons += 1
+
+    def state(self) -> Pieces:
+        """Yield weights and what the optimiser knows; see `Stateful`."""
+        yield from numbers("lessons", self.lessons)
+        for name in LEARNED:
+            yield from copied(name, getattr(self, f"_{name}"))
+            yield from copied(f"{name}_squares", getattr(self, f"_{name}_squares"))
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was taken from; see `Stateful`."""
+        (self.lessons,) = state.array("lessons", np.int64, 1).tolist()
+        for name in (*LEARNED, *(f"{name}_squares" for name in LEARNED)):
+            ours = getattr(self, f"_{name}")
+            ours[:] = state.array(name, ours.dtype, *ours.shape)
 
     def _make_room(self, candidates: int) -> None:
         if len(self._activation) < candidates:

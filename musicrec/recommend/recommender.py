@@ -20,6 +20,7 @@ from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import FEATURES
 from musicrec.recommend.settings import RankingSettings
+from musicrec.recommend.state import Pieces, State, named
 
 EVIDENCE = (
     Source.SESSION_KNN,
@@ -91,6 +92,16 @@ class Recommender:
             weights = _only(Source.NEW, Source.POPULAR)
             return self._from_catalogue(request, weights, self._blocked(request, snapshot), now_ms)
         return self._personal(request, snapshot, now_ms)
+
+    def state(self) -> Pieces:
+        """Yield all that was learned, for a snapshot; see `Stateful`. Lists may be made meanwhile."""
+        yield from named("knowledge", self.knowledge.state())
+        yield from named("ranker", self.ranker.state())
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was taken from: every later list is the same; see `Stateful`."""
+        self.knowledge.restore(state.part("knowledge"))
+        self.ranker.restore(state.part("ranker"))
 
     def _personal(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         listener = self.knowledge.listeners.get(request.user_id)

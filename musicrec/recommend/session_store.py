@@ -5,11 +5,14 @@ it until `serial + rows` is written.  A session longer than a row goes on in a n
 any other, so a play is visible to everybody as soon as it is learned.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.recommend.kernel import kernel
 from musicrec.recommend.posting_lists import PostingLists
+from musicrec.recommend.state import PIECE_BYTES, Pieces, State, copied, named, numbers
 
 
 class SessionStore:
@@ -88,6 +91,41 @@ class SessionStore:
         """Return the tracks of a row, in order of listening."""
         row = serial % self.rows
         return [int(track) for track in self.tracks[row, : self.lengths[row]]]
+
+    def state(self) -> Pieces:
+        """Yield the rows, without the unused cells at their ends; see `Stateful`."""
+        yield from numbers("counts", self.next_serial, self._session_numbers)
+        used = min(self.next_serial, self.rows)
+        for name in ("lengths", "ended_at_ms", "session", "listener"):
+            yield from copied(name, getattr(self, name)[:used])
+        for rows, held in self._cells(used):
+            yield "tracks", self.tracks[rows][held]
+            yield "strengths", self.strengths[rows][held]
+        yield from named("rows_of", self.rows_of.state())
+
+    def restore(self, state: State) -> None:
+        """Become what `state` was taken from; see `Stateful`."""
+        self.next_serial, self._session_numbers = state.array("counts", np.int64, 2).tolist()
+        used = min(self.next_serial, self.rows)
+        for name in ("lengths", "ended_at_ms", "session", "listener"):
+            column = getattr(self, name)
+            column[:used] = state.array(name, column.dtype, used)
+        cells = int(self.lengths[:used].sum())
+        tracks, strengths = state.array("tracks", np.int32, cells), state.array("strengths", np.float32, cells)
+        start = 0
+        for rows, held in self._cells(used):
+            end = start + int(self.lengths[rows].sum())
+            self.tracks[rows][held] = tracks[start:end]
+            self.strengths[rows][held] = strengths[start:end]
+            start = end
+        self.rows_of.restore(state.part("rows_of"))
+
+    def _cells(self, used: int) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
+        """Yield blocks of the first `used` rows, and which of their cells hold a track."""
+        block = max(1, PIECE_BYTES // (4 * self.row_length))
+        for start in range(0, max(1, used), block):
+            rows = slice(start, min(start + block, used))
+            yield rows, np.arange(self.row_length) < self.lengths[rows, np.newaxis]
 
     def _holds(self, row: int, track: int) -> bool:
         return track in self.tracks[row, : self.lengths[row]]

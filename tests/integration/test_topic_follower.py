@@ -104,6 +104,24 @@ async def test_record_that_the_handler_fails_on_is_skipped_and_counted_and_the_o
         await following.stop()
 
 
+async def test_held_follower_hands_nothing_over_and_keeps_its_positions(stack: StackAddresses) -> None:
+    topic, collected = await create_topic(stack), Collected()
+    await put(stack, topic, b"before")
+    following = follower(stack, topic, collected)
+    following.start()
+    try:
+        await following.ready(DEADLINE_S)
+        async with following.held():
+            places = following.positions
+            await put(stack, topic, b"meanwhile 1", b"meanwhile 2")
+            await asyncio.sleep(1.0)  # four polls
+            assert (collected.values, following.positions) == ([b"before"], places)
+        await until(lambda: len(collected.records) == 3)
+        assert sum(following.positions.values()) == sum(places.values()) + 2
+    finally:
+        await following.stop()
+
+
 async def test_follower_goes_on_from_given_positions(stack: StackAddresses) -> None:
     topic, before, after = await create_topic(stack), Collected(), Collected()
     await put(stack, topic, b"a", b"b", b"c")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from index.faiss_index import FaissIndex, SearchConfig
-from index.snapshot import MAX_AGE_MS, SnapshotFolder, _manifest_sum, load_snapshot
+from index.snapshot import IndexSnapshots
 from musicrec.errors import Incompatible, Unavailable
+from musicrec.snapshot_folder import MAX_AGE_MS, manifest_sum
 
 DIMENSION = 16
 NOW_MS = 1_760_000_000_000
@@ -30,14 +31,14 @@ def index_of(count: int) -> FaissIndex:
 
 
 def save(root: Path, index: FaissIndex, now_ms: int = NOW_MS) -> Path:
-    return SnapshotFolder(root).save(index, offsets={0: 17, 5: 0}, newest_ms=NOW_MS - 5, now_ms=now_ms)
+    return IndexSnapshots(root).save(index, offsets={0: 17, 5: 0}, newest_ms=NOW_MS - 5, now_ms=now_ms)
 
 
 @pytest.mark.parametrize("count", [0, 1, 40, 400])
 def test_loaded_snapshot_answers_as_the_index_did(tmp_path, count):
     index = index_of(count)
     save(tmp_path, index)
-    loaded = SnapshotFolder(tmp_path).load(now_ms=NOW_MS, config=CONFIG)
+    loaded = IndexSnapshots(tmp_path).load(now_ms=NOW_MS, config=CONFIG)
     assert loaded is not None
     assert loaded.offsets == {0: 17, 5: 0}
     assert loaded.manifest.newest_ms == NOW_MS - 5
@@ -47,8 +48,8 @@ def test_loaded_snapshot_answers_as_the_index_did(tmp_path, count):
 
 
 def test_loaded_index_is_changed_like_any_other(tmp_path):
-    save(tmp_path, index_of(400))
-    index = load_snapshot(SnapshotFolder(tmp_path)._newest_first()[0], now_ms=NOW_MS, config=CONFIG).index
+    folder = save(tmp_path, index_of(400))
+    index = IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS, config=CONFIG).index
     index.upsert("new", -vectors(1)[0])
     assert index.search(-vectors(1)[0], 1) == [("new", 1.0)]
     assert index.remove('Tëst "7"')
@@ -58,7 +59,7 @@ def test_loaded_index_is_changed_like_any_other(tmp_path):
 
 
 def test_folder_without_snapshots_gives_none(tmp_path):
-    assert SnapshotFolder(tmp_path / "nothing").load(now_ms=NOW_MS) is None
+    assert IndexSnapshots(tmp_path / "nothing").load(now_ms=NOW_MS) is None
 
 
 @pytest.mark.parametrize("name", ["vectors.faiss", "tracks.json", "manifest.json"])
@@ -68,7 +69,7 @@ def test_one_flipped_bit_anywhere_in_a_file_is_noticed(tmp_path, name):
     for place in np.linspace(0, len(content) - 1, 25).astype(int):
         (folder / name).write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
         with pytest.raises(Incompatible, match="is refused"):
-            load_snapshot(folder, now_ms=NOW_MS)
+            IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize("name", ["vectors.faiss", "tracks.json", "manifest.json"])
@@ -77,17 +78,17 @@ def test_truncated_or_missing_file_is_noticed(tmp_path, name):
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:-1])
     with pytest.raises(Incompatible, match=name.replace(".", r"\.") if name != "manifest.json" else "is refused"):
-        load_snapshot(folder, now_ms=NOW_MS)
+        IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS)
     (folder / name).unlink()
     with pytest.raises(Incompatible, match="No such file"):
-        load_snapshot(folder, now_ms=NOW_MS)
+        IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS)
 
 
 def test_corrupt_snapshot_gives_way_to_the_one_before_it(tmp_path, caplog):
     save(tmp_path, index_of(40))
     newer = save(tmp_path, index_of(60), NOW_MS + 1)
     (newer / "vectors.faiss").write_bytes(b"")
-    loaded = SnapshotFolder(tmp_path).load(now_ms=NOW_MS + 1)
+    loaded = IndexSnapshots(tmp_path).load(now_ms=NOW_MS + 1)
     assert loaded is not None
     assert loaded.manifest.tracks == 39
     assert "vectors.faiss is not what was written" in caplog.text
@@ -95,9 +96,9 @@ def test_corrupt_snapshot_gives_way_to_the_one_before_it(tmp_path, caplog):
 
 def test_snapshot_from_before_the_tombstones_were_compacted_away_is_refused(tmp_path):
     folder = save(tmp_path, index_of(40))
-    load_snapshot(folder, now_ms=NOW_MS + MAX_AGE_MS)
+    IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS + MAX_AGE_MS)
     with pytest.raises(Incompatible, match="may hold removed tracks"):
-        load_snapshot(folder, now_ms=NOW_MS + MAX_AGE_MS + 1)
+        IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS + MAX_AGE_MS + 1)
 
 
 def test_snapshot_of_a_newer_format_is_refused_by_its_number(tmp_path):
@@ -105,10 +106,10 @@ def test_snapshot_of_a_newer_format_is_refused_by_its_number(tmp_path):
     content = json.loads((folder / "manifest.json").read_text())
     content["manifest"]["format"] = 2
     # With a sum that fits, as a newer release would write it.
-    content["sha256"] = _manifest_sum(content["manifest"])
+    content["sha256"] = manifest_sum(content["manifest"])
     (folder / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(Incompatible, match="format 2; this release reads format 1"):
-        load_snapshot(folder, now_ms=NOW_MS)
+        IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS)
 
 
 def test_only_the_newest_two_are_kept_and_leftovers_of_a_crash_are_removed(tmp_path):
