@@ -38,9 +38,7 @@ class Echo:
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         if any(message.value == b"poison" for message in batch):
             raise ZeroDivisionError("this handler has a bug")
-        return Decision(
-            [Outgoing(self.target, m.key, m.value, m.headers) for m in batch], lambda: self._save(len(batch))
-        )
+        return Decision([Outgoing(self.target, m.key, m.value, m.headers) for m in batch], self._save)
 
     async def _save(self) -> None:
         if self.away:
