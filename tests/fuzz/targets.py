@@ -9,11 +9,13 @@ import io
 import itertools
 import json
 import os
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -184,13 +186,17 @@ def stored_state(data: bytes) -> None:
     assert ListenerState.decode(state.encode()) == state
 
 
-FOLDER = Path(tempfile.mkdtemp(prefix="musicrec-fuzz-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
-"""In memory where that can be had: a file is written for each input."""
+@cache
+def _folder() -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder that goes with the process; in memory where that can be had, for a file is written each time."""
+    return tempfile.TemporaryDirectory(
+        prefix="musicrec-fuzz-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    )
 
 
 def file_of(name: str, data: bytes) -> Path:
     """Return a file with that content."""
-    path = FOLDER / f"{os.getpid()}-{name}"
+    path = Path(_folder().name) / name
     path.write_bytes(data)
     return path
 
@@ -284,8 +290,6 @@ def _archives() -> Iterator[bytes]:
 
 
 def _tar(data: bytes) -> bytes:
-    import tarfile
-
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as file:
         member = tarfile.TarInfo("listens/2023/1.jsonl")
