@@ -48,6 +48,10 @@ class Health:
         self.vitals = Vitals(tick=0)
         """At the last tick."""
 
+    def use_kafka(self) -> None:
+        """Kafka lets the agent in: ask it from now on; before, each refusal would be said twice."""
+        self._begin(self._kafka.ask_for_ever(), "ask Kafka")
+
     def use_redis(self, client: Any) -> None:
         """The agent works with this Redis."""
         self._redis = RedisProbe(client)
@@ -80,7 +84,6 @@ class Health:
             collector(registry=self._counters.registry)
         self._counters.registry.register(self)
         self._begin(self._tick_for_ever(), "vitals")
-        self._begin(self._kafka.ask_for_ever(), "ask Kafka")
         try:
             async with serving(settings, self._counters.registry, lambda: self.vitals, lambda: watchdog.reason):
                 watchdog.start()

@@ -181,6 +181,7 @@ async def _handlers(
     if name in AGENTS:
         # Before Faust, whose client tries again in silence, and before state that takes long to restore.
         await check_access(settings.kafka, AGENTS[name].kafka_rules)
+    health.use_kafka()
     return await build(settings, counters, health, stack)
 
 
