@@ -43,7 +43,7 @@ async def test_a_missing_topic_and_one_with_another_number_of_partitions_are_nam
     async def said_by_a_worker() -> str:
         worker = start_worker(stack, tmp_path, "ranking")
         assert await status_of(worker) == REFUSED
-        first, line = worker.log_file.read_text().splitlines()
+        first, _address, line = worker.log_file.read_text().splitlines()
         assert first == "ranking: starting"
         return line
 
