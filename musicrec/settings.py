@@ -181,7 +181,7 @@ class HealthSettings(_Section):
     host: str = "127.0.0.1"
     """Address to listen on; bound to this machine unless told otherwise."""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """Port; 0 takes a free one, which the log names, so that workers can share a machine. 8401 in `deploy/`."""
+    """Port; 0 takes a free one, which the log names, so that workers can share a machine."""
     watchdog: bool = True
     """End a process that is not alive, with status 70 and the reason; else only `/livez` says so."""
     still_after_s: Annotated[float, Field(gt=0)] = 30.0

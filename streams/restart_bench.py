@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from index.faiss_index import FaissIndex
 from index.snapshot import IndexSnapshots
@@ -20,6 +19,7 @@ from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 from musicrec.recommend import RankingSettings, Recommender
 from musicrec.topics import SESSIONS, TRACKS
+from streams.kafka_cluster import cluster_id
 from streams.ranking_snapshots import Learned, RankingSnapshots
 from streams.running_sessions import RunningSessions
 from streams.snapshot_keeper import take
@@ -75,7 +75,7 @@ async def measure_restart(
         vectors: size of the index, of 192 components.
         progress: called with what happens now.
     """
-    cluster = await _cluster_id(stack)
+    cluster = await cluster_id(stack.kafka)
     variables = stack.environment() | {"MUSICREC_RANKING__MAX_SESSIONS": str(sessions)}
     progress("starting a worker with nothing to load")
     empty = await _start(folder / "empty", variables)
@@ -164,12 +164,3 @@ def _rss_mb(pid: int) -> float:
 
 def _megabytes(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.iterdir()) / 1e6
-
-
-async def _cluster_id(stack: StackAddresses) -> str:
-    client = AIOKafkaAdminClient(**stack.kafka.client_options())
-    await client.start()
-    try:
-        return str((await client.describe_cluster())["cluster_id"])
-    finally:
-        await client.close()

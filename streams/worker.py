@@ -11,20 +11,18 @@ from contextlib import AsyncExitStack
 from enum import StrEnum
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 from prometheus_client import disable_created_metrics
 
 from musicrec.access import AGENTS, OUTCOME, RANKING, SESSION, Service
-from musicrec.errors import Unavailable
 from musicrec.kafka_access import check_access
-from musicrec.settings import KafkaSettings, Settings
+from musicrec.settings import Settings
 from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams import metrics
 from streams.batch_loop import EXIT_STATUS, BatchLoop, Handler
 from streams.counters import Counters
 from streams.faust_app import App, new_app
 from streams.health import Health
+from streams.kafka_cluster import cluster_id
 from streams.topic_admin import create_missing_topics
 from streams.vitals import Phase
 from streams.watchdog import end_process
@@ -191,7 +189,7 @@ async def _session_handlers(settings: Settings, counters: Counters, health: Heal
 
     redis = await _redis(settings, SESSION, health, stack)
     store = SessionStore(redis, settings.session.redis_ttl_ms, counters.redis_call)
-    origin = await _cluster_id(settings.kafka)
+    origin = await cluster_id(settings.kafka)
     return [(LISTENS, SessionAgent(store, settings.session, origin))]
 
 
@@ -202,7 +200,7 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
     from streams.warm_up import compile_kernels
 
     health.waits_for = "kernels are compiled and the state is restored"
-    origin = await _cluster_id(settings.kafka)
+    origin = await cluster_id(settings.kafka)
     lists = ListStore(await _redis(settings, RANKING, health, stack), origin, counters.redis_call)
     _, state = await asyncio.gather(
         asyncio.to_thread(compile_kernels),
@@ -225,7 +223,7 @@ async def _outcome_handlers(settings: Settings, counters: Counters, health: Heal
     from streams.list_store import ListStore
     from streams.outcome_agent import Outcomes
 
-    origin = await _cluster_id(settings.kafka)
+    origin = await cluster_id(settings.kafka)
     store = ListStore(await _redis(settings, OUTCOME, health, stack), origin, counters.redis_call)
     return [(SESSIONS, Outcomes(store))]
 
@@ -248,14 +246,3 @@ async def _redis(settings: Settings, service: Service, health: Health, stack: As
         await check_redis(client, service.redis)
     health.use_redis(client)
     return client
-
-
-async def _cluster_id(kafka: KafkaSettings) -> str:
-    client = AIOKafkaAdminClient(**kafka.client_options())
-    try:
-        await client.start()
-        return str((await client.describe_cluster())["cluster_id"])
-    except (KafkaError, OSError) as error:
-        raise Unavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error!r}") from error
-    finally:
-        await client.close()

@@ -119,8 +119,7 @@ def replay(
 
     The letters stay in the dead-letter topic.  Replaying twice is harmless: events keep their event_id and are applied
     once.  Letters that come while it runs are not replayed, those that it causes among them.  Skipped are unreadable
-    letters, unless they are named, and tracks of which a newer record stands on the topic.  A replayed list goes to
-    all who read lists.
+    letters, unless they are named, and tracks of which a newer record stands on the topic.
 
     Ctrl-C stops it and says how to go on.  The last line of stdout counts: replayed=N skipped=N.
     """

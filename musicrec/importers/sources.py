@@ -22,7 +22,7 @@ DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ta
 """What reading raises where bytes are not what they should be."""
 UNREADABLE_ARCHIVE = (Exception,)
 """What opening an archive or a member raises as well: Python's readers of zip and tar let through what their arithmetic
-on odd numbers raises (TypeError, ValueError, NotImplementedError, RuntimeError, struct.error, …)."""
+on odd numbers raises, of whatever kind."""
 
 
 class Source(NamedTuple):
