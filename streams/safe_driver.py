@@ -59,9 +59,9 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         whoever polls next and pauses until then.  Faust polls past it: the worker would stay, and do nothing.
         """
         standing = Group(self.app.conf.id, rebalancing=self.app.rebalancing, rebalances=self.app.rebalancing_count)
-        if self._consumer is None:
+        coordinator = self._consumer._coordinator if self._consumer is not None else None
+        if coordinator is None:  # the client is made, and only then connects
             return standing
-        coordinator = self._consumer._coordinator
         error = self._membership.fenced if self._membership is not None else None
         if error is None and (kept := coordinator._pending_exception) is not None:
             error = repr(kept)
