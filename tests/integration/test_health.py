@@ -148,7 +148,11 @@ async def test_servers_that_are_away_are_named_and_end_no_worker(tmp_path: Path)
             async with reading(stack, SESSIONS, only=about(user)) as tail, producing(stack) as producer:
                 await publish_events(producer, [play(user, "t2", 2)])
                 await tail.until(lambda t: len(t.records) == 1)
-            assert (await counts(worker))["musicrec_events_total", "applied", LISTENS] == 2
+            applied = ("musicrec_events_total", "applied", LISTENS)
+            async with asyncio.timeout(30):  # counted once it is saved, which is after it was published
+                while (await counts(worker)).get(applied, 0) < 2:
+                    await asyncio.sleep(0.1)
+            assert (await counts(worker))[applied] == 2
         finally:
             await worker.stop()
 
