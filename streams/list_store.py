@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from musicrec.contracts import Recommendation, Trigger
 from musicrec.errors import Unavailable
 from streams.counters import Timed, untimed
+from streams.redis_errors import said
 from streams.stored_script import Call, StoredScript
 
 LISTS_PREFIX: Final = "musicrec:lists:"
@@ -109,7 +110,7 @@ class ListStore:
             with self._timed("lists_before"):
                 found = await pipeline.execute()
         except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not give the lists: {error}") from error
+            raise Unavailable(f"Redis does not give the lists: {said(error)}") from None
         return [Recommendation.decode(zlib.decompress(stored[0])) if stored else None for stored in found]
 
     def _key(self, user_id: str, trigger: Trigger) -> str:
@@ -122,7 +123,7 @@ class ListStore:
             with self._timed("settle_lists"):
                 return await script.run(calls)
         except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not take the lists: {error}") from error
+            raise Unavailable(f"Redis does not take the lists: {said(error)}") from None
 
 
 def _pack(value: bytes) -> bytes:

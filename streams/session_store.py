@@ -13,6 +13,7 @@ from musicrec.ids import UserId
 from musicrec.session import ListenerState
 from musicrec.settings import RedisSettings
 from streams.counters import Timed, untimed
+from streams.redis_errors import said
 from streams.stored_script import Call, StoredScript
 
 KEY_PREFIX: Final = "musicrec:session:"
@@ -75,7 +76,7 @@ class SessionStore:
             with self._timed("load_sessions"):
                 stored = await pipeline.execute()
         except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not give the sessions: {error}") from error
+            raise Unavailable(f"Redis does not give the sessions: {said(error)}") from None
         return {
             user: ListenerState() if value is None else ListenerState.decode(value)
             for user, value in zip(users, stored, strict=True)
@@ -99,7 +100,7 @@ class SessionStore:
             with self._timed("save_sessions"):
                 saved = await self._save.run(calls)
         except (RedisError, OSError) as error:
-            raise Unavailable(f"Redis does not take the sessions: {error}") from error
+            raise Unavailable(f"Redis does not take the sessions: {said(error)}") from None
         overtaken = [user for user, done in zip(changed, saved, strict=True) if not done]
         if overtaken:
             raise Overtaken(f"{len(overtaken)} of {len(changed)} sessions were changed by another worker meanwhile")

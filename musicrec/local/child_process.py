@@ -44,6 +44,9 @@ class ChildProcess:
                 env={**os.environ, **(environment or {})},
                 # Ctrl-C must not reach the broker before the agents that still write to it.
                 start_new_session=True,
+                # SIGXFSZ stays ignored, as Python has it: a file-size limit is then an error that the server can
+                # answer, as a full disk is, and not its death.
+                restore_signals=False,
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
         return cls(name, process, log_file)

@@ -1,0 +1,1 @@
+"""One file per thing that is looked at: topics, Redis, offsets, logs."""
