@@ -104,7 +104,7 @@ class RecommendedItem(Record):
     track_id: Id
     """The track."""
     score: Score
-    """Fused score; higher is better, comparable within one list only."""
+    """Fused score; higher is better, never above that of the place before, comparable within one list only."""
     sources: tuple[SourceRank, ...]
     """Where it came from, strongest first."""
     reason: ReasonCode

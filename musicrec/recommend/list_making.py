@@ -160,13 +160,18 @@ class ListMaker:
     def items(
         self, fused: FusedCandidates, places: NDArray[np.int64], weights: NDArray[np.float64]
     ) -> list[RecommendedItem]:
-        """Return the records of the candidates in `places`."""
+        """Return the records of the candidates in `places`; no score is above that of the place before.
+
+        An artist cap or the share of new tracks places a track below others with lower scores.  It then gets the
+        lowest so far: whoever sorts the items by score keeps their order.
+        """
         candidates = self._candidates
         listed = fused.tracks[places]
         ranks_of(listed, len(listed), candidates.keys, candidates.counts, candidates.by_track.scores, self._ranks)
         track_id = self._knowledge.catalogue.track_id
         ids = [track_id(track) for track in listed.tolist()]
-        return self._records.items(ids, fused.scores[places].tolist(), self._ranks[: len(listed)], weights)
+        scores = np.minimum.accumulate(fused.scores[places]).tolist()
+        return self._records.items(ids, scores, self._ranks[: len(listed)], weights)
 
     def new_item(self, track: int, score: float, weights: NDArray[np.float64]) -> RecommendedItem:
         """Return the record of a track that stands in a list because it is new."""

@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from listening import Listening
+from listening import START_MS, Listening
 
-from musicrec.contracts import SessionSnapshot
+from musicrec.contracts import Mode, RecommendationRequest, SessionSnapshot
 from musicrec.evaluation.metrics import HitCounter
 from musicrec.recommend import RankingSettings, Recommender
 from musicrec.recommend.posting_lists import PostingLists
@@ -44,6 +44,25 @@ def test_a_list_has_no_current_no_skipped_and_no_track_twice(drawn: list[tuple[s
         assert not skipped & set(names)
         assert snapshot.entries[-1].track_id not in names
         assert ranked.items or ranked.degraded
+
+
+@settings(max_examples=40, deadline=None)
+@given(listens)
+def test_no_score_is_above_that_of_the_place_before(drawn: list[tuple[str, int, bool, int]]) -> None:
+    recommender = Recommender(SMALL)
+    snapshots = snapshots_of(drawn)
+    for snapshot in snapshots:
+        recommender.learn(snapshot)
+    newest = snapshots[-1]
+    lists = [recommender.rank(newest)]
+    for mode in Mode:
+        asked = RecommendationRequest(
+            request_id="r", user_id=newest.user_id, mode=mode, track_id="t1", requested_at_ms=START_MS
+        )
+        lists += [recommender.answer(asked, snapshot, START_MS) for snapshot in (newest, None)]
+    for ranked in lists:
+        scores = [item.score for item in ranked.items]
+        assert scores == sorted(scores, reverse=True)
 
 
 @settings(max_examples=30, deadline=None)
