@@ -27,7 +27,7 @@ from storm.reference import Fate
 from storm.report import Result
 from storm.schedule import Action
 from storm.servers import Servers
-from storm.stalls import Window, longest_by_fault, waits_of
+from storm.stalls import Window, longest_by_fault, waits_of, worst
 from storm.traffic import Traffic
 from storm.workers import Workers
 from streams.topic_admin import create_missing_topics
@@ -161,6 +161,7 @@ class Storm:
         check_logs(workers.logs, findings)
         self._check_workers(workers)
         published_ms = {event: expected.at_ms for event, expected in events.applied.items()}
+        waits = waits_of(published_ms, lists.answered_ms)
         fates = [expected.fate for expected in events.expected.values()]
         return Result(
             seed=self._seed,
@@ -175,7 +176,8 @@ class Storm:
             published_again=lists.published_again,
             drained_in_s=self._drained_in_s,
             redis_keys=keys,
-            longest_ms=longest_by_fault(waits_of(published_ms, lists.answered_ms), self._windows),
+            longest_ms=longest_by_fault(waits, self._windows),
+            worst=worst(waits),
             findings=findings,
             ends=workers.ends,
             slots=workers.slots,

@@ -50,7 +50,7 @@ class View(NamedTuple):
     entries: tuple[tuple[str, int, int], ...]
     """(track, listens, end of the last listen), oldest first."""
     skipped: frozenset[str]
-    """Tracks whose last listen ended by the skip button."""
+    """Tracks whose last listen ended by the skip button; of the newest listens, as older ones may be forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def session_of(order: list[Listen], of: Listen) -> View:
     while last + 1 < len(listens) and listens[last + 1].started_at_ms - listens[last].ended_at_ms < GAP_MS:
         last += 1
     session = listens[first : last + 1]
-    last_type = {str(listen.track_id): listen.type for listen in session}
+    last_type = {str(listen.track_id): listen.type for listen in session[-SHOWN:]}
     skipped = frozenset(track for track, type_ in last_type.items() if type_ == "skip")
     return View(session[0].started_at_ms, session[-1].ended_at_ms, len(session), _entries(session), skipped)
 

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
 from storm.checks.logs import lines_around
 from storm.findings import Findings, Invariant
 from storm.schedule import Action
-from storm.stalls import Window
+from storm.stalls import Wait, Window, causes
 from storm.workers import End, Slot
 
 LOG_LINES = 40
@@ -34,6 +35,7 @@ class Result:
     drained_in_s: float
     redis_keys: int
     longest_ms: Mapping[str, int]
+    worst: Sequence[Wait]
     findings: Findings
     ends: Sequence[End]
     slots: Sequence[Slot]
@@ -56,7 +58,15 @@ class Result:
 
     def markdown(self) -> str:
         """Return the report."""
-        sections = (self._head(), self._violations(), self._faults(), self._ends(), self._memory(), self._schedule())
+        sections = (
+            self._head(),
+            self._violations(),
+            self._faults(),
+            self._waits(),
+            self._ends(),
+            self._memory(),
+            self._schedule(),
+        )
         return "\n".join(sections)
 
     def _head(self) -> str:
@@ -86,12 +96,23 @@ class Result:
 
     def _faults(self) -> str:
         done = Counter(action.fault for action in self.actions)
-        lines = ["## Faults\n", "| fault | times | longest wait for a list while only it was on, s |", "|---|---|---|"]
+        lines = [
+            "## Faults\n",
+            "| fault | times | longest wait for a list that it alone explains, s |",
+            "|---|---|---|",
+        ]
         for fault, times in sorted(done.items()):
             longest = self.longest_ms.get(str(fault))
             lines.append(f"| {fault} | {times} | {'' if longest is None else f'{longest / 1000:.1f}'} |")
         for other in sorted(self.longest_ms.keys() - {str(fault) for fault in done}):
             lines.append(f"| {other} | | {self.longest_ms[other] / 1000:.1f} |")
+        return "\n".join(lines) + "\n"
+
+    def _waits(self) -> str:
+        lines = ["## Longest waits\n", "| event | published at | waited, s | faults meanwhile |", "|---|---|---|---|"]
+        for wait in self.worst:
+            on = ", ".join(sorted(causes(wait, self.windows)))
+            lines.append(f"| {wait.event_id} | {clock(wait.began_ms)} | {wait.lasted_ms / 1000:.1f} | {on} |")
         return "\n".join(lines) + "\n"
 
     def _ends(self) -> str:
@@ -107,7 +128,7 @@ class Result:
                 for end in self.ends
                 if (end.worker.split("-")[0], end.status, end.wanted) == (kind, status, wanted)
             )
-            escaped = words.replace("|", "\\|")
+            escaped = "" if wanted else words.replace("|", "\\|")
             lines.append(f"| {kind} | {status} | {'yes' if wanted else 'no'} | {times} | {escaped} |")
         return "\n".join(lines) + "\n"
 
@@ -138,3 +159,8 @@ class Result:
 
     def _schedule(self) -> str:
         return "## Schedule\n\n```\n" + "\n".join(map(str, self.actions)) + "\n```\n"
+
+
+def clock(at_ms: int) -> str:
+    """Return a time of day as the logs write it."""
+    return datetime.fromtimestamp(at_ms / 1000).strftime("%H:%M:%S.%f")[:-3]
