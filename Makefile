@@ -6,14 +6,20 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 SETUP := $(VENV)/.set-up
 ARGS ?=
+SEED ?= 7
+MINUTES ?= 10
 
-.PHONY: demo test lint no-pickle types setup lock clean
+.PHONY: demo test storm lint no-pickle types setup lock clean
 
 demo: $(SETUP)
 	@exec $(BIN)/musicrec demo $(ARGS)
 
 test: $(SETUP)
 	$(BIN)/pytest $(ARGS)
+
+# Kills, suspensions, cut connections and full disks on a real Kafka, Valkey and all workers; counts what is left.
+storm: $(SETUP)
+	$(BIN)/python tests/storm/run.py --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
 lint: $(SETUP) no-pickle
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

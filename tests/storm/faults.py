@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from storm.proxy import Proxy
 from storm.schedule import Action, Fault
 from storm.servers import Servers
 from storm.workers import Slot, Workers
@@ -20,7 +21,6 @@ class Faults:
     """Does what a schedule says, to these servers and workers."""
 
     def __init__(self, servers: Servers, workers: Workers) -> None:
-        self._servers = servers
         self._workers = workers
         self.bursts: set[Fault] = set()
         """Faults of the traffic that are on."""
@@ -113,21 +113,21 @@ class Faults:
         finally:
             slot.hold = False
 
-    async def _slow(self, proxy, action: Action) -> None:  # type: ignore[no-untyped-def]
+    async def _slow(self, proxy: Proxy, action: Action) -> None:
         proxy.delay_s = random.Random(action.draw).uniform(0.02, 0.3)
         try:
             await asyncio.sleep(action.lasts_s)
         finally:
             proxy.delay_s = 0.0
 
-    async def _cut(self, proxy, action: Action) -> None:  # type: ignore[no-untyped-def]
+    async def _cut(self, proxy: Proxy, action: Action) -> None:
         draw = random.Random(action.draw)
         end_s = time.monotonic() + action.lasts_s
         while time.monotonic() < end_s:
             proxy.cut()
             await asyncio.sleep(draw.uniform(0.1, 1.5))
 
-    async def _mute(self, proxy, action: Action) -> None:  # type: ignore[no-untyped-def]
+    async def _mute(self, proxy: Proxy, action: Action) -> None:
         async with proxy.muted():
             await asyncio.sleep(action.lasts_s)
 

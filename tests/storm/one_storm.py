@@ -33,6 +33,7 @@ from storm.workers import Workers
 from streams.topic_admin import create_missing_topics
 
 COUNTS = {"session": 2, "ranking": 2, "outcome": 2, "embedder": 1}
+RATE_PER_S = 50.0
 READY_DEADLINE_S = 120.0
 DRAIN_DEADLINE_S = 240.0
 MOST_MIB, MOST_FILES = 1_500, 200
@@ -204,7 +205,13 @@ async def _until_ready(workers: Workers) -> None:
 
 
 async def storm(
-    seed: int, duration_s: float, folder: Path, *, actions: Sequence[Action] | None = None, rate_per_s: float = 50.0
+    seed: int,
+    duration_s: float,
+    folder: Path,
+    *,
+    actions: Sequence[Action] | None = None,
+    rate_per_s: float = RATE_PER_S,
+    pause_s: float = schedule.PAUSE_S,
 ) -> Result:
     """Run a storm and write its schedule and its report into a new folder.
 
@@ -214,9 +221,10 @@ async def storm(
         folder: must not exist; what is large in it is removed in the end.
         actions: instead of those that the seed draws.
         rate_per_s: messages beside bursts.
+        pause_s: mean pause between two faults, seconds.
     """
     if actions is None:
-        actions = schedule.schedule(seed, duration_s)
+        actions = schedule.schedule(seed, duration_s, pause_s=pause_s)
     schedule.write(actions, folder / "schedule.jsonl")
     try:
         result = await Storm(seed, duration_s, actions, folder, rate_per_s).run()

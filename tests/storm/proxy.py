@@ -1,7 +1,8 @@
 """A TCP proxy before a server: slow, cut, or silent in one direction when it is told to be."""
 
 import asyncio
-import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 LOOPBACK = "127.0.0.1"
 BLOCK_BYTES = 65_536
@@ -80,8 +81,8 @@ class Proxy:
             await writer.drain()
         raise ConnectionResetError  # a half-closed connection is of no use to Kafka or Redis
 
-    @contextlib.asynccontextmanager
-    async def muted(self):  # type: ignore[no-untyped-def]
+    @asynccontextmanager
+    async def muted(self) -> AsyncIterator[None]:
         """Lose all answers within; then break the connections, whose streams have holes."""
         self.mute = True
         try:

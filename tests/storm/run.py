@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from storm import schedule
-from storm.one_storm import storm
+from storm.one_storm import RATE_PER_S, storm
 from storm.schedule import Action
 from storm.shrinking import shrink
 
@@ -38,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--rate", type=float, default=50.0, help="messages per second beside bursts")
+    parser.add_argument("--rate", type=float, default=RATE_PER_S, help="messages per second beside bursts")
     parser.add_argument("--schedule", type=Path, help="replay a schedule.jsonl instead of drawing one")
     parser.add_argument("--shrink", action="store_true", help="find a short part of the schedule that still fails")
     parser.add_argument("--out", type=Path, default=Path(".data/storm"))

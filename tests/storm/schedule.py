@@ -98,6 +98,7 @@ AGENTS: Final = ("session", "ranking", "outcome", "embedder")
 ANY_AGENT: Final = (*AGENTS[:3], *AGENTS[:3], AGENTS[3])
 """The embedder is left alone more often: a start costs it seconds of a core."""
 
+PAUSE_S: Final = 5.0
 FIRST_AT_S: Final = 3.0
 RECOVERY_S: Final = 10.0
 """After a server is back, for so long nothing else befalls it: a broker that has just been killed recovers its log."""
@@ -121,7 +122,7 @@ class Action:
         return f"{self.at_s:7.1f} s  {self.fault} {self.agent} {self.lasts_s:.1f} s".rstrip()
 
 
-def schedule(seed: int, duration_s: float, *, pause_s: float = 5.0) -> list[Action]:
+def schedule(seed: int, duration_s: float, *, pause_s: float = PAUSE_S) -> list[Action]:
     """Return the actions of a storm; those of a longer one with the same seed begin with the same.
 
     Kinds are drawn from a shuffled deck, so that none is missing by chance.

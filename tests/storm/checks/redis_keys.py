@@ -21,7 +21,7 @@ async def check_redis(redis: Redis, reference: Reference, findings: Findings) ->
         ttl_ms = await redis.pttl(key)
         if key.startswith(SESSION):
             user_id = key.removeprefix(SESSION).decode()
-            stored = await redis.hmget(key, "revision", "state")  # type: ignore[misc]
+            stored = await redis.hmget(key, "revision", "state")
             state = json.loads(stored[1])
             states[user_id] = int(stored[0]), [event[1] for event in state[3]]
             person = reference.people.get(user_id)
