@@ -26,6 +26,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from musicrec.errors import Unavailable
+from musicrec.reconnect_pause import pause_before_reconnecting
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +184,7 @@ class TopicFollower:
         )
         try:
             await consumer.start()
+            pause_before_reconnecting(consumer._client)
             self._consumer = consumer
             while True:
                 await self._take_new_partitions(consumer)

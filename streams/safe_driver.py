@@ -15,6 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.futures import maybe_async
 
+from musicrec.reconnect_pause import pause_before_reconnecting
 from streams.static_membership import StaticMembership
 from streams.vitals import Group, Partition
 
@@ -46,8 +47,11 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         await super().on_start()
+        if self._consumer is None:
+            return
+        pause_before_reconnecting(self._consumer._client)
         instance_id = self.app.conf.consumer_group_instance_id
-        if instance_id is not None and self._consumer is not None:
+        if instance_id is not None:
             coordinator = self._consumer._coordinator
             self._membership = StaticMembership(coordinator._send_req, instance_id)
             coordinator._send_req = self._membership.send
@@ -150,6 +154,10 @@ class SafeConsumer(driver.Consumer):
 
 class IdempotentProducer(driver.Producer):
     """Waits for all in-sync replicas and lets the broker drop what a retry sends twice."""
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        pause_before_reconnecting(self._ensure_producer().client)
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}

@@ -11,9 +11,11 @@ from contextlib import AsyncExitStack
 from enum import StrEnum
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from prometheus_client import disable_created_metrics
 
 from musicrec.access import AGENTS, OUTCOME, RANKING, SESSION, Service
+from musicrec.errors import Unavailable
 from musicrec.kafka_access import check_access
 from musicrec.settings import Settings
 from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
@@ -87,7 +89,14 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
         app = new_app(name, settings.kafka, settings.agent, settings.data_dir)
         loops = [_attach(app, topic, handler, settings, counters) for topic, handler in making.result()]
         health.join(app, loops)
-        if not await _done_before(stop, asyncio.create_task(app.start())):
+        try:
+            joined = await _done_before(stop, asyncio.create_task(app.start()))
+        except KafkaError as error:
+            await asyncio.gather(app.producer.on_stop(), return_exceptions=True)
+            raise Unavailable(
+                f"Kafka at {settings.kafka.bootstrap_servers} went away while {name} joined its group: {error}"
+            ) from None
+        if not joined:
             # A client that waits for its group cannot be stopped before the group answers.  Here, while all that a
             # first batch may work with is still open, and with nothing acknowledged.
             log.info("%s: stopped before it had joined its group", name)
