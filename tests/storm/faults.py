@@ -25,7 +25,7 @@ class Faults:
         self.bursts: set[Fault] = set()
         """Faults of the traffic that are on."""
         kafka, valkey = servers.kafka, servers.valkey
-        self._ways: Final[dict[Fault, Callable[[Action], Awaitable[object]]]] = {
+        self._ways: Final[dict[Fault, Callable[[Action], Awaitable[str | None]]]] = {
             Fault.WORKER_KILLED: self._signal(signal.SIGKILL),
             Fault.WORKER_STOPPED: self._signal(signal.SIGTERM),
             Fault.WORKER_STOPPED_TWICE: self._signal(signal.SIGTERM, signal.SIGTERM),
@@ -52,55 +52,61 @@ class Faults:
             Fault.REDIS_DISK_FULL: lambda action: servers.fill_redis_disk(action.lasts_s),
         }
 
-    async def do(self, action: Action) -> None:
-        """Do one action; returns when it is over."""
+    async def do(self, action: Action) -> str:
+        """Do one action; return, when it is over, whom it befell."""
         if action.fault in self._ways:
-            await self._ways[action.fault](action)
-            return
+            return await self._ways[action.fault](action) or ""
         self.bursts.add(action.fault)
         try:
             await asyncio.sleep(action.lasts_s)
         finally:
             self.bursts.discard(action.fault)
+        return ""
 
     def _victim(self, action: Action) -> Slot:
         running = self._workers.running(action.agent)
         return running[action.draw % len(running)]
 
-    def _signal(self, *numbers: int) -> Callable[[Action], Awaitable[None]]:
-        async def do(action: Action) -> None:
+    def _signal(self, *numbers: int) -> Callable[[Action], Awaitable[str]]:
+        async def do(action: Action) -> str:
             victim = self._victim(action)
             for number in numbers:
                 victim.signal(number)
                 await asyncio.sleep(0.2)
+            return victim.name
 
         return do
 
-    async def _suspend_worker(self, action: Action) -> None:
-        process = self._victim(action).process
+    async def _suspend_worker(self, action: Action) -> str:
+        victim = self._victim(action)
+        process = victim.process
         if process is None:
-            return  # it has just ended
+            return "nobody: it has just ended"
         process.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(action.lasts_s)
         finally:
             process.signal(signal.SIGCONT)
+        return victim.name
 
     async def _kill_all(self, action: Action) -> None:
         for slot in self._workers.running(action.agent):
             slot.signal(signal.SIGKILL)
 
-    async def _scale_up(self, action: Action) -> None:
-        if len(self._workers.running(action.agent)) < (MOST if action.agent != "embedder" else 2):
-            self._workers.add(action.agent)
+    async def _scale_up(self, action: Action) -> str:
+        if len(self._workers.running(action.agent)) >= (MOST if action.agent != "embedder" else 2):
+            return "nobody: there are enough"
+        return self._workers.add(action.agent).name
 
-    async def _scale_down(self, action: Action) -> None:
-        if len(self._workers.running(action.agent)) > FEWEST:
-            victim = self._victim(action)
-            victim.wanted = False
-            victim.signal(signal.SIGTERM)
+    async def _scale_down(self, action: Action) -> str:
+        if len(self._workers.running(action.agent)) <= FEWEST:
+            return "nobody: it is the only one"
+        victim = self._victim(action)
+        victim.wanted = False
+        victim.signal(signal.SIGTERM)
+        return victim.name
 
-    async def _damage_snapshot(self, action: Action) -> None:
+    async def _damage_snapshot(self, action: Action) -> str:
         """Change one byte of a ranking worker's newest snapshot, or cut a file short, while the worker is away."""
         slot = self._victim(action)
         slot.hold = True
@@ -108,10 +114,10 @@ class Faults:
             slot.signal(signal.SIGKILL)
             await asyncio.sleep(0.3)
             newest = max(slot.data_dir.glob("ranking/*/snapshot-*"), default=None)
-            if newest is not None:
-                damage(newest, random.Random(action.draw))
+            damaged = "none yet" if newest is None else damage(newest, random.Random(action.draw)).name
         finally:
             slot.hold = False
+        return f"{slot.name}: {damaged}"
 
     async def _slow(self, proxy: Proxy, action: Action) -> None:
         proxy.delay_s = random.Random(action.draw).uniform(0.02, 0.3)
@@ -132,8 +138,8 @@ class Faults:
             await asyncio.sleep(action.lasts_s)
 
 
-def damage(snapshot: Path, draw: random.Random) -> None:
-    """Damage one file of a snapshot."""
+def damage(snapshot: Path, draw: random.Random) -> Path:
+    """Damage one file of a snapshot; return it."""
     file = draw.choice(sorted(path for path in snapshot.iterdir() if path.stat().st_size > 0))
     content = bytearray(file.read_bytes())
     if draw.random() < 0.5:
@@ -141,3 +147,4 @@ def damage(snapshot: Path, draw: random.Random) -> None:
     else:
         content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
     file.write_bytes(content)
+    return file

@@ -113,8 +113,8 @@ class Storm:
         await asyncio.sleep(max(0.0, beginning_s + action.at_s - time.monotonic()))
         log.info("%s", action)
         began_ms = now_ms()
-        await faults.do(action)
-        self._windows.append(Window(action.fault, began_ms, now_ms()))
+        whom = await faults.do(action)
+        self._windows.append(Window(action.fault, began_ms, now_ms(), whom))
 
     async def _until_done(self, offsets: Offsets, consumer: AIOKafkaConsumer) -> None:
         began_s = time.monotonic()

@@ -157,8 +157,12 @@ class Result:
                 lines.append(f"| {kind} | {first:.0f} | {last:.0f} | {most:.0f} | {files} |")
         return "\n".join(lines) + "\n"
 
-    def _schedule(self) -> str:
-        return "## Schedule\n\n```\n" + "\n".join(map(str, self.actions)) + "\n```\n"
+    def _done(self) -> str:
+        lines = ["## What was done\n", "| at | for, s | fault | to |", "|---|---|---|---|"]
+        for window in self.windows:
+            lasted_s = (window.ended_ms - window.began_ms) / 1000
+            lines.append(f"| {clock(window.began_ms)} | {lasted_s:.1f} | {window.fault} | {window.whom} |")
+        return "\n".join(lines) + "\n"
 
 
 def clock(at_ms: int) -> str:

@@ -19,11 +19,13 @@ class Window:
 
     Attributes:
         ended_ms: when it was over, epoch milliseconds; what it caused lasts longer.
+        whom: what it befell, where that was open.
     """
 
     fault: Fault
     began_ms: int
     ended_ms: int
+    whom: str = ""
 
 
 class Wait(NamedTuple):
