@@ -5,12 +5,15 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
+from storm.clock import now_ms
 from storm.proxy import Proxy
-from storm.schedule import Action, Fault
+from storm.schedule import KAFKA, KINDS, REDIS, Action, Fault
 from storm.servers import Servers
+from storm.stalls import Window
 from storm.workers import Slot, Workers
 
 FEWEST, MOST = 1, 4
@@ -22,8 +25,11 @@ class Faults:
 
     def __init__(self, servers: Servers, workers: Workers) -> None:
         self._workers = workers
+        self._held = {KAFKA: asyncio.Lock(), REDIS: asyncio.Lock()}
         self.bursts: set[Fault] = set()
         """Faults of the traffic that are on."""
+        self.windows: list[Window] = []
+        """What was done."""
         kafka, valkey = servers.kafka, servers.valkey
         self._ways: Final[dict[Fault, Callable[[Action], Awaitable[str | None]]]] = {
             Fault.WORKER_KILLED: self._signal(signal.SIGKILL),
@@ -52,16 +58,21 @@ class Faults:
             Fault.REDIS_DISK_FULL: lambda action: servers.fill_redis_disk(action.lasts_s),
         }
 
-    async def do(self, action: Action) -> str:
-        """Do one action; return, when it is over, whom it befell."""
-        if action.fault in self._ways:
-            return await self._ways[action.fault](action) or ""
+    async def do(self, action: Action) -> None:
+        """Do one action, and note it when it is over."""
+        server = KINDS[action.fault].holds
+        # A server can take longer to come back than the schedule thought.
+        async with self._held[server] if server else nullcontext():
+            began_ms = now_ms()
+            whom = await self._ways.get(action.fault, self._burst)(action)
+            self.windows.append(Window(action.fault, began_ms, now_ms(), whom or ""))
+
+    async def _burst(self, action: Action) -> None:
         self.bursts.add(action.fault)
         try:
             await asyncio.sleep(action.lasts_s)
         finally:
             self.bursts.discard(action.fault)
-        return ""
 
     def _victim(self, action: Action) -> Slot:
         running = self._workers.running(action.agent)

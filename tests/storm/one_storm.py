@@ -55,7 +55,7 @@ class Storm:
         self._folder = folder
         self._rate_per_s = rate_per_s
         self._findings = Findings()
-        self._windows: list[Window] = []
+        self._windows: Sequence[Window] = ()
         self._drained_in_s = 0.0
 
     async def run(self) -> Result:
@@ -96,6 +96,7 @@ class Storm:
             await _until_ready(workers)
             log.info("all workers are ready; %d faults in %.0f s", len(self._actions), self._duration_s)
             faults = Faults(servers, workers)
+            self._windows = faults.windows
             publishing = asyncio.create_task(publisher.publish(self._duration_s, faults.bursts))
             beginning_s = time.monotonic()
             async with asyncio.TaskGroup() as doing:
@@ -112,9 +113,7 @@ class Storm:
     async def _do(self, faults: Faults, action: Action, beginning_s: float) -> None:
         await asyncio.sleep(max(0.0, beginning_s + action.at_s - time.monotonic()))
         log.info("%s", action)
-        began_ms = now_ms()
-        whom = await faults.do(action)
-        self._windows.append(Window(action.fault, began_ms, now_ms(), whom))
+        await faults.do(action)
 
     async def _until_done(self, offsets: Offsets, consumer: AIOKafkaConsumer) -> None:
         began_s = time.monotonic()
