@@ -65,7 +65,7 @@ class Result:
             self._waits(),
             self._ends(),
             self._memory(),
-            self._schedule(),
+            self._done(),
         )
         return "\n".join(sections)
 
@@ -165,6 +165,6 @@ class Result:
         return "\n".join(lines) + "\n"
 
 
-def clock(at_ms: int) -> str:
-    """Return a time of day as the logs write it."""
-    return datetime.fromtimestamp(at_ms / 1000).strftime("%H:%M:%S.%f")[:-3]
+def clock(at_ms: int, *, day: bool = False) -> str:
+    """Return a time of day as the logs write it, with the day where it is wanted."""
+    return datetime.fromtimestamp(at_ms / 1000).strftime(f"{'%Y-%m-%d ' if day else ''}%H:%M:%S,%f")[:-3]
