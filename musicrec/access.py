@@ -121,7 +121,14 @@ SESSION: Final = Service(
     redis=RedisAccess(
         keys=("musicrec:session:*",),
         # Commands inside a script are checked as if the user had sent them.
-        calls=(("hget", KEY, ""), *_SCRIPT, ("hset", KEY, "", ""), ("persist", KEY), ("pexpire", KEY, "1")),
+        calls=(
+            ("hmget", KEY, ""),
+            *_SCRIPT,
+            ("hget", KEY, ""),
+            ("hset", KEY, "", ""),
+            ("persist", KEY),
+            ("pexpire", KEY, "1"),
+        ),
     ),
 )
 RANKING: Final = Service(

@@ -46,6 +46,8 @@ class DeadLetterReason(StrEnum):
     """More seconds or channels than the limit."""
     DECODE_TIMEOUT = "decode_timeout"
     """The decoder was killed at its deadline, or died."""
+    UNREADABLE_STATE = "unreadable_state"
+    """What Redis keeps for this listener is damaged, or its key is of another type: delete the key, then replay."""
     HANDLER_ERROR = "handler_error"
     """The handler failed on this message alone, every time: a defect of musicrec; please report it."""
 

@@ -3,6 +3,9 @@
 Made again from a state that has learned meanwhile, a list would differ from the one that was shown under the same id.
 So a list is stored before it is published, and the first one stored is published by whoever comes later: a worker
 that repeats a batch after a crash, or one that was overtaken while it stood still.
+
+Where the key cannot be read, nobody can say whether a list went out under this id, so none is made: the event becomes
+a dead letter.  The join with what was played needs no such care, and finds no list.
 """
 
 import zlib
@@ -13,10 +16,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from musicrec.contracts import Recommendation, Trigger
-from musicrec.errors import Unavailable
+from musicrec.errors import BadInput, Unavailable
 from streams.counters import Timed, untimed
 from streams.redis_errors import said
 from streams.stored_script import Call, StoredScript
+from streams.unreadable_key import answers, is_of_another_type, unreadable
 
 LISTS_PREFIX: Final = "musicrec:lists:"
 """Then cluster, partition and listener: offsets order the events of one partition alone.  The listener's id comes last,
@@ -71,10 +75,11 @@ class ListStore:
         self._settle_list = StoredScript(redis, SETTLE_LIST)
         self._settle_answer = StoredScript(redis, SETTLE_ANSWER)
 
-    async def settle(self, made: Sequence[EventList]) -> list[bytes | None]:
+    async def settle(self, made: Sequence[EventList]) -> list[bytes | BadInput | None]:
         """Return what to publish for each event: its list as it was first stored, this one if none was.
 
-        None stands where a newer list of the listener has answered the event.
+        None stands where a newer list of the listener has answered the event, the refusal where what is stored cannot
+        be read.
 
         Raises:
             Unavailable: Redis is away.
@@ -83,21 +88,28 @@ class ListStore:
             (self._key(user_id, trigger), [trigger.offset, _pack(value), KEPT_LISTS, TTL_MS])
             for user_id, trigger, value in made
         ]
+        key = f"{LISTS_PREFIX}{self._origin}:<partition>:<user_id>"
+        stored = await self._run(calls, self._settle_list)
         return [
-            None if stored is None else zlib.decompress(stored) for stored in await self._run(calls, self._settle_list)
+            None if first is None else _settled(event.value, first, key)
+            for event, first in zip(made, stored, strict=True)
         ]
 
-    async def settle_answers(self, made: Sequence[tuple[str, bytes]]) -> list[bytes]:
-        """Return what to publish for each (list id, encoded list) that answers a request.
+    async def settle_answers(self, made: Sequence[tuple[str, bytes]]) -> list[bytes | BadInput]:
+        """Return what to publish for each (list id, encoded list) that answers a request; see `settle`.
 
         Raises:
             Unavailable: Redis is away.
         """
         calls: list[Call] = [(ANSWERS_PREFIX + list_id, [_pack(value), TTL_MS]) for list_id, value in made]
-        return [zlib.decompress(stored) for stored in await self._run(calls, self._settle_answer)]
+        stored = await self._run(calls, self._settle_answer)
+        return [
+            _settled(value, first, ANSWERS_PREFIX + list_id)
+            for (list_id, value), first in zip(made, stored, strict=True)
+        ]
 
     async def before(self, listens: Sequence[tuple[str, Trigger]]) -> list[Recommendation | None]:
-        """Return, for each listener's listen, the newest list made for an earlier event.
+        """Return, for each listener's listen, the newest list made for an earlier event; None where none can be read.
 
         Raises:
             Unavailable: Redis is away.
@@ -108,10 +120,10 @@ class ListStore:
                 key = self._key(user_id, trigger)
                 pipeline.zrevrangebyscore(key, f"({trigger.offset}", "-inf", start=0, num=1)
             with self._timed("lists_before"):
-                found = await pipeline.execute()
+                found = await answers(pipeline)
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not give the lists: {said(error)}") from None
-        return [Recommendation.decode(zlib.decompress(stored[0])) if stored else None for stored in found]
+        return [None if is_of_another_type(stored) or not stored else _list_in(stored[0]) for stored in found]
 
     def _key(self, user_id: str, trigger: Trigger) -> str:
         return f"{LISTS_PREFIX}{self._origin}:{trigger.partition}:{user_id}"
@@ -129,3 +141,22 @@ class ListStore:
 def _pack(value: bytes) -> bytes:
     """A list of 20 is 4 kB of repetitive JSON; a quarter of that in a hundredth of a millisecond."""
     return zlib.compress(value, 1)
+
+
+def _settled(made: bytes, stored: Any, key: str) -> bytes | BadInput:
+    if is_of_another_type(stored):
+        return unreadable(key, "is of another type")
+    try:
+        value = zlib.decompress(stored)
+        if value != made:
+            Recommendation.decode(value)
+    except (zlib.error, BadInput):
+        return unreadable(key, "holds a damaged list")
+    return value
+
+
+def _list_in(stored: bytes) -> Recommendation | None:
+    try:
+        return Recommendation.decode(zlib.decompress(stored))
+    except (zlib.error, BadInput):
+        return None

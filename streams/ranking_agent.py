@@ -58,6 +58,7 @@ class SessionRanking:
         """Rank once per listener."""
         decision = Decision()
         newest: dict[str, SessionSnapshot] = {}
+        messages: dict[str, list[Incoming]] = {}
         passed_over: dict[str, list[str]] = {}
         seen: set[tuple[str, str]] = set()
         for message in batch:
@@ -70,6 +71,7 @@ class SessionRanking:
             if event in seen:
                 continue  # the same snapshot again, emitted twice around a crash
             seen.add(event)
+            messages.setdefault(snapshot.user_id, []).append(message)
             waiting = newest.setdefault(snapshot.user_id, snapshot)
             if waiting is snapshot:
                 continue
@@ -90,6 +92,12 @@ class SessionRanking:
         for answered, settled in zip(events, await self._rankers.lists.settle(events), strict=True):
             if settled is None:
                 decision.outcomes[EventOutcome.ANSWERED_BEFORE] += 1
+                continue
+            if isinstance(settled, BadInput):
+                # Those that were passed over too: there is no list that answers them.
+                passed_over.pop(answered.user_id, None)
+                for message in messages[answered.user_id]:
+                    self._rankers.refuse(decision, message, settled)
                 continue
             decision.messages.append(_message(made[answered.user_id], answered.value, settled))
             decision.outcomes[EventOutcome.LISTED] += 1
@@ -132,6 +140,7 @@ class RequestRanking:
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Answer each request with what is known of the listener now."""
         decision = Decision()
+        requests: list[Incoming] = []
         made: list[Recommendation] = []
         for message in batch:
             try:
@@ -140,12 +149,17 @@ class RequestRanking:
             except BadInput as error:
                 self._rankers.refuse(decision, message, error)
                 continue
+            requests.append(message)
             made.append(self._answer(request))
-            decision.outcomes[EventOutcome.ANSWERED] += 1
             await asyncio.sleep(0)
         values = [answer.encode() for answer in made]
         settled = await self._rankers.lists.settle_answers([(a.list_id, v) for a, v in zip(made, values, strict=True)])
-        decision.messages += [_message(*answer) for answer in zip(made, values, settled, strict=True)]
+        for message, answer, value, first in zip(requests, made, values, settled, strict=True):
+            if isinstance(first, BadInput):
+                self._rankers.refuse(decision, message, first)
+                continue
+            decision.messages.append(_message(answer, value, first))
+            decision.outcomes[EventOutcome.ANSWERED] += 1
         return decision
 
     def _answer(self, request: RecommendationRequest) -> Recommendation:

@@ -44,9 +44,13 @@ class SessionAgent:
         current = dict(stored)
         for message, event in events:
             user = UserId(event.user_id)
+            state = current[user]
+            if isinstance(state, BadInput):
+                self._refuse(decision, message, state)
+                continue
             position = Position(self._origin, message.partition, message.offset, message.timestamp_ms)
             try:
-                result = apply(current[user], event, position, self._rules)
+                result = apply(state, event, position, self._rules)
             except BadInput as error:
                 self._refuse(decision, message, error)
                 continue
@@ -75,6 +79,11 @@ def _decode(message: Incoming) -> ListenEvent:
 
 
 def _changed(
-    stored: dict[UserId, ListenerState], current: dict[UserId, ListenerState]
+    stored: dict[UserId, ListenerState | BadInput], current: dict[UserId, ListenerState | BadInput]
 ) -> dict[UserId, tuple[ListenerState, ListenerState]]:
-    return {user: (old, current[user]) for user, old in stored.items() if current[user] is not old}
+    states = ((user, old, current[user]) for user, old in stored.items())
+    return {
+        user: (old, new)
+        for user, old, new in states
+        if new is not old and isinstance(old, ListenerState) and isinstance(new, ListenerState)
+    }

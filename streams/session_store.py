@@ -1,20 +1,21 @@
 """Listener states in Redis: loaded together, saved atomically, never overwritten by a worker that was overtaken."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from musicrec.errors import Unavailable
+from musicrec.errors import BadInput, Unavailable
 from musicrec.ids import UserId
 from musicrec.session import ListenerState
 from musicrec.settings import RedisSettings
 from streams.counters import Timed, untimed
 from streams.redis_errors import said
 from streams.stored_script import Call, StoredScript
+from streams.unreadable_key import answers, is_of_another_type, unreadable
 
 KEY_PREFIX: Final = "musicrec:session:"
 """The id is appended as it is: it comes last, so no id can be made to look like another's key."""
@@ -62,25 +63,22 @@ class SessionStore:
         self._timed = timed
         self._save = StoredScript(redis, SAVE_IF_UNCHANGED)
 
-    async def load(self, users: Sequence[UserId]) -> dict[UserId, ListenerState]:
-        """Return the state of every listener; a new one where none is stored.
+    async def load(self, users: Sequence[UserId]) -> dict[UserId, ListenerState | BadInput]:
+        """Return the state of every listener: a new one where none is stored, the refusal where it cannot be read.
 
         Raises:
             Unavailable: Redis is away.
-            Incompatible: what is stored is no state of this release.
+            Incompatible: a state was written by another release.
         """
         try:
             pipeline = self._redis.pipeline(transaction=False)
             for user in users:
-                pipeline.hget(KEY_PREFIX + user, "state")
+                pipeline.hmget(KEY_PREFIX + user, "revision", "state")
             with self._timed("load_sessions"):
-                stored = await pipeline.execute()
+                stored = await answers(pipeline)
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not give the sessions: {said(error)}") from None
-        return {
-            user: ListenerState() if value is None else ListenerState.decode(value)
-            for user, value in zip(users, stored, strict=True)
-        }
+        return dict(zip(users, map(_state, stored), strict=True))
 
     async def save(self, changed: Mapping[UserId, tuple[ListenerState, ListenerState]]) -> None:
         """Replace each listener's (old, new) state, if the stored one is still the old.
@@ -101,6 +99,24 @@ class SessionStore:
                 saved = await self._save.run(calls)
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not take the sessions: {said(error)}") from None
-        overtaken = [user for user, done in zip(changed, saved, strict=True) if not done]
+        overtaken = [user for user, done in zip(changed, saved, strict=True) if done != 1]
         if overtaken:
             raise Overtaken(f"{len(overtaken)} of {len(changed)} sessions were changed by another worker meanwhile")
+
+
+def _state(stored: Any) -> ListenerState | BadInput:
+    """Return what is stored of one listener: the fields `revision` and `state`, or why Redis does not give them."""
+    key = f"{KEY_PREFIX}<user_id>"
+    if is_of_another_type(stored):
+        return unreadable(key, "is of another type")
+    revision, value = stored
+    if revision is None and value is None:
+        return ListenerState()
+    try:
+        state = ListenerState.decode(value or b"")
+    except BadInput as error:
+        return unreadable(key, f"holds {error}")
+    if revision != b"%d" % state.revision:
+        # No save would find the revision that it compares with.
+        return unreadable(key, f"holds a state of revision {state.revision} under another revision")
+    return state

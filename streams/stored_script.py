@@ -5,6 +5,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from streams.unreadable_key import answers
+
 Call = tuple[str, Sequence[str | bytes | int]]
 """A key and the script's arguments."""
 
@@ -23,6 +25,8 @@ class StoredScript:
     async def run(self, calls: Iterable[Call]) -> list[Any]:
         """Run the script once per call, in order; each run is atomic, all of them together are not.
 
+        Where a key is of another type the error stands in place of the script's answer.
+
         Raises:
             RedisError: as redis-py raises it; the script is then loaded again, as a restarted server has forgotten it.
         """
@@ -32,7 +36,7 @@ class StoredScript:
             pipeline = self._redis.pipeline(transaction=False)
             for key, arguments in calls:
                 pipeline.evalsha(self._digest, 1, key, *arguments)
-            return list(await pipeline.execute())
+            return list(await answers(pipeline))
         except BaseException:
             self._digest = ""
             raise

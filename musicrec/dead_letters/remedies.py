@@ -22,5 +22,6 @@ REMEDIES: Final[Mapping[Reason, str]] = {
     Reason.UNDECODABLE: "refused again until other audio lies at its URI",
     Reason.TOO_LONG: "refused again unless MUSICREC_EMBEDDER_MAX_DURATION_S or _MAX_CHANNELS was raised",
     Reason.DECODE_TIMEOUT: "taken if the decoder was short of time; MUSICREC_EMBEDDER_DECODE_DEADLINE_S gives more",
+    Reason.UNREADABLE_STATE: "taken once the Redis key that the letter names is deleted; what it held begins anew",
     Reason.HANDLER_ERROR: "taken once a release runs that has the defect mended",
 }

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from musicrec.errors import Incompatible
+from musicrec.errors import BadInput, DeadLetterReason, Incompatible
 
 STATE_VERSION = 1
 
@@ -111,7 +111,8 @@ class ListenerState:
         """Parse a stored state.
 
         Raises:
-            Incompatible: the state was written by another major version, or is damaged.
+            BadInput: it is damaged.
+            Incompatible: it was written by another release.
         """
         try:
             stored = _STORED.validate_json(value)
@@ -142,15 +143,13 @@ _STORED = TypeAdapter(
 """Checked field by field in compiled code, which takes no longer than parsing without a check."""
 
 
-def _unreadable(value: bytes) -> Incompatible:
+def _unreadable(value: bytes) -> BadInput | Incompatible:
     try:
         version = from_json(value)[0]
     except (ValueError, TypeError, LookupError):
         version = None
     if version == STATE_VERSION or not isinstance(version, int):
-        return Incompatible(
-            f"a stored session state of {len(value)} bytes is damaged: delete its key, and the session begins anew"
-        )
+        return BadInput(f"a damaged session state of {len(value)} bytes", DeadLetterReason.UNREADABLE_STATE)
     return Incompatible(
         f"a stored session state has version {version}; this release reads {STATE_VERSION}: "
         "run the release that wrote it, or let the sessions end first"

@@ -181,7 +181,7 @@ def stored_state(data: bytes) -> None:
     """A stored state is one that can be stored again, or is refused as a whole."""
     try:
         state = ListenerState.decode(data)
-    except Incompatible:
+    except (BadInput, Incompatible):
         return
     assert ListenerState.decode(state.encode()) == state
 
