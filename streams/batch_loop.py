@@ -31,7 +31,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
 from faust.types import TP
 
@@ -49,6 +49,8 @@ EXIT_STATUS = 70
 
 FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 5.0
+
+_HINTS = {MessageSizeTooLargeError: "; raise max.message.bytes of the topic to what deploy/contracts/topics.md has"}
 
 MAX_HANDLER_ERRORS = 10
 """So many messages in a row that the handler fails on mean a broken release, not broken messages."""
@@ -205,7 +207,14 @@ class BatchLoop:
         """Send all and wait for every delivery; `topic.send` and sinks would only log a failed one."""
         send = self._app.producer.send
         deliveries = [await send(m.topic, m.key, m.value, None, None, m.headers) for m in messages]
-        await asyncio.gather(*deliveries)
+        delivered = await asyncio.gather(*deliveries, return_exceptions=True)
+        for message, error in zip(messages, delivered, strict=True):
+            if isinstance(error, KafkaError):
+                self._app.producer.begin_anew()
+                hint = _HINTS.get(type(error), "")
+                raise Unavailable(f"Kafka does not take what goes to {message.topic}: {error}{hint}") from error
+            if isinstance(error, BaseException):
+                raise error
 
 
 def _few(places: Sequence[str]) -> str:

@@ -162,6 +162,15 @@ class IdempotentProducer(driver.Producer):
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
 
+    def begin_anew(self) -> None:
+        """Be another producer from here on, for after a delivery that has failed for good.
+
+        aiokafka has numbered what the broker refused; the broker waits for that number, and refuses all that follows.
+        What is still on its way keeps its old number.
+        """
+        numbering = self._ensure_producer()._txn_manager
+        numbering.__init__(None, numbering.transaction_timeout_ms)
+
 
 class SafeTransport(driver.Transport):
     """The transport of every agent."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from probe import producing, publish
 
 from musicrec.contracts import DeadLetter
@@ -142,3 +143,29 @@ async def test_nothing_is_acknowledged_while_the_state_cannot_be_saved_and_all_i
     # Emitted before it was saved, so emitted at every attempt, each time in order.
     assert emitted.count(b"0") == 7
     assert list(dict.fromkeys(emitted)) == [b"%d" % number for number in range(5)]
+
+
+async def test_topic_that_takes_too_small_messages_is_named_and_nothing_is_lost_once_it_takes_them(
+    stack: StackAddresses, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    small, as_it_was = {"max.message.bytes": "100"}, {"max.message.bytes": "1000000"}
+    async with topics(stack) as (source, target, client), producing(stack) as producer:
+        async with loop_on(stack, Echo(target), source, tmp_path) as app:
+            await publish(producer, source, [(b"key", b"before")])
+            await read(stack, target, 1)
+            await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, target, small)])
+            values = [b"before"]
+            says = f"Kafka does not take what goes to {target}: [Error 10] MessageSizeTooLargeError; raise max.message"
+            async with asyncio.timeout(30):  # the broker needs a moment to know
+                while says not in caplog.text:
+                    values.append(b"%d" % len(values) + b"." * 200)
+                    await publish(producer, source, [(b"key", values[-1])])
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(1.0)
+            assert await committed(client, app, source) < len(values)
+            await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, target, as_it_was)])
+            async with asyncio.timeout(30):
+                while await committed(client, app, source) < len(values):
+                    await asyncio.sleep(0.1)
+        passed = [record.value for record in await read(stack, target, await end_of(stack, target))]
+    assert list(dict.fromkeys(passed)) == values
