@@ -167,8 +167,9 @@ class RankingAgentSettings(_Section):
 
     list_length: Annotated[int, Field(ge=1, le=200)] = 20
     """Items of a list that answers an event."""
-    stale_after_ms: Annotated[int, Field(ge=0)] = 0
-    """Events older than this by the broker's clock train but get no list; 0 answers every event."""
+    stale_after_ms: Annotated[int, Field(ge=0)] = 10 * 60_000
+    """Events published longer ago, by the broker's clock, are learned from and get no list: nobody waits for it any
+    more, and those who do wait less; 0 answers every event."""
     max_sessions: Annotated[int, Field(ge=1_000)] = 500_000
     """Sessions remembered, those of more than 40 tracks as several; with listeners about 2 GB of memory per million."""
     snapshot_interval_s: Annotated[float, Field(gt=0)] = 600.0

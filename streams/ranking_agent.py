@@ -42,7 +42,7 @@ class SessionRanking:
     """Handler of `musicrec.sessions.v1`: a list for the newest snapshot of each listener in the batch.
 
     When the agent lags, older snapshots of a listener wait in the same batch: they are passed over, and the list names
-    the events that it answers with them.
+    the events that it answers with them.  What has waited too long gets no list: the followers have learned from it.
 
     What is published is what was stored first for the event.  So a batch that is decided again, here or by another
     worker, publishes the same bytes under the same ids, whatever was learned in between.
@@ -82,10 +82,12 @@ class SessionRanking:
         made: dict[str, Recommendation] = {}
         events: list[EventList] = []
         for count, (user_id, snapshot) in enumerate(newest.items(), start=1):
+            older = tuple(passed_over.get(user_id, ()))
             if self._is_stale(snapshot):
-                decision.outcomes[EventOutcome.STALE] += 1
+                decision.outcomes[EventOutcome.STALE] += 1 + len(older)
                 continue
-            made[user_id] = self._list_for(snapshot, tuple(passed_over.get(user_id, ())))
+            decision.outcomes[EventOutcome.PASSED_OVER] += len(older)
+            made[user_id] = self._list_for(snapshot, older)
             events.append(EventList(user_id, snapshot.trigger, made[user_id].encode()))
             if count % LISTS_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)
@@ -102,7 +104,6 @@ class SessionRanking:
             decision.messages.append(_message(made[answered.user_id], answered.value, settled))
             decision.outcomes[EventOutcome.LISTED] += 1
             decision.answers_published_ms.append(answered.trigger.published_at_ms)
-        decision.outcomes[EventOutcome.PASSED_OVER] += sum(map(len, passed_over.values()))
         return decision
 
     def _is_stale(self, snapshot: SessionSnapshot) -> bool:

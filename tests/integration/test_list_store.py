@@ -1,5 +1,6 @@
 """Which list counts for an event: the first that was stored, on a real Valkey."""
 
+import time
 import uuid
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,7 @@ from musicrec.recommend import Recommender
 from musicrec.settings import RankingAgentSettings
 from streams.list_store import KEPT_LISTS, EventList, ListStore
 from streams.messages import Incoming
+from streams.metrics import EventOutcome
 from streams.ranking_agent import Rankers, RequestRanking, SessionRanking
 from streams.running_sessions import RunningSessions
 from streams.session_store import connect
@@ -92,12 +94,13 @@ async def test_every_key_ends_by_itself(store: ListStore, redis: Redis) -> None:
     assert all([await redis.pttl(key) > 0 for key in keys])
 
 
-def rankers(store: ListStore, *tracks: str) -> Rankers:
+def rankers(store: ListStore, *tracks: str, stale_after_ms: int = 0) -> Rankers:
     """Return the agent of a worker that knows these tracks and nothing else."""
     recommender = Recommender()
     for track in tracks:
         recommender.add_track(Track(track_id=track))
-    return Rankers(recommender, RunningSessions(), store, RankingAgentSettings(), "m", lambda: "none")
+    settings = RankingAgentSettings(stale_after_ms=stale_after_ms)
+    return Rankers(recommender, RunningSessions(), store, settings, "m", lambda: "none")
 
 
 async def test_worker_that_knows_more_publishes_the_very_list_that_was_made_before_a_crash(store: ListStore) -> None:
@@ -112,6 +115,20 @@ async def test_worker_that_knows_more_publishes_the_very_list_that_was_made_befo
     assert after.messages == before.messages
     items = [item.track_id for message in before.messages for item in Recommendation.decode(message.value).items]
     assert set(items) == {"b"}
+
+
+async def test_event_that_waited_too_long_gets_no_list_and_neither_do_those_before_it(store: ListStore) -> None:
+    waited, waits, now_ms = fresh("waited"), fresh("waits"), time.time_ns() // 1_000_000
+    published = [(waited, 1, now_ms - 70_000), (waited, 2, now_ms - 61_000), (waits, 3, now_ms - 90_000)]
+    batch = [
+        Incoming("musicrec.sessions.v1", 0, offset, 0, user.encode(), made.encode(), [])
+        for user, offset, at_ms in [*published, (waits, 4, now_ms - 50_000)]
+        for made in [snapshot(user, "a", revision=offset, published_at_ms=at_ms)]
+    ]
+    decision = await SessionRanking(rankers(store, "a", "b", stale_after_ms=60_000)).decide(batch)
+    (list_of_who_waits,) = [Recommendation.decode(message.value) for message in decision.messages]
+    assert (list_of_who_waits.user_id, list_of_who_waits.passed_over) == (waits, (f"{waits}-3",))
+    assert decision.outcomes == {EventOutcome.STALE: 2, EventOutcome.PASSED_OVER: 1, EventOutcome.LISTED: 1}
 
 
 async def test_request_that_comes_again_is_answered_by_the_very_same_list(store: ListStore) -> None:
