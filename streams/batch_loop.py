@@ -1,7 +1,8 @@
 """The one loop of every agent: Kafka in, handler, deliveries awaited, state saved, acknowledged last.
 
 Steps of one batch, and what a crash after each leaves behind
-    1. take     whatever waits now, up to `max_batch`, without a timer.  Nothing happened; the batch comes again.
+    1. take     whatever waits now, up to `max_batch`, without a timer, and little of one listener (`FairQueue`).
+                Nothing happened; the batch comes again.
     2. decide   the handler decodes, loads state and decides.  What would come out otherwise the second time (a list,
                 of a model that learns) it stores first, and the first one stored counts.  Nothing was seen by anyone;
                 the batch comes again and is decided the same.
@@ -27,7 +28,6 @@ import logging
 import os
 import random
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
@@ -39,6 +39,7 @@ from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailabl
 from musicrec.settings import AgentSettings
 from streams.counters import Counters
 from streams.crash_point import CrashPoint, Step
+from streams.fair_queue import FairQueue
 from streams.messages import Decision, Incoming, Outgoing, dead_letter
 from streams.vitals import Work
 
@@ -80,7 +81,7 @@ class BatchLoop:
         self._handler = handler
         self._settings = settings
         self._counters = counters
-        self._pending: deque[Any] = deque()
+        self._pending = FairQueue(settings.max_pending)
         self._wake = asyncio.Event()
         self._held: set[TP] = set()
         self._worker: asyncio.Task[None] | None = None
@@ -103,12 +104,11 @@ class BatchLoop:
             self._worker = asyncio.create_task(self._work(), name=f"{self._handler.name} loop")
         events: AsyncIterator[Any] = stream.noack().events()
         async for event in events:
-            self._pending.append(event)
+            partition = self._pending.put(event)
             self._wake.set()
-            if len(self._pending) >= self._settings.max_pending:
+            if self._pending.is_full(partition):
                 # Not by waiting here: a full queue of one topic would stop Faust's one fetcher for all of them.  What
                 # it has in memory of this partition still comes; the fetcher asks for no more.
-                partition = TP(event.message.topic, event.message.partition)
                 self._app.consumer.on_buffer_full(partition)
                 self._held.add(partition)
 
@@ -123,11 +123,10 @@ class BatchLoop:
         try:
             while True:
                 await self._wake.wait()
-                batch = [self._pending.popleft() for _ in range(min(len(self._pending), self._max_batch))]
+                batch = self._pending.take(self._max_batch)
                 if not self._pending:
                     self._wake.clear()
-                if self._held and len(self._pending) < self._settings.max_pending // 2:
-                    self._let_go()
+                self._let_go()
                 started_s = time.perf_counter()
                 self._topic, self._in_hand = batch[0].message.topic, len(batch)
                 self._crash_point.passed(Step.TAKE)
@@ -148,10 +147,10 @@ class BatchLoop:
             os._exit(EXIT_STATUS)
 
     def _let_go(self) -> None:
-        """Have the fetcher ask for the held partitions again."""
-        for partition in self._held:
+        """Have the fetcher ask again for held partitions of which little waits."""
+        for partition in [held for held in self._held if self._pending.is_short_of(held)]:
             self._app.consumer.on_buffer_drop(partition)
-        self._held.clear()
+            self._held.remove(partition)
 
     async def _finish(self, batch: Sequence[Incoming]) -> None:
         """Do steps 2 to 4 for a batch; one that the handler fails on is halved until the message is found."""

@@ -13,6 +13,9 @@ from streams.safe_driver import SafeTransport
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 """Above the largest record of any topic, and above what topics allow: the broker decides, with a reason."""
 
+PRODUCER_BATCH_BYTES = 512 * 1024
+"""Of one partition, in one request: the client has one request on its way, with one batch of each partition.  With its
+default of 16 kB the snapshots of a long session go one by one, and all that comes after them waits."""
 
 REBALANCE_TIMEOUT_S = 60.0
 """The group waits this long for a member that is busy."""
@@ -65,6 +68,7 @@ def new_app(agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir:
         # The default is 20 minutes: a dead broker must be noticed within a step's retry deadline.
         producer_request_timeout=30.0,
         producer_max_request_size=MAX_REQUEST_BYTES,
+        producer_max_batch_size=PRODUCER_BATCH_BYTES,
         stream_buffer_maxsize=settings.max_pending,
         stream_wait_empty=True,
         worker_redirect_stdouts=False,

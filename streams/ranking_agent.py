@@ -82,12 +82,12 @@ class SessionRanking:
         made: dict[str, Recommendation] = {}
         events: list[EventList] = []
         for count, (user_id, snapshot) in enumerate(newest.items(), start=1):
-            older = tuple(passed_over.get(user_id, ()))
+            answers_too = tuple(passed_over.get(user_id, ()))
             if self._is_stale(snapshot):
-                decision.outcomes[EventOutcome.STALE] += 1 + len(older)
+                decision.outcomes[EventOutcome.STALE] += 1 + len(answers_too)
                 continue
-            decision.outcomes[EventOutcome.PASSED_OVER] += len(older)
-            made[user_id] = self._list_for(snapshot, older)
+            decision.outcomes[EventOutcome.PASSED_OVER] += len(answers_too)
+            made[user_id] = self._list_for(snapshot, answers_too)
             events.append(EventList(user_id, snapshot.trigger, made[user_id].encode()))
             if count % LISTS_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)

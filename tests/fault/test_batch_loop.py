@@ -169,3 +169,18 @@ async def test_topic_that_takes_too_small_messages_is_named_and_nothing_is_lost_
                     await asyncio.sleep(0.1)
         passed = [record.value for record in await read(stack, target, await end_of(stack, target))]
     assert list(dict.fromkeys(passed)) == values
+
+
+async def test_flood_of_one_key_does_not_hold_up_another_on_the_same_partition(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    flood = [(b"bot", b"%d" % number) for number in range(1_000)]
+    async with topics(stack) as (source, target, client), producing(stack) as producer:
+        await publish(producer, source, [*flood, (b"ada", b"hello")])
+        async with loop_on(stack, Echo(target), source, tmp_path) as app:
+            passed = await read(stack, target, len(flood) + 1)
+            async with asyncio.timeout(30):
+                while await committed(client, app, source) < len(flood) + 1:
+                    await asyncio.sleep(0.1)
+    assert [record.value for record in passed if record.key == b"bot"] == [value for _, value in flood]
+    assert [record.key for record in passed].index(b"ada") < len(flood) / 2

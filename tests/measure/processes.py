@@ -1,0 +1,64 @@
+"""What the kernel knows of a process: resident memory, open files."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from musicrec.local.child_process import ChildProcess
+
+
+class Sample(NamedTuple):
+    """One look."""
+
+    at_s: float
+    rss_mb: float
+    open_files: int
+
+
+def look(process: ChildProcess) -> Sample:
+    """Look at a process.
+
+    Raises:
+        Unavailable: it has ended; carries the end of its log.
+    """
+    process.check_alive()
+    files = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+    return Sample(time.perf_counter(), _status_mb(process, "VmRSS"), files)
+
+
+def peak_rss_mb(process: ChildProcess) -> float:
+    """Return the most that was ever resident, MB."""
+    return _status_mb(process, "VmHWM")
+
+
+def _status_mb(process: ChildProcess, field: str) -> float:
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    kib = next(line.split()[1] for line in lines if line.startswith(field + ":"))
+    return int(kib) * 1024 / 1e6
+
+
+def slope_mb_per_h(samples: Sequence[Sample]) -> float:
+    """Return how fast resident memory grows, by least squares; 0 for fewer than two samples."""
+    if len(samples) < 2:
+        return 0.0
+    hours = np.array([sample.at_s for sample in samples]) / 3600
+    return float(np.polyfit(hours - hours[0], [sample.rss_mb for sample in samples], 1)[0])
+
+
+class Watch:
+    """Looks at processes now and then and keeps what it saw."""
+
+    def __init__(self, processes: Mapping[str, ChildProcess]) -> None:
+        self._processes = processes
+        self.samples: dict[str, list[Sample]] = {name: [] for name in processes}
+
+    def look(self) -> str:
+        """Look at all; return it as one line."""
+        for name, process in self._processes.items():
+            self.samples[name].append(look(process))
+        return "  ".join(
+            f"{name} {seen[-1].rss_mb:.0f} MB {seen[-1].open_files} files" for name, seen in self.samples.items()
+        )
