@@ -271,8 +271,7 @@ def _snapshot(
             blocked_tracks=blocked_tracks,
             blocked_artists=blocked_artists,
         )
-    entries = _entries(session, rules)
-    shown = entries[-rules.max_entries :]
+    entries, left_out = _entries(session, rules)
     return SessionSnapshot(
         user_id=event.user_id,
         revision=state.revision,
@@ -280,8 +279,8 @@ def _snapshot(
         supersedes=supersedes,
         started_at_ms=session.started_at_ms,
         last_ended_at_ms=session.last_ended_at_ms,
-        entries=tuple(shown),
-        entries_left_out=len(entries) - len(shown) + session.tracks_dropped,
+        entries=entries,
+        entries_left_out=left_out + session.tracks_dropped,
         previous_track_id=_listen_before(session, event),
         trigger=trigger,
         blocked_tracks=blocked_tracks,
@@ -298,7 +297,8 @@ def _listen_before(session: _Session, event: ListenEvent) -> str | None:
     return before
 
 
-def _entries(session: _Session, rules: SessionSettings) -> list[SessionEntry]:
+def _entries(session: _Session, rules: SessionSettings) -> tuple[tuple[SessionEntry, ...], int]:
+    """Return the newest entries, as many as a snapshot carries, and how many older ones there are."""
     counts: dict[str, int] = {}
     last: dict[str, AppliedEvent] = {}
     for listen in session.listens:
@@ -311,7 +311,8 @@ def _entries(session: _Session, rules: SessionSettings) -> list[SessionEntry]:
         weight = FEEDBACK_WEIGHTS.get(EventType(event.type), 0.0)
         if event.track_id is not None and weight:
             weights[event.track_id] = weights.get(event.track_id, 0.0) + weight
-    return [
+    shown = list(last.items())[-rules.max_entries :]  # made for these alone: they are most of the work
+    entries = tuple(
         SessionEntry(
             track_id=track_id,
             artist_id=listen.artist_id,
@@ -324,8 +325,9 @@ def _entries(session: _Session, rules: SessionSettings) -> list[SessionEntry]:
             ended_at_ms=listen.occurred_at_ms,
             feedback=weights.get(track_id, 0.0),
         )
-        for track_id, listen in last.items()
-    ]
+        for track_id, listen in shown
+    )
+    return entries, len(last) - len(shown)
 
 
 def _forget(state: ListenerState, rules: SessionSettings) -> ListenerState:
