@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 import numpy as np
-from live_path import LivePath, percentiles
+from live_path import LivePath, partition_of, percentiles
 from stage import Stage, arguments_of, run, say, show
 
 from musicrec.bench.listen_load import TRACKS, listen_load
@@ -49,7 +49,7 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
         await path.publish("warm-up", listen_load("warm-up"), rate_per_s=chosen.rate, count=round(chosen.rate * 10))
         await path.publish("warm-up", bot_events("long-session"), count=300)
         await path.all_answered(DRAIN_DEADLINE_S)
-        show(f"others at {chosen.rate:g}/s, the bot on partition {path.partition_of(BOT)}")
+        show(f"others at {chosen.rate:g}/s, the bot on partition {partition_of(BOT)}")
         await phase(path, chosen, "alone", None)
         await phase(path, chosen, f"bot at {PER_MINUTE:,}/min", PER_MINUTE / 60)
         await phase(path, chosen, "bot flat out", 0.0)
@@ -73,7 +73,7 @@ async def phase(path: LivePath, chosen: Namespace, name: str, bot_per_s: float |
     sent = sum(await asyncio.gather(*tasks[1:]))
     await path.all_answered(DRAIN_DEADLINE_S)
     took_s = time.perf_counter() - began_s
-    hot = path.partition_of(BOT)
+    hot = partition_of(BOT)
     answers = path.answers[name]
     show(f"{name}")
     show(f"  others on its partition:     {percentiles([a for a in answers if a.partition == hot])}")

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.partitioner import DefaultPartitioner
 from pydantic_core import from_json
 
 from musicrec.contracts import ListenEvent
 from musicrec.settings import KafkaSettings
-from musicrec.topics import LISTENS, RECOMMENDATIONS
+from musicrec.topics import LISTENS, RECOMMENDATIONS, USER_PARTITIONS
 
 MOST_UNDELIVERED = 5_000
 """Flat out, so many events wait for the broker at most."""
@@ -103,9 +104,11 @@ class LivePath:
         self.delivered[group] += len(sent)
         return number
 
-    def partition_of(self, user_id: str) -> int:
-        """Return the partition of a listener."""
-        return int(self._producer._partition(LISTENS.name, None, None, None, user_id.encode(), b""))
+    async def send_untimed(
+        self, value: bytes | None, *, key: bytes | None, partition: int, headers: list[tuple[str, bytes]]
+    ) -> None:
+        """Hand any message over; what is published next follows it."""
+        await self._producer.send(LISTENS.name, value, key=key, partition=partition, headers=headers)
 
     @property
     def unanswered(self) -> int:
@@ -148,3 +151,8 @@ def percentiles(answers: list[Answer]) -> str:
         return "no answers"
     p50, p99, worst = np.percentile([answer.took_s * 1000 for answer in answers], (50, 99, 100))
     return f"p50 {p50:,.1f} ms, p99 {p99:,.1f} ms, worst {worst:,.1f} ms ({len(answers):,} events)"
+
+
+def partition_of(user_id: str) -> int:
+    """Return the partition of a listener, as every publisher's partitioner has it."""
+    return int(DefaultPartitioner()(user_id.encode(), list(range(USER_PARTITIONS)), []))

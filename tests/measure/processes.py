@@ -1,4 +1,4 @@
-"""What the kernel knows of a process: resident memory, open files."""
+"""What the kernel knows of a worker and its children: resident memory, open files."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -25,17 +25,24 @@ def look(process: ChildProcess) -> Sample:
         Unavailable: it has ended; carries the end of its log.
     """
     process.check_alive()
-    files = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
-    return Sample(time.perf_counter(), _status_mb(process, "VmRSS"), files)
+    family = _family(process.pid)
+    files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in family)
+    return Sample(time.perf_counter(), sum(_status_mb(pid, "VmRSS") for pid in family), files)
 
 
 def peak_rss_mb(process: ChildProcess) -> float:
-    """Return the most that was ever resident, MB."""
-    return _status_mb(process, "VmHWM")
+    """Return the most of the worker itself that was ever resident, MB."""
+    return _status_mb(process.pid, "VmHWM")
 
 
-def _status_mb(process: ChildProcess, field: str) -> float:
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+def _family(pid: int) -> list[int]:
+    """Return the process and those that it has started: an embedder's decoders."""
+    children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [pid, *(descendant for child in children for descendant in _family(child))]
+
+
+def _status_mb(pid: int, field: str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     kib = next(line.split()[1] for line in lines if line.startswith(field + ":"))
     return int(kib) * 1024 / 1e6
 

@@ -10,12 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import reach_tests  # noqa: F401
 import uvloop
-from prometheus_client.parser import text_string_to_metric_families
-
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-
 from conftest import start_worker, until_ready
+from prometheus_client.parser import text_string_to_metric_families
 
 from musicrec.errors import MusicrecError
 from musicrec.local import EmbeddedStack, StackAddresses
@@ -114,6 +112,6 @@ def run(measure: Callable[[Stage], Awaitable[None]], folder: Path | None) -> Non
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         try:
-            runner.run(on_stage(folder or Path(temporary)))
+            runner.run(on_stage(folder.resolve() if folder else Path(temporary)))
         except MusicrecError as error:
             sys.exit(f"the measurement ended: {error}")
