@@ -30,7 +30,7 @@ def bot_events(name: str) -> Iterator[ListenEvent]:
     while True:
         for track in random.integers(0, TRACKS, 4096).tolist():
             yield ListenEvent(
-                event_id=f"{name}-{number}",
+                event_id=f"{name}-bot-{number}",
                 user_id=BOT,
                 type=EventType.PLAY,
                 occurred_at_ms=start_ms + number,
