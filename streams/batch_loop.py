@@ -52,6 +52,8 @@ FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 5.0
 
 _HINTS = {MessageSizeTooLargeError: "; raise max.message.bytes of the topic to what deploy/contracts/topics.md has"}
+LET_IN_S, LET_IN_TURNS = 0.05, 10
+"""For so long, or until nothing has come for so many turns of the event loop, messages are let in before a batch."""
 
 MAX_HANDLER_ERRORS = 10
 """So many messages in a row that the handler fails on mean a broken release, not broken messages."""
@@ -82,6 +84,7 @@ class BatchLoop:
         self._settings = settings
         self._counters = counters
         self._pending = FairQueue(settings.max_pending)
+        self._lags = False
         self._wake = asyncio.Event()
         self._held: set[TP] = set()
         self._worker: asyncio.Task[None] | None = None
@@ -123,8 +126,10 @@ class BatchLoop:
         try:
             while True:
                 await self._wake.wait()
+                await self._let_in()
                 batch = self._pending.take(self._max_batch)
-                if not self._pending:
+                self._lags = len(self._pending) > 0
+                if not self._lags:
                     self._wake.clear()
                 self._let_go()
                 started_s = time.perf_counter()
@@ -145,6 +150,19 @@ class BatchLoop:
             log.exception("%s: ended with messages unacknowledged: %s", self._handler.name, _few(places))
             logging.shutdown()
             os._exit(EXIT_STATUS)
+
+    async def _let_in(self) -> None:
+        """Let in what the client has fetched, if the last batch left messages waiting.
+
+        Faust hands over a message every few turns of the event loop, and of a fetch all before it looks at the next.  A
+        batch has few turns and long ones: a fetch of one listener's thousands would last as long as their work, with
+        everybody else's messages behind it.
+        """
+        until_s, still = time.perf_counter() + LET_IN_S, 0
+        while self._lags and still < LET_IN_TURNS and time.perf_counter() < until_s:
+            before = len(self._pending)
+            await asyncio.sleep(0)
+            still = 0 if len(self._pending) > before else still + 1
 
     def _let_go(self) -> None:
         """Have the fetcher ask again for held partitions of which little waits."""

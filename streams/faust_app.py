@@ -17,6 +17,10 @@ PRODUCER_BATCH_BYTES = 512 * 1024
 """Of one partition, in one request: the client has one request on its way, with one batch of each partition.  With its
 default of 16 kB the snapshots of a long session go one by one, and all that comes after them waits."""
 
+FETCH_BYTES = 256 * 1024
+"""Of one partition, in one answer: all of it is handed over before anything that came later, and the default of 1 MB is
+3,500 events."""
+
 REBALANCE_TIMEOUT_S = 60.0
 """The group waits this long for a member that is busy."""
 
@@ -64,6 +68,7 @@ def new_app(agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir:
         # Without it a kill and a restart cost the group two rebalances.
         consumer_group_instance_id=settings.instance_id,
         consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
         producer_linger=settings.linger_ms / 1000,
         # The default is 20 minutes: a dead broker must be noticed within a step's retry deadline.
         producer_request_timeout=30.0,
