@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from musicrec.contracts import Recommendation, Trigger
 from musicrec.errors import BadInput, Unavailable
 from streams.counters import Timed, untimed
-from streams.redis_errors import said
+from streams.redis_errors import REDIS_AWAY, said
 from streams.stored_script import Call, StoredScript
 from streams.unreadable_key import answers, is_of_another_type, unreadable
 
@@ -121,7 +120,7 @@ class ListStore:
                 pipeline.zrevrangebyscore(key, f"({trigger.offset}", "-inf", start=0, num=1)
             with self._timed("lists_before"):
                 found = await answers(pipeline)
-        except (RedisError, OSError) as error:
+        except REDIS_AWAY as error:
             raise Unavailable(f"Redis does not give the lists: {said(error)}") from None
         return [None if is_of_another_type(stored) or not stored else _list_in(stored[0]) for stored in found]
 
@@ -134,7 +133,7 @@ class ListStore:
         try:
             with self._timed("settle_lists"):
                 return await script.run(calls)
-        except (RedisError, OSError) as error:
+        except REDIS_AWAY as error:
             raise Unavailable(f"Redis does not take the lists: {said(error)}") from None
 
 

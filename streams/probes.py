@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from redis.exceptions import RedisError
 
 from musicrec.settings import KafkaSettings
+from streams.redis_errors import REDIS_AWAY
 from streams.vitals import NOT_ASKED
 
 log = logging.getLogger(__name__)
@@ -82,6 +82,6 @@ class RedisProbe:
             try:
                 await self._redis.ping()
                 self.error = None
-            except (RedisError, OSError) as error:
+            except REDIS_AWAY as error:
                 self.error = f"does not answer: {error}"
             await asyncio.sleep(ASK_EVERY_S)

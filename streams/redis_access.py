@@ -7,10 +7,11 @@ import ssl
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from musicrec.access import KEY, RedisAccess
 from musicrec.errors import Incompatible, MusicrecError, Unavailable
+from streams.redis_errors import REDIS_AWAY
 
 VARIABLE = "MUSICREC_REDIS__URL"
 
@@ -29,7 +30,7 @@ async def check_redis(client: Redis, access: RedisAccess) -> None:
             refused = await _refused_commands(connection, access)
         finally:
             await pool.release(connection)
-    except (RedisError, OSError, TypeError, ValueError) as error:
+    except (*REDIS_AWAY, TypeError, ValueError) as error:
         raise refusal(pool.connection_kwargs, error) from error
     if refused:
         lacking = "; ".join(f"{', '.join(names)} on {pattern}" for pattern, names in refused.items())

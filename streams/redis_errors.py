@@ -1,13 +1,20 @@
-"""What Redis said, without what it was asked: a command holds its key, and a key the listener's id."""
+"""What a Redis that is away looks like, and what it said."""
 
 from typing import Final
+
+from redis.exceptions import RedisError
+
+REDIS_AWAY: Final = (RedisError, OSError, RuntimeError)
+"""What a client raises where no answer comes; uvloop a RuntimeError, if the other side hangs up while it connects."""
 
 _ASKED: Final = " of pipeline caused error: "
 """redis-py puts the command before this, and Redis' answer behind it."""
 
 
 def said(error: Exception) -> str:
-    """Return the message of an error for logs; raise what carries it `from None`, or a traceback tells the rest.
+    """Return what Redis said, without what it was asked: a command holds its key, and a key the listener's id.
+
+    Raise what carries it `from None`, or a traceback tells the rest.
 
     >>> said(ValueError("Command # 1 (HGET musicrec:session:ada state) of pipeline caused error: OOM"))
     'OOM'

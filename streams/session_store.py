@@ -6,14 +6,13 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from musicrec.errors import BadInput, Unavailable
 from musicrec.ids import UserId
 from musicrec.session import ListenerState
 from musicrec.settings import RedisSettings
 from streams.counters import Timed, untimed
-from streams.redis_errors import said
+from streams.redis_errors import REDIS_AWAY, said
 from streams.stored_script import Call, StoredScript
 from streams.unreadable_key import answers, is_of_another_type, unreadable
 
@@ -76,7 +75,7 @@ class SessionStore:
                 pipeline.hmget(KEY_PREFIX + user, "revision", "state")
             with self._timed("load_sessions"):
                 stored = await answers(pipeline)
-        except (RedisError, OSError) as error:
+        except REDIS_AWAY as error:
             raise Unavailable(f"Redis does not give the sessions: {said(error)}") from None
         return dict(zip(users, map(_state, stored), strict=True))
 
@@ -97,7 +96,7 @@ class SessionStore:
         try:
             with self._timed("save_sessions"):
                 saved = await self._save.run(calls)
-        except (RedisError, OSError) as error:
+        except REDIS_AWAY as error:
             raise Unavailable(f"Redis does not take the sessions: {said(error)}") from None
         overtaken = [user for user, done in zip(changed, saved, strict=True) if done != 1]
         if overtaken:
