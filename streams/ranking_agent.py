@@ -86,20 +86,19 @@ class SessionRanking:
             if self._is_stale(snapshot):
                 decision.outcomes[EventOutcome.STALE] += 1 + len(answers_too)
                 continue
-            decision.outcomes[EventOutcome.PASSED_OVER] += len(answers_too)
             made[user_id] = self._list_for(snapshot, answers_too)
             events.append(EventList(user_id, snapshot.trigger, made[user_id].encode()))
             if count % LISTS_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)
         for answered, settled in zip(events, await self._rankers.lists.settle(events), strict=True):
-            if settled is None:
-                decision.outcomes[EventOutcome.ANSWERED_BEFORE] += 1
-                continue
             if isinstance(settled, BadInput):
                 # Those that were passed over too: there is no list that answers them.
-                passed_over.pop(answered.user_id, None)
                 for message in messages[answered.user_id]:
                     self._rankers.refuse(decision, message, settled)
+                continue
+            decision.outcomes[EventOutcome.PASSED_OVER] += len(made[answered.user_id].passed_over)
+            if settled is None:
+                decision.outcomes[EventOutcome.ANSWERED_BEFORE] += 1
                 continue
             decision.messages.append(_message(made[answered.user_id], answered.value, settled))
             decision.outcomes[EventOutcome.LISTED] += 1

@@ -178,7 +178,12 @@ def ranking(redis: Redis) -> Rankers:
     for track in ("a", "b"):
         recommender.add_track(Track(track_id=track))
     return Rankers(
-        recommender, RunningSessions(), ListStore(redis, "cluster"), RankingAgentSettings(stale_after_ms=0), "m", lambda: "none"
+        recommender,
+        RunningSessions(),
+        ListStore(redis, "cluster"),
+        RankingAgentSettings(stale_after_ms=0),
+        "m",
+        lambda: "none",
     )
 
 
