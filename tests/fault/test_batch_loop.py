@@ -1,6 +1,7 @@
 """The one loop on a real broker, with a handler that fails in every way that it may."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -35,10 +36,13 @@ class Echo:
         self.away = 0
         """How often it still says that something is away."""
         self.failed = 0
+        self.works_s = 0.0
+        """For which each batch keeps the event loop."""
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         if any(message.value == b"poison" for message in batch):
             raise ZeroDivisionError("this handler has a bug")
+        time.sleep(self.works_s)  # noqa: ASYNC251 (as ranking and session logic do)
         return Decision([Outgoing(self.target, m.key, m.value, m.headers) for m in batch], self._save)
 
     async def _save(self) -> None:
@@ -64,13 +68,16 @@ async def loop_on(stack: StackAddresses, handler: Echo, source: str, folder: Pat
 
 
 @asynccontextmanager
-async def topics(stack: StackAddresses) -> AsyncIterator[tuple[str, str, AIOKafkaAdminClient]]:
+async def topics(
+    stack: StackAddresses, source_partitions: int = 1
+) -> AsyncIterator[tuple[str, str, AIOKafkaAdminClient]]:
     """Give a new source and target, the dead-letter topic beside them, and a client to ask for commits."""
     source = f"loop-{uuid.uuid4().hex[:8]}"
     client = AIOKafkaAdminClient(**stack.kafka.client_options())
     await client.start()
     try:
-        await client.create_topics([NewTopic(name, 1, 1) for name in (source, f"{source}.out", f"{source}.dlq")])
+        await client.create_topics([NewTopic(source, source_partitions, 1)])
+        await client.create_topics([NewTopic(name, 1, 1) for name in (f"{source}.out", f"{source}.dlq")])
         yield source, f"{source}.out", client
     finally:
         await client.close()
@@ -183,4 +190,19 @@ async def test_flood_of_one_key_does_not_hold_up_another_on_the_same_partition(
                 while await committed(client, app, source) < len(flood) + 1:
                     await asyncio.sleep(0.1)
     assert [record.value for record in passed if record.key == b"bot"] == [value for _, value in flood]
-    assert [record.key for record in passed].index(b"ada") < len(flood) / 2
+    assert [record.key for record in passed].index(b"ada") < len(flood) / 4
+
+
+async def test_flood_on_one_partition_does_not_hold_up_what_comes_later_on_another(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    flood = [(b"bot", b"%d" % number) for number in range(2_000)]
+    async with topics(stack, source_partitions=2) as (source, target, _), producing(stack) as producer:
+        handler = Echo(target)
+        handler.works_s = 0.02
+        await asyncio.gather(*[await producer.send(source, v, key=k, partition=0) for k, v in flood])
+        async with loop_on(stack, handler, source, tmp_path):
+            await read(stack, target, 1)
+            await producer.send_and_wait(source, b"hello", key=b"ada", partition=1)
+            passed = await read(stack, target, len(flood) + 1)
+    assert [record.key for record in passed].index(b"ada") < len(flood) / 4
