@@ -147,7 +147,7 @@ class AgentSettings(_Section):
     max_batch: Annotated[int, Field(ge=1)] = 500
     """Most messages handled together."""
     max_pending: Annotated[int, Field(ge=1)] = 2_000
-    """Messages taken from Kafka ahead of the handler; from so many on partitions that have their share of them wait."""
+    """So many messages are taken from Kafka ahead of the handler; beyond it, partitions that have their share wait."""
     retry_deadline_s: Annotated[float, Field(gt=0)] = 120.0
     """How long a step is retried while Redis or the broker is away; then the process ends without acknowledging."""
     session_timeout_s: Annotated[float, Field(gt=0)] = 10.0
