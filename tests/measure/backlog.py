@@ -9,9 +9,11 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 
+import reach_tests  # noqa: F401
+from conftest import until_ready
 from live_path import Answer, LivePath, percentiles
 from processes import look, peak_rss_mb
-from stage import READY_DEADLINE_S, Stage, arguments_of, run, say, show, until_ready
+from stage import READY_DEADLINE_S, Stage, arguments_of, run, say, show
 
 from musicrec.bench.listen_load import listen_load
 from musicrec.topics import SESSIONS

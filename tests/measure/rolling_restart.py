@@ -11,11 +11,13 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import reach_tests  # noqa: F401
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from conftest import until_ready
 from live_path import LivePath, percentiles
-from stage import READY_DEADLINE_S, Stage, arguments_of, run, say, show, until_ready
+from stage import READY_DEADLINE_S, Stage, arguments_of, run, say, show
 
 from musicrec.bench.listen_load import listen_load
 from streams.consumer_groups import consumer_group
