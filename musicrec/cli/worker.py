@@ -36,6 +36,7 @@ def command(
     """
     import uvloop
 
+    from streams.file_limit import check_file_limit
     from streams.seldom import Seldom
     from streams.worker import Agent, run_worker
 
@@ -51,6 +52,7 @@ def command(
         for handler in logging.getLogger().handlers:
             handler.addFilter(Seldom(LIBRARIES))
     settings = load_settings()
+    check_file_limit()
     print(f"{which}: starting", flush=True)
     # By policy, because Faust's consumer makes the loop of its own thread: on asyncio's own it takes a third of a core.
     uvloop.install()

@@ -116,6 +116,7 @@ async def test_the_place_in_the_list_before_is_told_and_counts_as_a_hit(
         await expect(page.locator("#hit-rate")).to_have_text("100.0 %")
 
 
+@pytest.mark.row(45)
 async def test_text_from_outside_is_shown_as_text_and_runs_nothing(
     browser: Browsing, url: str, publish: Publisher
 ) -> None:
@@ -136,6 +137,7 @@ async def test_text_from_outside_is_shown_as_text_and_runs_nothing(
     assert not browser.complaints
 
 
+@pytest.mark.row(45)
 async def test_the_policy_stops_a_script_even_where_markup_slipped_through(browser: Browsing, url: str) -> None:
     async with browser.open(url) as page:
         await page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')")

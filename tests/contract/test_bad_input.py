@@ -49,6 +49,7 @@ def listen_with(field: str, raw: bytes) -> bytes:
     return b"{" + b",".join(b'"%s":%s' % (name.encode(), value) for name, value in fields.items()) + b"}"
 
 
+@pytest.mark.row(18, 19)
 @pytest.mark.parametrize("record", RECORDS)
 @pytest.mark.parametrize(
     ("value", "reason"),
@@ -85,6 +86,7 @@ def test_what_is_no_json_object_is_refused_by_every_record(
     assert refusal(record, value).reason is reason
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_byte_order_mark_and_other_encodings_are_refused(record: type[Record]) -> None:
     golden = (GOLDEN / f"{RECORDS[record]}.v1.json").read_text(encoding="utf-8")
@@ -93,6 +95,7 @@ def test_a_byte_order_mark_and_other_encodings_are_refused(record: type[Record])
     assert refusal(record, golden.encode("utf-16")).reason is MALFORMED
 
 
+@pytest.mark.row(21)
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_value_over_the_limit_is_refused_and_one_at_the_limit_is_not(record: type[Record]) -> None:
     golden = (GOLDEN / f"{RECORDS[record]}.v1.json").read_bytes()
@@ -103,6 +106,7 @@ def test_a_value_over_the_limit_is_refused_and_one_at_the_limit_is_not(record: t
     assert str(record.MAX_BYTES) in str(error)
 
 
+@pytest.mark.row(22)
 @pytest.mark.parametrize("record", RECORDS)
 @pytest.mark.parametrize("version", [b"2", b"0", b"-1", b'"1"', b"true", b"1.0", b"null"])
 def test_another_version_is_told_apart_from_bad_fields(record: type[Record], version: bytes) -> None:
@@ -115,6 +119,7 @@ def test_another_version_is_told_apart_from_bad_fields(record: type[Record], ver
     assert refusal(record, without_a_field).reason is UNSUPPORTED
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("record", RECORDS)
 def test_each_needed_field_is_missed_by_name(record: type[Record]) -> None:
     golden = json.loads((GOLDEN / f"{RECORDS[record]}.v1.json").read_bytes())
@@ -126,6 +131,7 @@ def test_each_needed_field_is_missed_by_name(record: type[Record]) -> None:
         assert (error.reason, str(error).split(":")[0]) == (INVALID, name)
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("record", RECORDS)
 def test_every_field_refuses_a_value_of_another_type(record: type[Record]) -> None:
     golden = json.loads((GOLDEN / f"{RECORDS[record]}.v1.json").read_bytes())
@@ -138,6 +144,7 @@ def test_every_field_refuses_a_value_of_another_type(record: type[Record]) -> No
                 assert refusal(record, value).reason is INVALID, (name, other)
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize(
     "raw", [b"1.0", b"1e3", b"true", b'"1000"', b"NaN", b"Infinity", b"-Infinity", b"1e400", b"[]"]
 )
@@ -147,15 +154,18 @@ def test_an_integer_is_an_integer(raw: bytes) -> None:
     assert (error.reason, str(error)[:10]) == (INVALID, "ms_played:")
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("raw", [b"9007199254740993", b"-1", b"86400001", b"123456789012345678901234567890"])
 def test_an_integer_out_of_range_is_refused(raw: bytes) -> None:
     assert refusal(ListenEvent, listen_with("ms_played", raw)).reason is INVALID
 
 
+@pytest.mark.row(18)
 def test_an_integer_of_thousands_of_digits_is_refused_before_it_is_computed() -> None:
     assert refusal(ListenEvent, listen_with("ms_played", b"9" * 9_000)).reason is MALFORMED
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("raw", [b"NaN", b"Infinity", b"-Infinity", b"1e400", b"-1e400", b'"0.5"', b"true"])
 def test_a_score_is_a_finite_number(raw: bytes) -> None:
     golden = (GOLDEN / "recommendation.v1.json").read_bytes()
@@ -164,11 +174,13 @@ def test_a_score_is_a_finite_number(raw: bytes) -> None:
     assert (error.reason, str(error).split(":")[0]) == (INVALID, "items.0.score")
 
 
+@pytest.mark.row(16)
 @pytest.mark.parametrize("raw", [b"1600000000", b"1600000000000000", b"0", b'"2020-09-13T12:26:40Z"'])
 def test_a_time_in_seconds_microseconds_or_words_is_refused(raw: bytes) -> None:
     assert refusal(ListenEvent, listen_with("occurred_at_ms", raw)).reason is INVALID
 
 
+@pytest.mark.row(19)
 @pytest.mark.parametrize("field", ["event_id", "user_id", "track_id", "artist_id", "source"])
 def test_an_id_has_1_to_256_characters(field: str) -> None:
     assert ListenEvent.decode(listen_with(field, b'"' + "é".encode() * 256 + b'"'))
@@ -201,6 +213,7 @@ def test_a_similar_request_needs_a_seed() -> None:
     assert "track_id: a similar request needs it" in str(refusal(RecommendationRequest, json.dumps(value).encode()))
 
 
+@pytest.mark.row(24)
 @pytest.mark.parametrize(
     ("vector", "dimension"),
     [
@@ -222,12 +235,14 @@ def test_a_vector_is_finite_of_unit_length_and_of_its_dimension(vector: str, dim
     assert str(refusal(TrackEmbedding, value)).startswith("TrackEmbedding: vector_f16: ")
 
 
+@pytest.mark.row(18)
 def test_of_a_key_that_stands_twice_the_last_counts() -> None:
     event = ListenEvent.decode(LISTEN[:-1] + b',"ms_played":5}')
 
     assert event.ms_played == 5
 
 
+@pytest.mark.row(22)
 @pytest.mark.parametrize("record", RECORDS)
 def test_unknown_fields_are_ignored_whatever_they_hold(record: type[Record]) -> None:
     golden = (GOLDEN / f"{RECORDS[record]}.v1.json").read_bytes()
@@ -236,6 +251,7 @@ def test_unknown_fields_are_ignored_whatever_they_hold(record: type[Record]) -> 
     assert record.decode(golden[:-1] + unknown) == record.decode(golden)
 
 
+@pytest.mark.row(18, 40)
 def test_a_refusal_names_field_and_rule_and_never_the_payload() -> None:
     error = refusal(ListenEvent, listen_with("ms_played", b'"secret"'))
 

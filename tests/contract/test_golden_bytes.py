@@ -230,6 +230,7 @@ def test_every_golden_file_has_its_stated_values_here() -> None:
     assert {type(record) for record in RECORDS.values()} == {topic.record for topic in RECORD_TOPICS}
 
 
+@pytest.mark.row(43)
 @pytest.mark.parametrize("name", RECORDS)
 def test_golden_bytes_have_the_stated_values(name: str) -> None:
     expected = RECORDS[name]

@@ -99,6 +99,7 @@ def test_track_removed_and_put_back_is_found_once(make):
     assert sorted(tracks) == ["t0", "t1", "t2", "t3", "t4", "t5"]
 
 
+@pytest.mark.row(44)
 def test_equal_cosines_are_ordered_by_track_id(make):
     index = make()
     for track in ("c", "a", "d", "b"):
@@ -127,6 +128,7 @@ def test_opposite_tracks_are_found_when_there_is_nothing_nearer(make):
     assert index.search(axis(1.0), 3) == [("opposite", -1.0)]
 
 
+@pytest.mark.row(24)
 @pytest.mark.parametrize(
     ("vector", "message"),
     [

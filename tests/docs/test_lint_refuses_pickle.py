@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUFF = Path(sys.executable).with_name("ruff")
 
 
+@pytest.mark.row(27, 28)
 @pytest.mark.parametrize(
     "code",
     [
@@ -55,6 +56,7 @@ def check(code: str) -> str:
     return subprocess.run(command, cwd=ROOT, input=code, capture_output=True, text=True, check=False).stdout
 
 
+@pytest.mark.row(28)
 @pytest.mark.parametrize(
     ("code", "refused"),
     [
@@ -77,6 +79,7 @@ def test_make_refuses_what_is_no_name(code: str, refused: bool, tmp_path: Path) 
     assert (f"streams/new.py:1:{code}" in done.stdout) == refused
 
 
+@pytest.mark.row(28)
 def test_lint_looks_for_both() -> None:
     done = subprocess.run(["make", "--dry-run", "lint"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "allow_pickle" in done.stdout

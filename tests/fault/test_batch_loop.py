@@ -115,6 +115,7 @@ async def until(done: Callable[[], object], deadline_s: float = 60.0) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.row(13)
 async def test_message_that_the_handler_fails_on_is_dead_lettered_and_all_others_go_on(
     stack: StackAddresses, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ async def test_message_that_the_handler_fails_on_is_dead_lettered_and_all_others
     assert (refused.key, refused.value) == (b"key", b"poison")
 
 
+@pytest.mark.row(6)
 async def test_nothing_is_acknowledged_while_the_state_cannot_be_saved_and_all_is_afterwards(
     stack: StackAddresses, tmp_path: Path
 ) -> None:
@@ -152,6 +154,7 @@ async def test_nothing_is_acknowledged_while_the_state_cannot_be_saved_and_all_i
     assert list(dict.fromkeys(emitted)) == [b"%d" % number for number in range(5)]
 
 
+@pytest.mark.row(3)
 async def test_topic_that_takes_too_small_messages_is_named_and_nothing_is_lost_once_it_takes_them(
     stack: StackAddresses, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -38,6 +38,7 @@ async def killed(process: ChildProcess) -> None:
         assert await process.wait() == KILLED, process.log_tail()
 
 
+@pytest.mark.row(10)
 @pytest.mark.parametrize("step", Step)
 async def test_every_event_is_applied_answered_and_joined_once(
     step: Step, stack: StackAddresses, tmp_path: Path
@@ -75,6 +76,7 @@ async def test_every_event_is_applied_answered_and_joined_once(
     assert len({(letter.original_partition, letter.original_offset) for letter in letters}) == BAD
 
 
+@pytest.mark.row(10)
 @pytest.mark.torch
 @pytest.mark.parametrize("step", Step)
 async def test_every_announced_track_has_its_vector(step: Step, stack: StackAddresses, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ async def put(server: KafkaServer, values: Sequence[bytes]) -> None:
         await producer.stop()
 
 
+@pytest.mark.row(1)
 async def test_follower_goes_on_after_a_broker_restart_and_handles_each_record_once(tmp_path: Path) -> None:
     server = KafkaServer(tmp_path)
     try:

@@ -18,6 +18,7 @@ SESSIONS, LISTS = "musicrec.sessions.v1", "musicrec.recommendations.v1"
 LISTENERS, EVENTS_EACH = 40, 30
 
 
+@pytest.mark.row(10)
 async def test_every_applied_event_is_answered_once_when_workers_are_killed(
     stack: StackAddresses, tmp_path: Path
 ) -> None:

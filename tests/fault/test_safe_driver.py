@@ -67,6 +67,7 @@ async def committed_while_one_is_in_flight(stack: StackAddresses, app: App, topi
         await app.stop()
 
 
+@pytest.mark.row(10)
 @pytest.mark.parametrize(("driver", "expected"), [(App, HELD), (StockApp, EVENTS)])
 async def test_commit_does_not_pass_an_event_in_flight(
     driver: type[App], expected: int, stack: StackAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

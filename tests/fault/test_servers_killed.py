@@ -34,6 +34,7 @@ async def kill_and_restart(server: KafkaServer | ValkeyServer, *, away_s: float)
     await server.start()
 
 
+@pytest.mark.row(1, 6)
 @pytest.mark.parametrize("victim", ["Valkey", "Kafka"])
 async def test_every_event_is_applied_and_answered_once_when_a_server_is_killed(victim: str, tmp_path: Path) -> None:
     run = uuid.uuid4().hex[:8]
@@ -65,6 +66,7 @@ async def test_every_event_is_applied_and_answered_once_when_a_server_is_killed(
             await asyncio.gather(*(worker.stop() for worker in workers))
 
 
+@pytest.mark.row(6)
 async def test_worker_whose_redis_stays_away_ends_with_nothing_acknowledged(tmp_path: Path) -> None:
     user = f"listener {uuid.uuid4()}"
     events = [play(user, f"t{number}", number) for number in range(5)]

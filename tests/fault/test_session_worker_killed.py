@@ -21,6 +21,7 @@ LISTENS, SESSIONS, DEAD = "musicrec.listens.v1", "musicrec.sessions.v1", "musicr
 LISTENERS, EVENTS_EACH, BAD = 40, 50, 60
 
 
+@pytest.mark.row(10, 12)
 async def test_nothing_is_lost_or_applied_twice_when_workers_are_killed(stack: StackAddresses, tmp_path: Path) -> None:
     run = uuid.uuid4().hex[:8]
     events = [play(f"{run}-{user}", f"t{n % 7}", n) for n in range(EVENTS_EACH) for user in range(LISTENERS)]

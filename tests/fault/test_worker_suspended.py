@@ -19,6 +19,7 @@ LISTENERS, EVENTS_EACH = 20, 60
 SESSION_TIMEOUT_S = 3.0
 
 
+@pytest.mark.row(4, 11, 12)
 async def test_what_a_suspended_worker_held_is_done_by_another_and_not_again_by_itself(
     stack: StackAddresses, tmp_path: Path
 ) -> None:

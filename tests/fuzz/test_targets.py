@@ -12,6 +12,7 @@ some = settings(max_examples=60, deadline=None)
 """Eighteen targets share a few seconds."""
 
 
+@pytest.mark.row(18, 19)
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_law_holds_for_what_is_valid_deep_long_or_odd(name: str) -> None:
     target = TARGETS[name]
@@ -21,6 +22,7 @@ def test_the_law_holds_for_what_is_valid_deep_long_or_odd(name: str) -> None:
         target.check(data)
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("name", TARGETS)
 @some
 @given(data=st.data(), random=st.randoms(use_true_random=False), rounds=st.integers(1, 4))
@@ -33,6 +35,7 @@ def test_the_law_holds_for_what_is_nearly_valid(name: str, data: st.DataObject, 
     target.check(changed)
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("name", TARGETS)
 @some
 @given(data=st.data(), junk=st.binary(max_size=8), cut=st.integers(0, 40))

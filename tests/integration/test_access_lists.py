@@ -147,6 +147,7 @@ RULES = [
 ]
 
 
+@pytest.mark.row(39)
 @pytest.mark.parametrize(("service", "rule"), RULES)
 async def test_each_right_that_is_taken_away_is_missed_before_anything_begins(
     service: Service, rule: KafkaRule, kafka: SecuredKafka
@@ -159,6 +160,7 @@ async def test_each_right_that_is_taken_away_is_missed_before_anything_begins(
     assert "kafka-acls.sh" in refusal
 
 
+@pytest.mark.row(39)
 @pytest.mark.parametrize(
     "rule", [pytest.param(rule, id=f"{rule.operation}-{rule.name}") for rule in SESSION.kafka_rules]
 )
@@ -174,6 +176,7 @@ async def test_a_worker_without_a_right_says_which_and_ends(
     assert "Traceback" not in said
 
 
+@pytest.mark.row(39)
 async def test_topics_without_the_right_to_create_them_are_named(kafka: SecuredKafka, tmp_path: Path) -> None:
     created = [rule for rule in TOPICS_COMMAND.kafka_rules if rule.operation is Operation.CREATE]
     async with without_topics(kafka, SESSIONS, OUTCOMES):
@@ -202,6 +205,7 @@ async def without_topics(kafka: SecuredKafka, *names: str) -> AsyncIterator[None
         await create_missing_topics(kafka.administrator)
 
 
+@pytest.mark.row(3)
 async def test_a_publisher_without_the_right_to_write_is_told_so(kafka: SecuredKafka, tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
     log.write_bytes(play("ada", "t1", 1).encode() + b"\n")
@@ -212,6 +216,7 @@ async def test_a_publisher_without_the_right_to_write_is_told_so(kafka: SecuredK
     assert (status, f"Write on topic {LISTENS}" in said, "Traceback" in said) == (REFUSED, True, False), said
 
 
+@pytest.mark.row(3)
 async def test_what_cannot_be_delivered_is_never_acknowledged(
     kafka: SecuredKafka, valkey: SecuredValkey, tmp_path: Path
 ) -> None:
@@ -234,6 +239,7 @@ async def test_what_cannot_be_delivered_is_never_acknowledged(
             await tail.until(lambda t: len(t.records) == 1)
 
 
+@pytest.mark.row(4)
 @pytest.mark.parametrize(
     "rule",
     [

@@ -74,6 +74,7 @@ async def put(
     return [f"{done.topic}[{done.partition}]@{done.offset}" for done in sent]
 
 
+@pytest.mark.row(45)
 async def test_a_bad_event_is_listed_counted_and_shown_with_its_odd_bytes_escaped(
     stack: StackAddresses, worker: Worker
 ) -> None:
@@ -111,6 +112,7 @@ async def test_a_bad_event_is_listed_counted_and_shown_with_its_odd_bytes_escape
     assert raw.out == bad
 
 
+@pytest.mark.row(45)
 async def test_a_letter_with_broken_headers_is_shown_as_unreadable_and_skipped(stack: StackAddresses) -> None:
     run = uuid.uuid4().hex
     key = f"listener {run}".encode()
@@ -140,6 +142,7 @@ async def test_a_letter_with_broken_headers_is_shown_as_unreadable_and_skipped(s
     assert tail.records == []
 
 
+@pytest.mark.row(14)
 async def test_a_replayed_event_is_applied_once_however_often_it_is_replayed(
     stack: StackAddresses, worker: Worker
 ) -> None:

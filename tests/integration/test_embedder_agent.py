@@ -39,6 +39,7 @@ def message(track: Track) -> tuple[bytes, bytes]:
     return track.track_id.encode(), track.encode()
 
 
+@pytest.mark.row(29, 33, 35)
 async def test_tracks_become_vectors_that_a_replica_finds_and_bad_ones_become_dead_letters(
     stack: StackAddresses, worker: Worker, music: Path
 ) -> None:

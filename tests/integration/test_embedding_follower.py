@@ -83,6 +83,7 @@ async def test_replica_holds_the_topic_when_it_is_ready_and_every_change_afterwa
         await follower.stop()
 
 
+@pytest.mark.row(24)
 async def test_records_that_break_the_contract_are_counted_and_the_others_arrive(
     stack: StackAddresses, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -116,6 +116,7 @@ async def test_worker_is_ready_only_once_it_has_joined_its_group(stack: StackAdd
     assert worker.returncode == 0
 
 
+@pytest.mark.row(1, 6)
 async def test_servers_that_are_away_are_named_and_end_no_worker(tmp_path: Path) -> None:
     user = f"listener {uuid.uuid4()}"
     impatient = {"MUSICREC_HEALTH__STUCK_AFTER_S": "10", "MUSICREC_AGENT__SESSION_TIMEOUT_S": "6"}
@@ -206,6 +207,7 @@ async def test_metrics_count_what_was_published(tmp_path: Path) -> None:
     assert described - ours == {"musicrec_retries_total", "musicrec_unreadable_total"}  # nothing went wrong
 
 
+@pytest.mark.row(5)
 async def test_event_loop_that_is_blocked_ends_the_worker_with_the_culprit_in_its_log(
     stack: StackAddresses, behaving: tuple[str, Behaving]
 ) -> None:
@@ -220,6 +222,7 @@ async def test_event_loop_that_is_blocked_ends_the_worker_with_the_culprit_in_it
     assert await committed(stack, consumer_group(topic)) in ([], [0], [-1])
 
 
+@pytest.mark.row(5)
 async def test_messages_that_wait_while_nothing_is_finished_end_the_worker_with_the_place_where_it_waits(
     stack: StackAddresses, behaving: tuple[str, Behaving]
 ) -> None:
@@ -234,6 +237,7 @@ async def test_messages_that_wait_while_nothing_is_finished_end_the_worker_with_
     assert await committed(stack, consumer_group(topic)) in ([], [0], [-1])
 
 
+@pytest.mark.row(5)
 async def test_without_watchdog_only_livez_says_that_a_worker_is_dead(
     stack: StackAddresses, behaving: tuple[str, Behaving]
 ) -> None:
@@ -250,6 +254,7 @@ async def test_without_watchdog_only_livez_says_that_a_worker_is_dead(
     assert (await get(worker, "/readyz"))[0] == 503
 
 
+@pytest.mark.row(12)
 async def test_member_without_partitions_is_alive_and_ready_and_says_so(behaving: tuple[str, Behaving]) -> None:
     _, start = behaving
     workers = [start("echo"), start("echo")]
@@ -266,6 +271,7 @@ async def test_member_without_partitions_is_alive_and_ready_and_says_so(behaving
     }
 
 
+@pytest.mark.row(11)
 async def test_worker_that_is_told_to_stop_while_it_waits_for_its_group_stops(behaving: tuple[str, Behaving]) -> None:
     _, start = behaving
     slow = {"MUSICREC_AGENT__SESSION_TIMEOUT_S": "50"}
@@ -283,6 +289,7 @@ async def test_worker_that_is_told_to_stop_while_it_waits_for_its_group_stops(be
         suspended.signal(signal.SIGCONT)
 
 
+@pytest.mark.row(11)
 async def test_suspended_worker_does_not_end_itself_when_it_wakes_up(worker: Worker) -> None:
     async with worker("session", MUSICREC_HEALTH__STILL_AFTER_S="3", MUSICREC_HEALTH__STUCK_AFTER_S="3") as process:
         await until_says(process, "/readyz", 200, "ready")
@@ -295,6 +302,7 @@ async def test_suspended_worker_does_not_end_itself_when_it_wakes_up(worker: Wor
         await until_says(process, "/readyz", 200, "ready")
 
 
+@pytest.mark.row(4)
 async def test_worker_whose_instance_id_another_one_takes_ends_and_the_other_goes_on(
     stack: StackAddresses, tmp_path: Path
 ) -> None:
@@ -316,6 +324,7 @@ async def test_worker_whose_instance_id_another_one_takes_ends_and_the_other_goe
         await asyncio.gather(*(worker.stop() for worker in (first, second) if worker is not None))
 
 
+@pytest.mark.row(4, 5)
 async def test_worker_that_its_group_refuses_ends_with_the_reason(
     stack: StackAddresses, behaving: tuple[str, Behaving]
 ) -> None:

@@ -46,6 +46,7 @@ def made(user: str, offset: int, *tracks: str, partition: int = 0) -> EventList:
     return EventList(user, trigger(user, offset, partition), recommendation(user, *tracks, revision=offset).encode())
 
 
+@pytest.mark.row(10)
 async def test_the_list_that_was_stored_first_is_what_everybody_publishes(store: ListStore) -> None:
     user = fresh()
     first, second = made(user, 5, "a", "b"), made(user, 5, "b", "c")
@@ -76,6 +77,7 @@ async def test_listen_is_joined_with_the_newest_list_before_it_among_those_that_
     assert await store.before([(fresh("stranger"), trigger("x", 5))]) == [None]
 
 
+@pytest.mark.row(6)
 async def test_store_goes_on_after_the_server_has_forgotten_its_scripts(store: ListStore, redis: Redis) -> None:
     user = fresh()
     await store.settle([made(user, 1, "a")])
@@ -85,6 +87,7 @@ async def test_store_goes_on_after_the_server_has_forgotten_its_scripts(store: L
     assert await store.settle([made(user, 2, "b")]) == [made(user, 2, "b").value]
 
 
+@pytest.mark.row(42)
 async def test_every_key_ends_by_itself(store: ListStore, redis: Redis) -> None:
     user = fresh()
     await store.settle([made(user, 1, "a")])
@@ -103,6 +106,7 @@ def rankers(store: ListStore, *tracks: str, stale_after_ms: int = 0) -> Rankers:
     return Rankers(recommender, RunningSessions(), store, settings, "m", lambda: "none")
 
 
+@pytest.mark.row(10, 44)
 async def test_worker_that_knows_more_publishes_the_very_list_that_was_made_before_a_crash(store: ListStore) -> None:
     users = [fresh(str(number)) for number in range(5)]
     batch = [
@@ -131,6 +135,7 @@ async def test_event_that_waited_too_long_gets_no_list_and_neither_do_those_befo
     assert decision.outcomes == {EventOutcome.STALE: 2, EventOutcome.PASSED_OVER: 1, EventOutcome.LISTED: 1}
 
 
+@pytest.mark.row(14)
 async def test_request_that_comes_again_is_answered_by_the_very_same_list(store: ListStore) -> None:
     request = RecommendationRequest(
         request_id=fresh("request"), user_id=fresh(), mode=Mode.POPULAR, requested_at_ms=1_700_000_000_000

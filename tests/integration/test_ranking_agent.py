@@ -208,6 +208,7 @@ async def test_requests_are_answered_by_mode_with_their_request_id(stack: StackA
     assert Degradation.UNKNOWN_SEED in similar.degraded
 
 
+@pytest.mark.row(18)
 async def test_bad_request_becomes_a_dead_letter(stack: StackAddresses, worker: Worker) -> None:
     user = fresh("listener")
     bad = request(user, Mode.PERSONAL).encode().replace(b'"personal"', b'"similar"')
@@ -224,6 +225,7 @@ async def test_bad_request_becomes_a_dead_letter(stack: StackAddresses, worker: 
     assert tail.records[0].value == bad
 
 
+@pytest.mark.row(20)
 async def test_removed_track_is_in_no_list_any_more(stack: StackAddresses, worker: Worker) -> None:
     run = fresh("run")
     a, gone = fresh("a"), fresh("gone")

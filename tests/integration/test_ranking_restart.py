@@ -201,6 +201,7 @@ async def assert_answers_within_deadline(asking: Callable[[], Awaitable[None]]) 
                 raise last from None
 
 
+@pytest.mark.row(36)
 async def test_worker_that_cannot_save_says_so_and_answers(servers: StackAddresses, tmp_path: Path) -> None:
     (tmp_path / "ranking-0").mkdir()
     (tmp_path / "ranking-0" / "ranking").write_text("in the way of the folder")
@@ -222,6 +223,7 @@ async def test_worker_that_cannot_save_says_so_and_answers(servers: StackAddress
             await worker.stop()
 
 
+@pytest.mark.row(37)
 async def test_snapshot_of_topics_that_were_made_anew_is_forgotten(servers: StackAddresses, tmp_path: Path) -> None:
     settings = Settings(kafka=servers.kafka, redis=servers.redis, data_dir=tmp_path)
     async with producing(servers) as producer:

@@ -31,6 +31,7 @@ async def refusal(valkey: SecuredValkey, service: Service) -> str:
     return ""
 
 
+@pytest.mark.row(9)
 @pytest.mark.parametrize("service", USERS)
 async def test_each_command_that_is_taken_away_is_missed_before_anything_begins(
     service: Service, tmp_path: Path
@@ -49,6 +50,7 @@ async def test_each_command_that_is_taken_away_is_missed_before_anything_begins(
         assert await valkey.administrator.keys("*") == []
 
 
+@pytest.mark.row(9)
 @pytest.mark.parametrize("service", USERS)
 async def test_a_user_can_neither_see_other_keys_nor_administer(service: Service, tmp_path: Path) -> None:
     async with SecuredValkey(tmp_path) as valkey:
@@ -61,6 +63,7 @@ async def test_a_user_can_neither_see_other_keys_nor_administer(service: Service
         await client.aclose()
 
 
+@pytest.mark.row(9)
 async def test_a_worker_whose_user_lacks_a_command_says_which_and_ends(
     secured_kafka: SecuredKafka, tmp_path: Path
 ) -> None:

@@ -111,8 +111,11 @@ async def one_line_of(stack: StackAddresses, folder: Path, **environment: str) -
     return lines[0]
 
 
+@pytest.mark.row(39)
 @pytest.mark.parametrize("case", KAFKA.values(), ids=KAFKA.keys())
-async def test_kafka(case: KafkaCase, secured_kafka: SecuredKafka, tmp_path: Path) -> None:
+async def test_kafka_that_refuses_is_one_line_that_says_which_side_and_what_to_set(
+    case: KafkaCase, secured_kafka: SecuredKafka, tmp_path: Path
+) -> None:
     kafka = secured_kafka.settings(SESSION.user, **case.differs(secured_kafka))
 
     line = await one_line_of(StackAddresses(kafka, NO_REDIS), tmp_path)
@@ -186,8 +189,11 @@ REDIS = {
 }
 
 
+@pytest.mark.row(39)
 @pytest.mark.parametrize("case", REDIS.values(), ids=REDIS.keys())
-async def test_redis(case: RedisCase, secured_kafka: SecuredKafka, tmp_path: Path) -> None:
+async def test_redis_that_refuses_is_one_line_that_says_which_side_and_what_to_set(
+    case: RedisCase, secured_kafka: SecuredKafka, tmp_path: Path
+) -> None:
     certificate = self_signed(tmp_path / "certificate", names=case.names, ends=case.ends)
     async with SecuredValkey(tmp_path) as valkey, tls_before(valkey.port, certificate) as port:
         redis = case.settings(valkey, port, str(certificate))
@@ -198,6 +204,7 @@ async def test_redis(case: RedisCase, secured_kafka: SecuredKafka, tmp_path: Pat
         assert words.format(f"localhost:{valkey.port}") in line
 
 
+@pytest.mark.row(39)
 @pytest.mark.parametrize(
     ("service", "arguments"),
     [(TOPICS_COMMAND, ["topics"]), (PUBLISHER, ["replay", "events.jsonl"]), (WEB, ["web", "--port", "0"])],

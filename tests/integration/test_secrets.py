@@ -53,6 +53,7 @@ MECHANISMS = ("SCRAM-SHA-512", "PLAIN")
 """The second one sends the password itself."""
 
 
+@pytest.mark.row(40)
 @pytest.mark.kafka
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 async def test_a_worker_that_dead_letters_retries_and_gives_up_tells_no_secret(
@@ -86,6 +87,7 @@ async def test_a_worker_that_dead_letters_retries_and_gives_up_tells_no_secret(
     assert_no_secret(log, *map(headers_as_text, letters.records))
 
 
+@pytest.mark.row(40)
 @pytest.mark.kafka
 @pytest.mark.parametrize("agent", ["ranking", "outcome", pytest.param("embedder", marks=pytest.mark.torch)])
 async def test_a_worker_that_starts_and_stops_tells_no_secret(
@@ -104,6 +106,7 @@ async def test_a_worker_that_starts_and_stops_tells_no_secret(
     assert_no_secret(log)
 
 
+@pytest.mark.row(40)
 @pytest.mark.kafka
 @pytest.mark.parametrize(
     ("agent", "mechanism"), [("session", "SCRAM-SHA-512"), *((agent, "PLAIN") for agent in AGENTS)]
@@ -119,6 +122,7 @@ async def test_a_worker_that_is_refused_tells_no_secret(
     assert_no_secret(worker.log_file.read_text())
 
 
+@pytest.mark.row(40)
 @pytest.mark.kafka
 @pytest.mark.parametrize("agent", ["session", "outcome"])
 async def test_a_worker_that_redis_refuses_tells_no_secret(
@@ -133,6 +137,7 @@ async def test_a_worker_that_redis_refuses_tells_no_secret(
             assert_no_secret(worker.log_file.read_text())
 
 
+@pytest.mark.row(40)
 @pytest.mark.kafka
 async def test_the_addresses_that_up_prints_are_without_the_secrets_that_it_was_given(
     secured_kafka: SecuredKafka, tmp_path: Path
@@ -158,6 +163,7 @@ async def test_the_addresses_that_up_prints_are_without_the_secrets_that_it_was_
     assert_no_secret(said)
 
 
+@pytest.mark.row(40)
 def test_settings_hide_what_is_secret() -> None:
     variables = {
         "MUSICREC_KAFKA__SASL_PASSWORD": PASSWORD,
@@ -175,6 +181,7 @@ def test_settings_hide_what_is_secret() -> None:
     assert_no_secret(done.stdout, done.stderr)
 
 
+@pytest.mark.row(40)
 def test_a_secret_is_hidden_wherever_the_settings_are_shown() -> None:
     kafka = KafkaSettings(sasl_password=SecretStr(PASSWORD))
     assert_no_secret(repr(StackAddresses(kafka, NO_REDIS)), str(kafka.model_dump()), kafka.model_dump_json())

@@ -30,6 +30,7 @@ async def test_each_play_becomes_a_snapshot_of_the_session_so_far(stack: StackAd
     assert len({s.session_id for s in snapshots}) == 1
 
 
+@pytest.mark.row(14, 15, 18, 20, 22)
 async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
     stack: StackAddresses, worker: Worker
 ) -> None:
@@ -79,6 +80,7 @@ async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
     assert [entry.track_id for entry in last.entries] == ["t", "second", "after"]
 
 
+@pytest.mark.row(20)
 async def test_a_message_with_neither_key_nor_value_is_refused_and_the_next_event_goes_on(
     stack: StackAddresses, worker: Worker
 ) -> None:
@@ -99,6 +101,7 @@ async def test_a_message_with_neither_key_nor_value_is_refused_and_the_next_even
     assert {DeadLetter.from_headers(r.headers).reason for r in tail.on(DEAD)} == {DeadLetterReason.EMPTY}
 
 
+@pytest.mark.row(21)
 async def test_the_largest_message_that_the_topic_takes_fits_the_dead_letter_topic_with_its_reason(
     stack: StackAddresses, worker: Worker
 ) -> None:
@@ -123,6 +126,7 @@ async def test_the_largest_message_that_the_topic_takes_fits_the_dead_letter_top
     assert DeadLetter.from_headers(tail.on(DEAD)[0].headers).reason is DeadLetterReason.TOO_LARGE
 
 
+@pytest.mark.row(14)
 async def test_duplicate_event_changes_nothing(stack: StackAddresses, worker: Worker) -> None:
     user = f"listener {uuid.uuid4()}"
     async with (

@@ -41,6 +41,7 @@ def batch() -> list[Incoming]:
     return [*batch_of(good), bad]
 
 
+@pytest.mark.row(10)
 async def test_crash_before_the_save_emits_the_very_same_messages_again(store: SessionStore) -> None:
     taken = batch()
     emitted = (await restarted(store).decide(taken)).messages  # and then the process is gone
@@ -49,6 +50,7 @@ async def test_crash_before_the_save_emits_the_very_same_messages_again(store: S
     assert again == emitted
 
 
+@pytest.mark.row(10)
 async def test_crash_after_the_save_applies_nothing_again_and_refuses_again_what_was_refused(
     store: SessionStore,
 ) -> None:
@@ -60,6 +62,7 @@ async def test_crash_after_the_save_applies_nothing_again_and_refuses_again_what
     assert again.messages == [m for m in decision.messages if m.topic.endswith(".dlq")]
 
 
+@pytest.mark.row(8, 10)
 async def test_crash_in_the_middle_of_the_save_finishes_only_what_was_not_saved(store: SessionStore) -> None:
     events = [play(f"{uuid.uuid4().hex[:8]}-{n}", f"t{n}", n) for n in range(6)]
     taken = batch_of(events)
@@ -71,6 +74,7 @@ async def test_crash_in_the_middle_of_the_save_finishes_only_what_was_not_saved(
     assert (await restarted(store).decide(taken)).messages == []
 
 
+@pytest.mark.row(11)
 async def test_a_worker_that_was_overtaken_saves_nothing_of_what_it_decided(store: SessionStore) -> None:
     (first, second) = (play("listener " + uuid.uuid4().hex, f"t{n}", n) for n in range(2))
     second = second.model_copy(update={"user_id": first.user_id})

@@ -82,6 +82,7 @@ async def test_follower_of_an_empty_topic_is_ready(stack: StackAddresses) -> Non
         await following.stop()
 
 
+@pytest.mark.row(13)
 async def test_record_that_the_handler_fails_on_is_skipped_and_counted_and_the_others_are_not(
     stack: StackAddresses,
 ) -> None:
@@ -139,6 +140,7 @@ async def test_follower_goes_on_from_given_positions(stack: StackAddresses) -> N
         await second.stop()
 
 
+@pytest.mark.row(37)
 async def test_positions_that_the_topic_does_not_have_are_reported_and_it_is_read_from_the_beginning(
     stack: StackAddresses,
 ) -> None:

@@ -35,6 +35,7 @@ async def without_requests(kafka: SecuredKafka) -> AsyncIterator[None]:
         await create_missing_topics(kafka.administrator)
 
 
+@pytest.mark.row(38)
 async def test_a_missing_topic_and_one_with_another_number_of_partitions_are_named(
     secured_kafka: SecuredKafka, tmp_path: Path
 ) -> None:

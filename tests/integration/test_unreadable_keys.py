@@ -93,6 +93,7 @@ async def lose_the_revision(redis: Redis, key: str) -> None:
     await redis.hdel(key, "revision")  # type: ignore[misc]
 
 
+@pytest.mark.row(9)
 @pytest.mark.parametrize(
     ("spoil", "what"),
     [
@@ -130,6 +131,7 @@ async def test_events_of_the_listener_become_dead_letters_and_all_others_are_app
     assert [s.revision for s in others(again, SessionSnapshot)] == [1, 2]
 
 
+@pytest.mark.row(9)
 async def test_worker_goes_on_and_the_letters_are_applied_once_the_key_is_deleted(
     stack: StackAddresses, worker: Worker, redis: Redis, tmp_path: Path
 ) -> None:
@@ -154,6 +156,7 @@ async def test_worker_goes_on_and_the_letters_are_applied_once_the_key_is_delete
     assert [s.trigger.event_id for s in snapshots] == [event.event_id for event in spoilt]
 
 
+@pytest.mark.row(43)
 async def test_state_of_a_newer_release_ends_the_worker_with_nothing_acknowledged(
     stack: StackAddresses, worker: Worker, redis: Redis, tmp_path: Path
 ) -> None:
@@ -195,6 +198,7 @@ async def put_what_is_no_list(redis: Redis, key: str) -> None:
     await redis.zadd(key, {b"no list": 12})
 
 
+@pytest.mark.row(9)
 @pytest.mark.parametrize(
     ("spoil", "what"), [(put_another_type, "is of another type"), (put_what_is_no_list, "holds a damaged list")]
 )
@@ -222,6 +226,7 @@ async def test_no_second_list_is_made_where_the_first_cannot_be_read(
     assert [made.passed_over for made in others(again, Recommendation)] == [(f"{users[0]}-11",)]
 
 
+@pytest.mark.row(9)
 async def test_request_is_refused_where_its_first_answer_cannot_be_read(ranking: Rankers, redis: Redis) -> None:
     requests = [
         RecommendationRequest(request_id="r", user_id=user, mode=Mode.POPULAR, requested_at_ms=1_700_000_000_000)
@@ -238,6 +243,7 @@ async def test_request_is_refused_where_its_first_answer_cannot_be_read(ranking:
     assert decision.outcomes == {EventOutcome.ANSWERED: 1}
 
 
+@pytest.mark.row(9)
 @pytest.mark.parametrize("spoil", [put_another_type, put_what_is_no_list])
 async def test_listen_is_joined_with_no_list_where_the_lists_cannot_be_read(
     spoil: Callable[[Redis, str], Awaitable[None]], redis: Redis

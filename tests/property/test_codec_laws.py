@@ -70,18 +70,21 @@ def test_what_is_encoded_is_strict_json_and_valid_by_the_published_schema(
     schema_of(record).validate(value)
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("record", RECORDS)
 @given(value=st.binary(max_size=64))
 def test_bytes_of_any_kind_raise_bad_input_or_nothing(record: type[Record], value: bytes) -> None:
     accepts(record, value)
 
 
+@pytest.mark.row(18)
 @pytest.mark.parametrize("record", RECORDS)
 @given(value=json_values)
 def test_json_of_any_kind_raises_bad_input_or_nothing(record: type[Record], value: Any) -> None:
     accepts(record, json.dumps(value).encode())
 
 
+@pytest.mark.row(18)
 @given(
     golden=st.sampled_from(GOLDEN),
     record=st.sampled_from(RECORDS),
@@ -110,6 +113,7 @@ def test_decoder_and_published_schema_refuse_the_same(record: type[Record], data
     assert accepts(record, json.dumps(content).encode()) == schema_of(record).is_valid(content)
 
 
+@pytest.mark.row(22)
 @pytest.mark.parametrize("record", RECORDS)
 @few
 @given(data=st.data(), unknown=st.dictionaries(st.text(max_size=5).map("later_{}".format), json_values, max_size=3))

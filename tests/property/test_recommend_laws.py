@@ -1,6 +1,7 @@
 """Laws of the ranking core, whatever is played."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from listening import START_MS, Listening
@@ -65,6 +66,7 @@ def test_no_score_is_above_that_of_the_place_before(drawn: list[tuple[str, int, 
         assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.row(14)
 @settings(max_examples=30, deadline=None)
 @given(listens)
 def test_fed_twice_is_fed_once(drawn: list[tuple[str, int, bool, int]]) -> None:

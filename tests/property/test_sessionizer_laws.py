@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +96,7 @@ def test_sessions_are_those_of_the_definition(events: list[ListenEvent]) -> None
     assert [sorted(entry.track_id for entry in s.entries) for s in ends.values()] == seen
 
 
+@pytest.mark.row(15, 16)
 @given(histories(), st.integers(0, 2**32))
 @settings(max_examples=300)
 def test_any_order_within_the_grace_gives_the_same_state(events: list[ListenEvent], seed: int) -> None:
@@ -108,6 +110,7 @@ def test_any_order_within_the_grace_gives_the_same_state(events: list[ListenEven
     assert set(last_seen) - replaced == set(final) - replaced
 
 
+@pytest.mark.row(14)
 @given(histories())
 def test_fed_twice_is_fed_once(events: list[ListenEvent]) -> None:
     once, _ = run(events)
@@ -119,6 +122,7 @@ def test_fed_twice_is_fed_once(events: list[ListenEvent]) -> None:
     assert state == once
 
 
+@pytest.mark.row(14)
 @given(histories())
 def test_sent_twice_under_new_offsets_counts_once(events: list[ListenEvent]) -> None:
     state, snapshots = ListenerState(), 0
@@ -129,6 +133,7 @@ def test_sent_twice_under_new_offsets_counts_once(events: list[ListenEvent]) -> 
     assert snapshots == len(events) == state.revision
 
 
+@pytest.mark.row(37)
 @given(histories(), st.integers(0, 25), st.integers(0, 10**9))
 def test_an_event_that_is_replayed_at_any_later_time_is_known_or_too_late(
     events: list[ListenEvent], after: int, days_later_ms: int
@@ -150,6 +155,7 @@ def test_stopped_and_restored_is_never_stopped(events: list[ListenEvent], stop_a
     assert before + after == snapshots
 
 
+@pytest.mark.row(15)
 @given(histories(), st.integers(0, 2**32))
 def test_refused_event_leaves_the_state_untouched(events: list[ListenEvent], seed: int) -> None:
     order = list(events)

@@ -18,6 +18,7 @@ def check(**variables: str) -> None:
     check_variables(variables, Settings, elsewhere=READ_ELSEWHERE)
 
 
+@pytest.mark.row(38)
 @pytest.mark.parametrize(
     ("misspelt", "meant"),
     [
@@ -65,6 +66,7 @@ def test_links_to_services_that_kubernetes_puts_into_every_pod_pass() -> None:
     )
 
 
+@pytest.mark.row(38, 40)
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
@@ -104,6 +106,7 @@ def test_the_embedder_names_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
         load_embedder_settings()
 
 
+@pytest.mark.row(38)
 @pytest.mark.parametrize(
     ("arguments", "variables", "line"),
     [

@@ -2,12 +2,14 @@
 
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from musicrec.printable import printable, printable_bytes
 
 
+@pytest.mark.row(45)
 def test_ansi_bidi_zero_width_and_line_ends_are_escaped() -> None:
     assert printable("\x1b[31mred\x1b]0;title\x07") == "\\x1b[31mred\\x1b]0;title\\x07"
     assert printable("abc\u202ecod.exe\u2066\u200b\ufeff") == "abc\\u202ecod.exe\\u2066\\u200b\\ufeff"
@@ -24,6 +26,7 @@ def test_bytes_that_are_no_utf_8_are_escaped() -> None:
     assert printable_bytes(b"\xff\xfe{\x00}") == "\\xff\\xfe{\\x00}"
 
 
+@pytest.mark.row(45)
 @given(st.binary(max_size=64))
 def test_nothing_that_a_terminal_obeys_is_left(data: bytes) -> None:
     shown = printable_bytes(data)

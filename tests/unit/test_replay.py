@@ -119,6 +119,7 @@ def test_a_pace_that_makes_no_sense_is_refused(speed: float | None, rate: float 
         Pace.of(speed, rate)
 
 
+@pytest.mark.row(37)
 @given(
     st.lists(st.integers(0, 10**9), min_size=1, max_size=10).map(sorted),
     st.none() | st.floats(0.01, 1_000, allow_nan=False),

@@ -61,6 +61,7 @@ def disk_with_room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+@pytest.mark.row(26, 36)
 def test_full_disk_leaves_the_older_snapshot_and_nothing_half_written(tmp_path: Path) -> None:
     older = save(tmp_path, "old")
     with disk_with_room_for(FILE_BYTES // 2), pytest.raises(Unavailable, match=r"test snapshot in .*File too large"):
@@ -69,6 +70,7 @@ def test_full_disk_leaves_the_older_snapshot_and_nothing_half_written(tmp_path: 
     assert load(tmp_path) == "old"
 
 
+@pytest.mark.row(26)
 def test_what_a_writer_killed_in_mid_write_left_is_not_read_and_is_removed_by_the_next(tmp_path: Path) -> None:
     older = save(tmp_path, "old")
     killed = subprocess.run([sys.executable, "-c", KILLED_IN_MID_WRITE, tmp_path, str(NOW_MS + 1)], check=False)

@@ -44,6 +44,7 @@ def test_original_headers_are_those_without_the_reason_in_their_order() -> None:
     assert letter([*own, *WHY.headers()]).original_headers == own
 
 
+@pytest.mark.row(45)
 def test_headers_that_a_sender_forged_lose_against_those_of_the_agent() -> None:
     forged: list[tuple[str, bytes | None]] = [("dlq-reason", b"handler_error"), ("dlq-original-offset", b"0")]
 
@@ -71,6 +72,7 @@ def test_broken_headers_are_named_and_the_letter_is_unreadable(change: dict[str,
     assert read.source is LISTENS
 
 
+@pytest.mark.row(45)
 @given(
     headers=st.lists(
         st.tuples(

@@ -34,6 +34,7 @@ def assert_harmless(shown: str) -> None:
     assert {c for c in shown if unicodedata.category(c)[0] in "CZ"} <= {" ", "\n"}
 
 
+@pytest.mark.row(45)
 def test_a_table_shows_hostile_words_as_they_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     print_letters([hostile()])
 
@@ -44,6 +45,7 @@ def test_a_table_shows_hostile_words_as_they_are_written(capsys: pytest.CaptureF
     assert "musicrec.listens.v1[0]@1" in shown
 
 
+@pytest.mark.row(45)
 def test_a_letter_shows_key_headers_and_value_escaped_on_their_own_lines(capsys: pytest.CaptureFixture[str]) -> None:
     print_letter(hostile())
 

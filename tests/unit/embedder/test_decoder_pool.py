@@ -86,6 +86,7 @@ async def test_bad_file_is_refused_with_its_reason_and_its_decoder_goes_on(pool,
     assert (process_id(pool), pool.killed) == (before, 0)
 
 
+@pytest.mark.row(31)
 async def test_decoder_that_hangs_is_killed_at_the_deadline_and_replaced(good):
     async with DecoderPool(LIMITS, size=1) as pool:
         pool.limits = replace(LIMITS, deadline_s=0.5)
@@ -101,6 +102,7 @@ async def test_decoder_that_hangs_is_killed_at_the_deadline_and_replaced(good):
         assert pool.killed == 1
 
 
+@pytest.mark.row(31)
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU])
 async def test_decoder_that_dies_of_a_file_is_replaced_and_the_signal_is_named(pool, good, number):
     dying = process_id(pool)
@@ -136,6 +138,7 @@ async def test_decode_that_is_cancelled_leaves_no_half_answer_behind(pool, good,
     assert (len(result), result.any()) == (22_050, False)
 
 
+@pytest.mark.row(30, 36)
 async def test_file_that_needs_more_memory_than_a_decoder_has_is_refused_and_the_pool_lives_on(tmp_path, good):
     large = tmp_path / "large.wav"
     with soundfile.SoundFile(large, "w", 192_000, 1, subtype="PCM_U8") as file:
@@ -149,6 +152,7 @@ async def test_file_that_needs_more_memory_than_a_decoder_has_is_refused_and_the
         assert len(await decode(pool, good)) == 3 * 22_050
 
 
+@pytest.mark.row(36)
 async def test_decoders_that_cannot_start_are_unavailable():
     with pytest.raises(Unavailable, match="a decoder does not start"):
         async with DecoderPool(replace(LIMITS, memory_bytes=2**70), size=1):  # a limit that no kernel takes

@@ -116,6 +116,7 @@ async def test_no_track_gives_no_result(pipeline):
     assert await pipeline.embed([]) == []
 
 
+@pytest.mark.row(24)
 @pytest.mark.parametrize(
     ("level", "reason"),
     [
@@ -133,6 +134,7 @@ async def test_track_that_the_encoder_fails_on_takes_no_other_with_it(pipeline, 
         assert [level_of(results[0]), level_of(results[2])] == pytest.approx([0.1, 0.3], abs=1e-3)
 
 
+@pytest.mark.row(36)
 async def test_device_without_memory_is_unavailable_and_no_track_is_blamed(pipeline, tmp_path):
     with pytest.raises(Unavailable, match="no memory left"):
         await pipeline.embed([track(tmp_path, 0.88)])

@@ -66,6 +66,7 @@ def test_an_embedding_fits_the_published_contract(encoder: AudioEncoder, song: n
     assert float(record.vector() @ embedding.vector) == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.row(44)
 def test_company_in_the_batch_changes_nothing(encoder: AudioEncoder, song: np.ndarray) -> None:
     alone = encoder.embed([song])[0]
     other = synthesise(Style.sample(902, "folk"), 1, 31.0)
@@ -108,6 +109,7 @@ def test_tracks_of_one_style_lie_nearer_than_those_of_others(encoder: AudioEncod
     assert np.mean(same) > np.mean(others) + 0.2
 
 
+@pytest.mark.row(24)
 def test_samples_that_are_no_sound_are_refused(encoder: AudioEncoder) -> None:
     with pytest.raises(BadInput, match="full scale is 1"):
         encoder.embed([np.array([0.0, np.nan], np.float32)])
@@ -129,6 +131,7 @@ def test_weights_survive_a_round_trip(tmp_path: Path) -> None:
         torch.testing.assert_close(loaded.state_dict()[name], tensor, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.row(27)
 def test_damaged_weights_are_refused(weights: Path) -> None:
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
@@ -137,18 +140,21 @@ def test_damaged_weights_are_refused(weights: Path) -> None:
         AudioEncoder.load(weights, "cpu")
 
 
+@pytest.mark.row(27)
 def test_weights_for_other_features_are_refused(weights: Path) -> None:
     change_manifest(weights, feature_version="f0")
     with pytest.raises(Incompatible, match=r"trained on features 'f0'.*musicrec train audio"):
         AudioEncoder.load(weights, "cpu")
 
 
+@pytest.mark.row(27)
 def test_weights_of_another_network_are_refused(weights: Path) -> None:
     change_manifest(weights, learned=64)
     with pytest.raises(Incompatible, match="does not fit a light network"):
         AudioEncoder.load(weights, "cpu")
 
 
+@pytest.mark.row(27)
 @pytest.mark.parametrize("text", ["", "[]", '{"architecture": "light"}'])
 def test_a_manifest_that_is_none_is_refused(weights: Path, text: str) -> None:
     weights.with_suffix(".json").write_text(text)

@@ -148,6 +148,7 @@ async def test_connection_is_used_again_and_cookies_are_not(server):
     assert server.requests == ["good"] * 3
 
 
+@pytest.mark.row(33)
 async def test_host_that_resolves_to_this_machine_is_forbidden_unless_private_addresses_are_allowed(server):
     public_only = replace(limits(server), allow_private_addresses=False)
     for host in ("localhost", "127.0.0.1"):
@@ -157,12 +158,14 @@ async def test_host_that_resolves_to_this_machine_is_forbidden_unless_private_ad
     assert server.requests == []
 
 
+@pytest.mark.row(33)
 @pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f.1", "0177.0.0.1", "0", "[::1]", "[::ffff:127.0.0.1]"])
 async def test_other_spellings_of_this_machine_are_forbidden_even_on_the_allow_list(host):
     reason, _ = await refused(FetchLimits(allowed_hosts=(host,)), f"https://{host}/good")
     assert reason == DeadLetterReason.URI_FORBIDDEN
 
 
+@pytest.mark.row(33)
 @pytest.mark.parametrize(
     "uri",
     [
@@ -203,6 +206,7 @@ async def test_file_uris_are_forbidden_without_a_root_and_read_with_one(tmp_path
     assert await fetch(FetchLimits(allowed_root=tmp_path), uri) == b"sound"
 
 
+@pytest.mark.row(33)
 async def test_redirects_are_not_followed(server):
     reason, message = await refused(limits(server), server.uri("/redirect"))
     assert (reason, server.requests) == (DeadLetterReason.FETCH_FAILED, [])
@@ -225,21 +229,25 @@ async def test_host_that_stays_away_is_a_failed_fetch_after_three_attempts(serve
     assert "HTTP 503" in message
 
 
+@pytest.mark.row(34)
 async def test_body_that_never_ends_is_given_up_at_the_limit(server):
     reason, message = await refused(limits(server), server.uri("/endless"))
     assert (reason, f"more than {MAX_BYTES} bytes" in message) == (DeadLetterReason.FETCH_FAILED, True)
 
 
+@pytest.mark.row(34)
 async def test_server_that_stalls_is_given_up_at_the_deadline(server):
     reason, message = await refused(replace(limits(server), deadline_s=0.5), server.uri("/stalling"))
     assert (reason, "not fetched within 0.5 s" in message) == (DeadLetterReason.FETCH_FAILED, True)
 
 
+@pytest.mark.row(34)
 async def test_body_shorter_than_promised_is_a_failed_fetch(server):
     reason, _ = await refused(limits(server), server.uri("/cut_short"))
     assert reason == DeadLetterReason.FETCH_FAILED
 
 
+@pytest.mark.row(34)
 async def test_compressed_body_is_refused(server):
     reason, message = await refused(limits(server), server.uri("/packed"))
     assert (reason, "compressed" in message) == (DeadLetterReason.FETCH_FAILED, True)
@@ -252,11 +260,13 @@ async def test_certificate_that_is_not_trusted_is_a_failed_fetch(server):
     assert (caught.value.reason, server.requests) == (DeadLetterReason.FETCH_FAILED, [])
 
 
+@pytest.mark.row(33)
 async def test_proxies_of_the_environment_are_not_used(server, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     assert await fetch(limits(server), server.uri("/good")) == b"sound" * 1_000
 
 
+@pytest.mark.row(33)
 @pytest.mark.parametrize(
     "address",
     [

@@ -45,6 +45,7 @@ def test_root_may_be_reached_through_a_symlink_under_either_name(root, tmp_path)
     assert read(tmp_path / "link", f"file://{root}/top.wav") == b"top"
 
 
+@pytest.mark.row(35)
 @pytest.mark.parametrize(
     "path",
     [
@@ -67,15 +68,18 @@ def test_path_that_leads_out_or_is_not_plain_is_forbidden(root, path):
     assert refused(root, f"file://{root}{path}") == DeadLetterReason.URI_FORBIDDEN
 
 
+@pytest.mark.row(35)
 @pytest.mark.parametrize("uri", ["file:///etc/passwd", "file:top.wav", "file://example.org/music/top.wav", "file:"])
 def test_other_places_are_forbidden(root, uri):
     assert refused(root, uri) == DeadLetterReason.URI_FORBIDDEN
 
 
+@pytest.mark.row(35)
 def test_percent_encoding_is_undone_once(root):
     assert refused(root, f"file://{root}/%252e%252e/secret.wav") == DeadLetterReason.FETCH_FAILED  # a name `%2e%2e`
 
 
+@pytest.mark.row(35)
 def test_symlinks_are_forbidden_as_file_and_as_folder(root, tmp_path):
     (root / "out.wav").symlink_to(tmp_path / "secret.wav")
     (root / "up").symlink_to(tmp_path)
@@ -83,6 +87,7 @@ def test_symlinks_are_forbidden_as_file_and_as_folder(root, tmp_path):
     assert refused(root, f"file://{root}/up/secret.wav") == DeadLetterReason.URI_FORBIDDEN
 
 
+@pytest.mark.row(35)
 def test_folders_fifos_and_devices_are_forbidden(root):
     os.mkfifo(root / "fifo")
     assert refused(root, f"file://{root}/fifo") == DeadLetterReason.URI_FORBIDDEN

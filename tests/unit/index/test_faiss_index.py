@@ -79,6 +79,7 @@ def test_search_returns_as_many_as_asked_for_even_where_the_opened_lists_hold_fe
     assert len(dict(index.search(clustered(1)[0], 700))) == 700
 
 
+@pytest.mark.row(44)
 def test_two_replicas_of_one_catalogue_answer_alike():
     one, other = index_of(clustered(1_500)), index_of(clustered(1_500))
     one.build()

@@ -135,6 +135,7 @@ def test_track_is_held_by_the_serving_and_at_most_one_waiting_generation():
     assert index.tracks_by_model == {"old": 10, "newest": 3}
 
 
+@pytest.mark.row(24)
 def test_vector_of_another_dimension_is_refused_and_begins_no_generation():
     index = filled()
     with pytest.raises(BadInput, match=r"vector of track 't0': shape \(5,\); the index needs \(4,\)"):

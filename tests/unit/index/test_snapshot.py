@@ -62,6 +62,7 @@ def test_folder_without_snapshots_gives_none(tmp_path):
     assert IndexSnapshots(tmp_path / "nothing").load(now_ms=NOW_MS) is None
 
 
+@pytest.mark.row(25)
 @pytest.mark.parametrize("name", ["vectors.faiss", "tracks.json", "manifest.json"])
 def test_one_flipped_bit_anywhere_in_a_file_is_noticed(tmp_path, name):
     folder = save(tmp_path, index_of(40))
@@ -72,6 +73,7 @@ def test_one_flipped_bit_anywhere_in_a_file_is_noticed(tmp_path, name):
             IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS)
 
 
+@pytest.mark.row(25)
 @pytest.mark.parametrize("name", ["vectors.faiss", "tracks.json", "manifest.json"])
 def test_truncated_or_missing_file_is_noticed(tmp_path, name):
     folder = save(tmp_path, index_of(40))
@@ -84,6 +86,7 @@ def test_truncated_or_missing_file_is_noticed(tmp_path, name):
         IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS)
 
 
+@pytest.mark.row(25)
 def test_corrupt_snapshot_gives_way_to_the_one_before_it(tmp_path, caplog):
     save(tmp_path, index_of(40))
     newer = save(tmp_path, index_of(60), NOW_MS + 1)
@@ -101,6 +104,7 @@ def test_snapshot_from_before_the_tombstones_were_compacted_away_is_refused(tmp_
         IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS + MAX_AGE_MS + 1)
 
 
+@pytest.mark.row(43)
 def test_snapshot_of_a_newer_format_is_refused_by_its_number(tmp_path):
     folder = save(tmp_path, index_of(40))
     content = json.loads((folder / "manifest.json").read_text())
@@ -112,6 +116,7 @@ def test_snapshot_of_a_newer_format_is_refused_by_its_number(tmp_path):
         IndexSnapshots(tmp_path).load_one(folder, now_ms=NOW_MS)
 
 
+@pytest.mark.row(26)
 def test_only_the_newest_two_are_kept_and_leftovers_of_a_crash_are_removed(tmp_path):
     (tmp_path / ".writing-1").mkdir(parents=True)
     (tmp_path / ".writing-1" / "vectors.faiss").write_bytes(b"half")
@@ -120,6 +125,7 @@ def test_only_the_newest_two_are_kept_and_leftovers_of_a_crash_are_removed(tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([".lock", *(path.name for path in kept)])
 
 
+@pytest.mark.row(26)
 def test_second_writer_is_turned_away(tmp_path):
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -127,6 +133,7 @@ def test_second_writer_is_turned_away(tmp_path):
             save(tmp_path, index_of(40))
 
 
+@pytest.mark.row(26)
 def test_folder_that_cannot_be_written_is_unavailable_and_the_index_lives(tmp_path):
     (tmp_path / "file").write_text("in the way")
     index = index_of(40)

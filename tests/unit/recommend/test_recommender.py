@@ -117,6 +117,7 @@ def test_what_a_listener_always_plays_next_comes_first_for_them(world: Listening
     assert ranked.items[0].reason is ReasonCode.YOUR_HABIT
 
 
+@pytest.mark.row(23)
 def test_a_first_play_of_an_unknown_track_gets_popular_tracks_and_says_so(
     world: Listening, recommender: Recommender
 ) -> None:
@@ -186,6 +187,7 @@ def test_similar_lists_what_goes_with_the_seed(world: Listening, recommender: Re
     assert ranked.degraded == (Degradation.NO_AUDIO_INDEX,)
 
 
+@pytest.mark.row(23)
 def test_an_unknown_seed_is_said_to_be_unknown(world: Listening, recommender: Recommender) -> None:
     ranked = recommender.answer(request(Mode.SIMILAR, world, track_id="nobody-knows"), None, world.now_ms)
     assert Degradation.UNKNOWN_SEED in ranked.degraded
@@ -238,6 +240,7 @@ class FixedIndex:
         return sorted(cosines.items(), key=lambda pair: -pair[1])[:k]
 
 
+@pytest.mark.row(23)
 def test_audio_places_a_track_that_nobody_played(world: Listening) -> None:
     recommender = Recommender(SMALL, FixedIndex({"heard": (1.0, 0.0), "near": (0.8, 0.6), "far": (-1.0, 0.0)}))
     for name in ("far", "near", "heard"):
@@ -248,12 +251,14 @@ def test_audio_places_a_track_that_nobody_played(world: Listening) -> None:
     assert ranked.degraded == ()
 
 
+@pytest.mark.row(23)
 def test_an_empty_vector_index_is_said_to_be_empty(world: Listening) -> None:
     recommender = Recommender(SMALL, FixedIndex({}))
     recommender.learn(world.play("bob", "a"))
     assert Degradation.NO_AUDIO_INDEX in recommender.rank(world.play("ann", "a")).degraded
 
 
+@pytest.mark.row(42)
 def test_the_longest_silent_listener_is_forgotten_first(world: Listening) -> None:
     recommender = Recommender(RankingSettings(max_sessions=100, max_listeners=2))
     for user in ("ann", "bob", "ann", "cid"):
@@ -261,6 +266,7 @@ def test_the_longest_silent_listener_is_forgotten_first(world: Listening) -> Non
     assert list(recommender.knowledge.listeners) == ["ann", "cid"]
 
 
+@pytest.mark.row(42)
 def test_a_full_catalogue_takes_no_further_track(world: Listening) -> None:
     recommender = Recommender(RankingSettings(max_sessions=100, max_tracks=2))
     teach(recommender, world.session("bob", "a b garbage"))

@@ -113,6 +113,7 @@ def test_first_snapshot_states_the_session_and_its_trigger() -> None:
     assert snapshot.entries[0].played_fraction == 1.0
 
 
+@pytest.mark.row(15)
 def test_late_event_within_the_grace_is_put_in_its_place() -> None:
     listener = Listener()
     listener.play("a", end_min=0)
@@ -122,6 +123,7 @@ def test_late_event_within_the_grace_is_put_in_its_place() -> None:
     assert late.previous_track_id == "a"
 
 
+@pytest.mark.row(15)
 def test_late_event_that_bridges_two_sessions_joins_them_and_says_which_id_it_replaces() -> None:
     listener = Listener()
     first = listener.play("a", end_min=0)
@@ -141,6 +143,7 @@ def test_late_event_before_the_first_listen_moves_the_start_and_replaces_the_id(
     assert earlier.supersedes == (first.session_id,)
 
 
+@pytest.mark.row(15)
 def test_event_later_than_the_grace_is_refused_and_changes_nothing() -> None:
     listener = Listener()
     listener.play("a", end_min=0)
@@ -152,6 +155,7 @@ def test_event_later_than_the_grace_is_refused_and_changes_nothing() -> None:
     assert tracks(listener.play("c", end_min=-10)) == ["c", "a"]
 
 
+@pytest.mark.row(15)
 def test_event_ahead_of_the_broker_clock_is_refused() -> None:
     ahead = play("a", end_min=0)
     now = Position("cluster", 0, 0, ahead.occurred_at_ms - RULES.future_tolerance_ms)
@@ -161,6 +165,7 @@ def test_event_ahead_of_the_broker_clock_is_refused() -> None:
     assert refused.value.reason is DeadLetterReason.IN_THE_FUTURE
 
 
+@pytest.mark.row(14)
 def test_same_event_id_with_the_same_body_is_a_duplicate() -> None:
     listener = Listener()
     listener.play("a", end_min=0)
@@ -168,6 +173,7 @@ def test_same_event_id_with_the_same_body_is_a_duplicate() -> None:
     assert listener.state.revision == 1
 
 
+@pytest.mark.row(14)
 def test_same_event_id_with_another_body_is_refused() -> None:
     listener = Listener()
     listener.play("a", end_min=0)
@@ -176,6 +182,7 @@ def test_same_event_id_with_another_body_is_refused() -> None:
     assert refused.value.reason is DeadLetterReason.CONFLICTING_DUPLICATE
 
 
+@pytest.mark.row(14)
 def test_redelivered_offset_is_a_duplicate_even_when_the_event_was_forgotten() -> None:
     listener = Listener()
     listener.play("a", end_min=0)
@@ -184,6 +191,7 @@ def test_redelivered_offset_is_a_duplicate_even_when_the_event_was_forgotten() -
     assert isinstance(listener.send(play("a", end_min=0), offset=0), Duplicate)
 
 
+@pytest.mark.row(20)
 @pytest.mark.parametrize("change", [{"origin": "another cluster"}, {"partition": 4}])
 def test_offsets_of_another_cluster_or_partition_are_not_compared(change: dict[str, Any]) -> None:
     listener = Listener()
@@ -237,6 +245,7 @@ def test_more_blocks_than_the_limit_are_refused() -> None:
         listener.send(feedback(EventType.BLOCK_TRACK, at_min=20, track="one too many"))
 
 
+@pytest.mark.row(41, 42)
 def test_endless_session_keeps_its_id_and_counts_what_it_leaves_out() -> None:
     listener = Listener()
     count = 3 * MAX_EVENTS
@@ -256,6 +265,7 @@ def test_state_survives_encoding() -> None:
     assert ListenerState.decode(listener.state.encode()) == listener.state
 
 
+@pytest.mark.row(43)
 def test_state_of_another_version_is_refused() -> None:
     stored = replace(ListenerState(), revision=1).encode().replace(b"[1,", b"[9,", 1)
     with pytest.raises(Incompatible, match="version 9"):

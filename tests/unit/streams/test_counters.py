@@ -1,5 +1,6 @@
 """What is counted of a batch."""
 
+import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -58,6 +59,7 @@ def test_time_from_event_to_list_is_of_each_event_that_is_answered() -> None:
     assert samples(counters, "musicrec_event_to_recommendation_seconds_sum") == {(): 0.32}
 
 
+@pytest.mark.row(17)
 def test_clock_of_the_broker_that_is_ahead_makes_no_negative_time() -> None:
     counters = Counters("ranking")
 

@@ -34,6 +34,7 @@ def test_worker_that_works_lives() -> None:
     assert unready(WELL) == []
 
 
+@pytest.mark.row(5)
 def test_event_loop_that_stands_still_is_dead_after_its_limit() -> None:
     assert watched(WELL, 1_000, ticking=False) == (31, "the event loop has stood still for 31 s")
 
@@ -42,6 +43,7 @@ def test_event_loop_that_stands_still_while_state_is_restored_is_dead_too() -> N
     assert watched(Vitals(tick=0), 1_000, ticking=False) == (31, "the event loop has stood still for 31 s")
 
 
+@pytest.mark.row(11, 17)
 def test_time_in_which_the_whole_process_was_suspended_is_nobodys_fault() -> None:
     liveness = Liveness(LIMITS)
     stuck = replace(WELL, tick=7)
@@ -61,6 +63,7 @@ def test_suspended_worker_has_not_been_rebalancing_meanwhile() -> None:
     assert liveness.look(3_600.0, replace(rebalancing, tick=1)) is None
 
 
+@pytest.mark.row(5)
 def test_rebalance_that_never_ends_is_dead() -> None:
     stuck = replace(WELL, group=Group("musicrec-session", rebalancing=True), partitions=())
     reason = "the group musicrec-session is rebalancing and nothing was finished for 71 s"
@@ -75,6 +78,7 @@ def test_rebalance_that_waits_for_slow_batches_lives() -> None:
         assert liveness.look(float(second), replace(WELL, tick=second, group=group, work=(work,))) is None
 
 
+@pytest.mark.row(5)
 def test_worker_that_goes_from_one_rebalance_into_the_next_with_nothing_finished_is_dead() -> None:
     liveness = Liveness(LIMITS)
     unread = (Partition(LISTENS, 3, position=50, unfinished=50, end=60),)
@@ -90,6 +94,7 @@ def test_worker_that_goes_from_one_rebalance_into_the_next_with_nothing_finished
     )
 
 
+@pytest.mark.row(5)
 def test_worker_outside_its_group_is_dead_while_kafka_answers() -> None:
     outside = replace(WELL, group=Group("musicrec-session"), partitions=())
     assert watched(outside, 1_000) == (71, "not a member of the group musicrec-session, though Kafka answers, for 71 s")

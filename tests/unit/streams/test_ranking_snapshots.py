@@ -66,6 +66,7 @@ def test_loaded_snapshot_holds_what_was_saved_and_its_places(tmp_path: Path, pla
         assert loaded.learned.recommender.rank(running).items == before.recommender.rank(running).items
 
 
+@pytest.mark.row(28)
 def test_files_are_arrays_that_anybody_can_read_without_unpickling(tmp_path: Path) -> None:
     folder = save(tmp_path, learned())
     names = np.load(folder / "recommender.knowledge.catalogue.track_ids_utf8.npy", allow_pickle=False)  # noqa: TID251
@@ -86,6 +87,7 @@ def damaged(path: Path, how: str) -> None:
             path.unlink()
 
 
+@pytest.mark.row(25)
 @pytest.mark.parametrize("how", ["bit", "truncated", "empty", "missing"])
 def test_damage_to_any_file_is_named_in_one_line_and_the_older_snapshot_is_taken(
     tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture

@@ -2,6 +2,8 @@
 
 import logging
 
+import pytest
+
 from streams.seldom import MAX_KINDS, Seldom
 
 
@@ -9,6 +11,7 @@ def line(name: str, message: str, *args: object) -> logging.LogRecord:
     return logging.LogRecord(name, logging.ERROR, __file__, 1, message, args, None)
 
 
+@pytest.mark.row(1)
 def test_line_of_one_kind_passes_once_per_period_and_says_how_many_were_held_back() -> None:
     now_s = 100.0
     seldom = Seldom(["aiokafka"], every_s=10.0, now_s=lambda: now_s)

@@ -136,6 +136,7 @@ def test_a_newcomer_takes_the_place_of_the_one_silent_longest() -> None:
     assert "u1" not in users
 
 
+@pytest.mark.row(42)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 100_000)), max_size=200))
 def test_whatever_comes_the_board_stays_bounded_and_shows_nobody_twice(steps: list[tuple[int, int]]) -> None:
     board = Board()

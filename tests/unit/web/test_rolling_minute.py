@@ -43,6 +43,7 @@ def test_a_list_without_an_event_counts_without_a_latency() -> None:
     assert minute.latency_ms(NOW_MS + 1_000, 0.5) is None
 
 
+@pytest.mark.row(17)
 def test_a_clock_that_went_back_by_more_than_the_minute_is_not_counted() -> None:
     minute = RollingMinute()
     minute.count_event(NOW_MS)
