@@ -67,7 +67,7 @@ class SnapshotFolder:
                 temporary = self.root / f"{TEMPORARY}{now_ms}"
                 try:
                     self._write(temporary, write, now_ms)
-                    finished = temporary.rename(self.root / f"{PREFIX}{now_ms:015}")
+                    finished = temporary.rename(self._next(now_ms))
                 finally:
                     shutil.rmtree(temporary, ignore_errors=True)
                 _sync(self.root)
@@ -104,6 +104,12 @@ class SnapshotFolder:
             raise Incompatible(
                 f"{self._what} {folder} is refused: {error}; the one before it or the topic is read instead"
             ) from error
+
+    def _next(self, now_ms: int) -> Path:
+        """Return the name of the newest snapshot: after all others, though the clock may have gone back."""
+        numbers = (path.name.removeprefix(PREFIX) for path in self.newest_first())
+        newest = max((int(number) for number in numbers if number.isdecimal()), default=-1)
+        return self.root / f"{PREFIX}{max(now_ms, newest + 1):015}"
 
     def newest_first(self) -> list[Path]:
         """Return the folders of all finished snapshots."""

@@ -175,9 +175,22 @@ def test_a_score_is_a_finite_number(raw: bytes) -> None:
 
 
 @pytest.mark.row(16)
-@pytest.mark.parametrize("raw", [b"1600000000", b"1600000000000000", b"0", b'"2020-09-13T12:26:40Z"'])
-def test_a_time_in_seconds_microseconds_or_words_is_refused(raw: bytes) -> None:
-    assert refusal(ListenEvent, listen_with("occurred_at_ms", raw)).reason is INVALID
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b"1600000000", b"1600000000000000", b"0", b"1600000000000.5"),
+        *(
+            b'"2020-09-13T12:26:40Z"',
+            b'"2020-09-13T12:26:40"',
+            b'"2020-10-25T02:30:00+02:00"',
+            b'"2016-12-31T23:59:60Z"',
+        ),
+    ],
+)
+def test_a_time_in_seconds_microseconds_or_words_is_refused_by_name(raw: bytes) -> None:
+    error = refusal(ListenEvent, listen_with("occurred_at_ms", raw))
+
+    assert (error.reason, str(error).split(":")[0]) == (INVALID, "occurred_at_ms")
 
 
 @pytest.mark.row(19)

@@ -97,3 +97,10 @@ def test_file_that_the_manifest_names_and_is_gone_is_named(tmp_path: Path, caplo
     os.unlink(newer / "word")
     assert load(tmp_path) == "old"
     assert str(newer / "word") in caplog.text
+
+
+@pytest.mark.row(17)
+def test_snapshot_that_is_saved_after_the_clock_has_gone_back_is_the_newest_and_stays(tmp_path: Path) -> None:
+    for word, now_ms in (("first", NOW_MS), ("second", NOW_MS + 1), ("later", NOW_MS - 3_600_000)):
+        save(tmp_path, word, now_ms)
+    assert load(tmp_path) == "later"

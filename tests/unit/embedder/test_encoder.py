@@ -67,6 +67,19 @@ def test_an_embedding_fits_the_published_contract(encoder: AudioEncoder, song: n
 
 
 @pytest.mark.row(44)
+def test_the_number_of_threads_moves_a_vector_by_rounding_alone(encoder: AudioEncoder, song: np.ndarray) -> None:
+    before = torch.get_num_threads()
+    vectors = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            vectors.append(encoder.embed([song])[0].vector)
+    finally:
+        torch.set_num_threads(before)
+    assert all(np.allclose(vectors[0], vector, atol=1e-5) for vector in vectors[1:])
+
+
+@pytest.mark.row(44)
 def test_company_in_the_batch_changes_nothing(encoder: AudioEncoder, song: np.ndarray) -> None:
     alone = encoder.embed([song])[0]
     other = synthesise(Style.sample(902, "folk"), 1, 31.0)
