@@ -142,7 +142,8 @@ ROWS: Final = (
     Row(
         21,
         "a payload or headers beyond the limit",
-        "A letter `too_large`, whole: the dead-letter topic takes what the source topic took, and the reason.",
+        "A letter `too_large`, whole: the dead-letter topic takes what the source topic took, and the reason. "
+        "Headers count for the limit of the topic alone.",
     ),
     Row(
         22,

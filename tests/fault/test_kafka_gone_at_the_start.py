@@ -14,7 +14,7 @@ from streams.counters import Counters
 from streams.health import Health
 from streams.worker import Handlers, run_handlers
 
-pytestmark = [pytest.mark.kafka]
+pytestmark = [pytest.mark.kafka, pytest.mark.row(1)]
 
 
 async def test_the_start_ends_with_one_line_that_names_the_server(stack: StackAddresses, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def rude_server() -> Iterator[int]:
     thread.join()
 
 
+@pytest.mark.row(6)
 def test_whatever_the_client_raises_redis_is_unavailable(rude_server: int) -> None:
     async def load() -> None:
         client = connect(RedisSettings.model_validate({"url": f"redis://127.0.0.1:{rude_server}/0"}))

@@ -126,6 +126,25 @@ async def test_the_largest_message_that_the_topic_takes_fits_the_dead_letter_top
     assert DeadLetter.from_headers(tail.on(DEAD)[0].headers).reason is DeadLetterReason.TOO_LARGE
 
 
+@pytest.mark.row(21)
+async def test_a_flood_of_headers_stands_in_the_dead_letter_before_the_reason(
+    stack: StackAddresses, worker: Worker
+) -> None:
+    user = f"listener {uuid.uuid4()}"
+    flood = [(f"h{number}", b"%d" % number) for number in range(3_000)]
+    async with (
+        reading(stack, SESSIONS, DEAD, only=about(user)) as tail,
+        producing(stack) as producer,
+        worker("session"),
+    ):
+        await producer.send_and_wait(LISTENS, b"junk", key=user.encode(), headers=flood)
+        await producer.send_and_wait(LISTENS, play(user, "t", 1).encode(), key=user.encode(), headers=flood)
+        await tail.until(lambda t: len(t.on(DEAD)) == 1 and len(t.on(SESSIONS)) == 1)
+    headers = list(tail.on(DEAD)[0].headers)
+    assert headers[: len(flood)] == flood
+    assert DeadLetter.from_headers(headers).reason is DeadLetterReason.MALFORMED
+
+
 @pytest.mark.row(14)
 async def test_duplicate_event_changes_nothing(stack: StackAddresses, worker: Worker) -> None:
     user = f"listener {uuid.uuid4()}"

@@ -83,3 +83,12 @@ async def test_a_worker_that_was_overtaken_saves_nothing_of_what_it_decided(stor
     with pytest.raises(Overtaken):
         await stale.save()
     assert (await restarted(store).decide(batch_of([first, second]))).messages == []
+
+
+@pytest.mark.row(8)
+async def test_a_save_whose_answer_was_lost_is_done_when_it_comes_again(store: SessionStore) -> None:
+    taken = batch_of([play(f"listener {uuid.uuid4()}", "t", 1)])
+    decision = await restarted(store).decide(taken)
+    await decision.save()
+    await decision.save()
+    assert (await restarted(store).decide(taken)).messages == []
