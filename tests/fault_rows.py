@@ -120,7 +120,9 @@ ROWS: Final = (
         17,
         "the clock of a worker jumps",
         "Nothing, but what is stamped with it: `generated_at_ms`, `timings` and the age of a metric. Deadlines read "
-        "a clock that does not jump; sessions know event time and the broker's alone.",
+        "a clock that does not jump; sessions know event time and the broker's alone. A ranking worker that is "
+        "ahead by more than `MUSICREC_RANKING__STALE_AFTER_MS` takes every event for stale: outcome `stale`, no "
+        "list.",
     ),
     Row(
         18,

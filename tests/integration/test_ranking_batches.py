@@ -34,7 +34,7 @@ def ranking(redis: Redis, settings: RankingAgentSettings | None = None) -> Sessi
     recommender = Recommender()
     for track in ("a", "b", "c"):
         recommender.add_track(Track(track_id=track))
-    settings = settings or RankingAgentSettings()
+    settings = settings or RankingAgentSettings(stale_after_ms=0)  # the events of these tests are of any age
     lists = ListStore(redis, f"cluster {uuid.uuid4().hex[:8]}")
     return SessionRanking(Rankers(recommender, RunningSessions(), lists, settings, "m", lambda: "none"))
 
@@ -78,6 +78,21 @@ async def test_event_that_is_stale_gets_no_list_and_one_that_is_not_does(redis: 
 
     assert [made.user_id for made in lists(decision)] == ["fresh"]
     assert decision.outcomes == Counter({EventOutcome.STALE: 1, EventOutcome.LISTED: 1})
+
+
+@pytest.mark.row(17)
+async def test_clock_ahead_by_more_than_what_is_stale_gives_no_list_and_says_stale(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = time.time()
+    handler = ranking(redis, RankingAgentSettings(stale_after_ms=600_000))
+    fresh = batch([snapshot("ada", "a", published_at_ms=round(now_s * 1000))])
+    monkeypatch.setattr(time, "time", lambda: now_s + 601)
+
+    decision = await handler.decide(fresh)
+
+    assert decision.messages == []
+    assert decision.outcomes == Counter({EventOutcome.STALE: 1})
 
 
 @pytest.mark.row(17)
