@@ -12,7 +12,7 @@ from storm.schedule import Fault
 from storm.traffic import Sent, Traffic
 
 from musicrec.contracts import ListenEvent
-from musicrec.errors import BadInput
+from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.session import Applied, ListenerState, Position, apply
 from musicrec.settings import SessionSettings
 from streams.messages import Incoming, Outgoing, dead_letter
@@ -58,7 +58,7 @@ class World:
 
     def _apply(self, came: Incoming, message: Sent) -> None:
         if message.fields is None:
-            raise BadInput(message.reason, _reason(message.reason))
+            raise BadInput(message.reason, DeadLetterReason(message.reason))
         event = ListenEvent.decode(message.value)
         position = Position("here", 0, came.offset, NOW_MS)
         result = apply(self.states[event.user_id], event, position, SessionSettings())
@@ -84,9 +84,3 @@ class World:
 def _all(take: Any, records: Iterable[ConsumerRecord]) -> None:
     for one in records:
         take(one)
-
-
-def _reason(word: str) -> Any:
-    from musicrec.errors import DeadLetterReason
-
-    return DeadLetterReason(word)
