@@ -94,6 +94,27 @@ class ListStore:
             for event, first in zip(made, stored, strict=True)
         ]
 
+    async def stored(self, events: Sequence[tuple[str, Trigger]]) -> list[bytes]:
+        """Return the lists that are stored for these events of these listeners; most have none.
+
+        Asked once the list of a newer event is settled, it is the last word: no older one is stored after that.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        if not events:
+            return []
+        try:
+            pipeline = self._redis.pipeline(transaction=False)
+            for user_id, trigger in events:
+                pipeline.zrangebyscore(self._key(user_id, trigger), trigger.offset, trigger.offset)
+            with self._timed("stored_lists"):
+                found = await answers(pipeline)
+        except REDIS_AWAY as error:
+            raise Unavailable(f"Redis does not give the lists: {said(error)}") from None
+        packed = [stored[0] for stored in found if stored and not is_of_another_type(stored)]
+        return [zlib.decompress(value) for value in packed if _list_in(value) is not None]
+
     async def settle_answers(self, made: Sequence[tuple[str, bytes]]) -> list[bytes | BadInput]:
         """Return what to publish for each (list id, encoded list) that answers a request; see `settle`.
 

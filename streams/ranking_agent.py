@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from musicrec.cloud_events import check_headers, headers_for
-from musicrec.contracts import Mode, Recommendation, RecommendationRequest, SessionSnapshot, Timings
+from musicrec.contracts import Mode, Recommendation, RecommendationRequest, SessionSnapshot, Timings, Trigger
 from musicrec.errors import BadInput
 from musicrec.ids import derived_id
 from musicrec.recommend import RankedList, Recommender
@@ -59,7 +59,7 @@ class SessionRanking:
         decision = Decision()
         newest: dict[str, SessionSnapshot] = {}
         messages: dict[str, list[Incoming]] = {}
-        passed_over: dict[str, list[str]] = {}
+        passed_over: dict[str, list[Trigger]] = {}
         seen: set[tuple[str, str]] = set()
         for message in batch:
             try:
@@ -77,12 +77,12 @@ class SessionRanking:
                 continue
             # By offset: the revision of a listener begins anew where Redis has lost the state.
             older, newer = sorted((waiting, snapshot), key=lambda s: s.trigger.offset)
-            passed_over.setdefault(snapshot.user_id, []).append(older.trigger.event_id)
+            passed_over.setdefault(snapshot.user_id, []).append(older.trigger)
             newest[snapshot.user_id] = newer
         made: dict[str, Recommendation] = {}
         events: list[EventList] = []
         for count, (user_id, snapshot) in enumerate(newest.items(), start=1):
-            answers_too = tuple(passed_over.get(user_id, ()))
+            answers_too = tuple(trigger.event_id for trigger in passed_over.get(user_id, ()))
             if self._is_stale(snapshot):
                 decision.outcomes[EventOutcome.STALE] += 1 + len(answers_too)
                 continue
@@ -103,6 +103,11 @@ class SessionRanking:
             decision.messages.append(_message(made[answered.user_id], answered.value, settled))
             decision.outcomes[EventOutcome.LISTED] += 1
             decision.answers_published_ms.append(answered.trigger.published_at_ms)
+        # A worker may have been killed between storing the list of an event and publishing it; now that the event is
+        # passed over nobody else would, and its outcome would name a list that nobody has seen.
+        without = [(event.user_id, trigger) for event in events for trigger in passed_over.get(event.user_id, ())]
+        for value in await self._rankers.lists.stored(without):
+            decision.messages.append(_message(Recommendation.decode(value), value, value))
         return decision
 
     def _is_stale(self, snapshot: SessionSnapshot) -> bool:

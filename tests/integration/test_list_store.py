@@ -121,6 +121,22 @@ async def test_worker_that_knows_more_publishes_the_very_list_that_was_made_befo
     assert set(items) == {"b"}
 
 
+@pytest.mark.row(10)
+async def test_list_that_was_stored_before_a_crash_is_published_though_its_event_is_passed_over_now(
+    store: ListStore,
+) -> None:
+    user = fresh()
+    batch = [
+        Incoming("musicrec.sessions.v1", 0, n, 0, user.encode(), snapshot(user, "a", revision=n).encode(), [])
+        for n in (1, 2, 3)
+    ]
+    (killed_before_publishing,) = (await SessionRanking(rankers(store, "a", "b")).decide(batch[:1])).messages
+    newest, earlier = (await SessionRanking(rankers(store, "c", "d")).decide(batch)).messages
+    assert earlier == killed_before_publishing
+    assert Recommendation.decode(newest.value).passed_over == (f"{user}-1", f"{user}-2")
+    assert (await SessionRanking(rankers(store, "e")).decide(batch)).messages == [newest, earlier]
+
+
 async def test_event_that_waited_too_long_gets_no_list_and_neither_do_those_before_it(store: ListStore) -> None:
     waited, waits, now_ms = fresh("waited"), fresh("waits"), time.time_ns() // 1_000_000
     published = [(waited, 1, now_ms - 70_000), (waited, 2, now_ms - 61_000), (waits, 3, now_ms - 90_000)]
