@@ -23,8 +23,8 @@ from history import (
     summary,
 )
 from live_path import LivePath, partition_of, percentiles
-from processes import Watch, peak_rss_mb
 from stage import Stage, arguments_of, run, say, show
+from usage import Watch, peak_rss_mb
 
 from musicrec.contracts import ListenEvent
 from musicrec.topics import RECOMMENDATIONS, SESSIONS, USER_PARTITIONS, Topic

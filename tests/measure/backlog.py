@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import reach_tests  # noqa: F401
 from conftest import until_ready
 from live_path import Answer, LivePath, percentiles
-from processes import look, peak_rss_mb
 from stage import READY_DEADLINE_S, Stage, arguments_of, run, say, show
+from usage import look, peak_rss_mb
 
 from musicrec.bench.listen_load import listen_load
 from musicrec.topics import SESSIONS

@@ -14,9 +14,9 @@ import soundfile
 from aiokafka import AIOKafkaProducer
 from audience import passing_listeners
 from live_path import LivePath, percentiles
-from processes import Watch, slope_mb_per_h
 from redis.asyncio import Redis
 from stage import Stage, arguments_of, run, say, show
+from usage import Watch, slope_mb_per_h
 
 from musicrec.contracts import Track
 from musicrec.topics import TRACKS

@@ -36,9 +36,7 @@ COUNTS = {"session": 2, "ranking": 2, "outcome": 2, "embedder": 1}
 RATE_PER_S = 50.0
 READY_DEADLINE_S = 120.0
 DRAIN_DEADLINE_S = 240.0
-MOST_MIB, MOST_FILES = 1_500, 200
-STATUSES = {False: {2, 70}, True: {0, -9, -15, 2, 70}}
-"""How a worker may end by itself (refused at the start, or a deadline), and when the storm ends it."""
+MOST_MB, MOST_FILES = 1_600, 200
 
 log = logging.getLogger("storm")
 
@@ -186,13 +184,13 @@ class Storm:
 
     def _check_workers(self, workers: Workers) -> None:
         for end in workers.ends:
-            if end.status not in STATUSES[end.wanted]:
+            if not end.is_as_it_should_be:
                 what = f"{end.worker} ended with status {end.status}: {end.last_line}"
                 self._findings.add(Invariant.ALIVE, what, at_ms=end.at_ms)
         for slot in workers.slots:
             for sample in slot.samples:
-                if sample.rss_mib > MOST_MIB or sample.files > MOST_FILES:
-                    what = f"{slot.name} held {sample.rss_mib:.0f} MiB and {sample.files} files"
+                if sample.rss_mb > MOST_MB or sample.open_files > MOST_FILES:
+                    what = f"{slot.name} held {sample.rss_mb:.0f} MB and {sample.open_files} files"
                     self._findings.add(Invariant.BOUNDED, what, at_ms=sample.at_ms)
                     break
 

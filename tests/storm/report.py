@@ -88,7 +88,7 @@ class Result:
                 if violation.at_ms is not None:
                     on = [str(w.fault) for w in self.windows if w.began_ms - 5_000 <= violation.at_ms <= w.ended_ms]
                     lines.append(
-                        f"  published at {violation.at_ms}; faults then or just before: {', '.join(on) or 'none'}"
+                        f"  at {clock(violation.at_ms)}; faults then or just before: {', '.join(on) or 'none'}"
                     )
                     around = lines_around(self.logs, violation.at_ms)
                     lines += ["  ```", *(f"  {line}" for line in around[:LOG_LINES]), "  ```"]
@@ -116,6 +116,8 @@ class Result:
         return "\n".join(lines) + "\n"
 
     def _ends(self) -> str:
+        # Of several words of one kind the last count.
+        words_of = {(end.worker.split("-")[0], end.status, end.wanted): end.last_line for end in self.ends}
         kinds = Counter((end.worker.split("-")[0], end.status, end.wanted) for end in self.ends)
         lines = [
             "## Ends of workers\n",
@@ -123,12 +125,7 @@ class Result:
             "|---|---|---|---|---|",
         ]
         for (kind, status, wanted), times in sorted(kinds.items()):
-            words = next(
-                end.last_line
-                for end in self.ends
-                if (end.worker.split("-")[0], end.status, end.wanted) == (kind, status, wanted)
-            )
-            escaped = "" if wanted else words.replace("|", "\\|")
+            escaped = "" if wanted else words_of[kind, status, wanted].replace("|", "\\|")
             lines.append(f"| {kind} | {status} | {'yes' if wanted else 'no'} | {times} | {escaped} |")
         return "\n".join(lines) + "\n"
 
@@ -136,24 +133,16 @@ class Result:
         lines = [
             "## Memory\n",
             f"Of lives that got {YOUNG_S:.0f} s old: in the first fifth of the storm and in the last, median.\n",
-            "| kind | MiB at first | MiB at last | most | open files, most |",
+            "| kind | MB at first | MB at last | most | open files, most |",
             "|---|---|---|---|---|",
         ]
         for kind in sorted({slot.agent for slot in self.slots}):
-            samples = sorted(
-                (
-                    sample
-                    for slot in self.slots
-                    if slot.agent == kind
-                    for sample in slot.samples
-                    if sample.age_s > YOUNG_S
-                ),
-                key=lambda sample: sample.at_ms,
-            )
+            of_kind = [sample for slot in self.slots if slot.agent == kind for sample in slot.samples]
+            samples = sorted((s for s in of_kind if s.age_s > YOUNG_S), key=lambda s: s.at_ms)
             if samples:
                 fifth = max(1, len(samples) // 5)
-                first, last = (median(s.rss_mib for s in part) for part in (samples[:fifth], samples[-fifth:]))
-                most, files = max(s.rss_mib for s in samples), max(s.files for s in samples)
+                first, last = (median(s.rss_mb for s in part) for part in (samples[:fifth], samples[-fifth:]))
+                most, files = max(s.rss_mb for s in samples), max(s.open_files for s in samples)
                 lines.append(f"| {kind} | {first:.0f} | {last:.0f} | {most:.0f} | {files} |")
         return "\n".join(lines) + "\n"
 

@@ -1,15 +1,18 @@
 """The workers of a storm, started again when they end, as an orchestrator does; every life has its own log."""
 
 import asyncio
-import os
 import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from usage import look
+
+from musicrec.errors import Unavailable
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 from storm.clock import now_ms
@@ -18,6 +21,8 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 8.0
 SHORT_LIFE_S: Final = 10.0
 STOP_GRACE_S: Final = 40.0
+NOT_YET_LISTENING: Final = -signal.SIGTERM
+"""Status of a Python that is told to stop before it handles signals."""
 SETTINGS: Final = {
     "MUSICREC_AGENT__SESSION_TIMEOUT_S": "6",
     "MUSICREC_AGENT__RETRY_DEADLINE_S": "30",
@@ -40,16 +45,26 @@ class End:
     wanted: bool
     """Whether the storm ended it."""
     last_line: str
+    calm: bool = False
+    """Whether it was told to stop when all faults were over and all work was done."""
+
+    @property
+    def is_as_it_should_be(self) -> bool:
+        """Whether a worker may end so."""
+        if self.calm:
+            return self.status in (0, NOT_YET_LISTENING)
+        # Refused at the start, or at a deadline; and what the storm does to it.
+        return self.status in ((0, -signal.SIGKILL, NOT_YET_LISTENING, 2, 70) if self.wanted else (2, 70))
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """What a process held at a time."""
+class Held:
+    """What a worker and its children held at a time."""
 
     at_ms: int
     age_s: float
-    rss_mib: float
-    files: int
+    rss_mb: float
+    open_files: int
 
 
 @dataclass(slots=True)
@@ -69,7 +84,7 @@ class Slot:
     pause_s: float = FIRST_PAUSE_S
     killed: bool = False
     """Whether the storm ended the present life."""
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[Held] = field(default_factory=list)
 
     @property
     def data_dir(self) -> Path:
@@ -109,6 +124,7 @@ class Workers:
         self.slots: list[Slot] = []
         self.ends: list[End] = []
         self._made: dict[str, int] = {}
+        self._calm = False
 
     def add(self, agent: str) -> Slot:
         """Start one more worker.  Every third of a kind has no instance id: both ways of membership are in use."""
@@ -143,19 +159,23 @@ class Workers:
         is_short = time.monotonic() - slot.started_s < SHORT_LIFE_S and not slot.killed
         slot.pause_s = min(LONGEST_PAUSE_S, 2 * slot.pause_s) if is_short else FIRST_PAUSE_S
         last = slot.process.log_tail(1)
-        self.ends.append(End(slot.name, slot.process.returncode, now_ms(), slot.killed, last[:300]))
+        self.ends.append(End(slot.name, slot.process.returncode, now_ms(), slot.killed, last[:300], self._calm))
         slot.process = None
 
     async def watch_memory(self, every_s: float = 5.0) -> None:
         """Note now and then what each process holds."""
         while True:
             for slot in self.slots:
-                if slot.process is not None and (sample := _sample(slot)) is not None:
-                    slot.samples.append(sample)
+                with suppress(Unavailable, OSError):  # it has just ended
+                    if slot.process is not None:
+                        seen = look(slot.process)
+                        age_s = time.monotonic() - slot.started_s
+                        slot.samples.append(Held(now_ms(), age_s, seen.rss_mb, seen.open_files))
             await asyncio.sleep(every_s)
 
     async def stop(self) -> None:
-        """Stop all in order and note how they end."""
+        """Stop all in order and note how they end; whoever has not in time is killed, and stands there as killed."""
+        self._calm = True
         for slot in self.slots:
             slot.wanted = False
             slot.signal(signal.SIGCONT)
@@ -174,15 +194,3 @@ class Workers:
     def logs(self) -> list[Path]:
         """The logs of all lives."""
         return sorted((self._folder / "logs").glob("*.log"))
-
-
-def _sample(slot: Slot) -> Sample | None:
-    assert slot.process is not None
-    proc = Path(f"/proc/{slot.process.pid}")
-    try:
-        pages = int((proc / "statm").read_text().split()[1])
-        files = len(os.listdir(proc / "fd"))
-    except (OSError, IndexError):
-        return None  # it has just ended
-    rss_mib = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-    return Sample(now_ms(), time.monotonic() - slot.started_s, rss_mib, files)

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from storm.findings import Findings, Invariant
 from storm.report import Result, clock
 from storm.schedule import Action, Fault
 from storm.stalls import Wait, Window
-from storm.workers import End, Sample, Slot
+from storm.workers import End, Held, Slot
 
 AT_MS = 1_790_000_000_000
 KILL = Action(0, 3.0, Fault.KAFKA_KILLED, "", 2.0, 1)
@@ -15,7 +16,7 @@ KILL = Action(0, 3.0, Fault.KAFKA_KILLED, "", 2.0, 1)
 
 def result(folder: Path, findings: Findings, **fields: Any) -> Result:
     slot = Slot("session", "session-1", folder, {})
-    slot.samples = [Sample(AT_MS + n, 40.0 + n, 100.0 + n, 20) for n in range(10)]
+    slot.samples = [Held(AT_MS + n, 40.0 + n, 100.0 + n, 20) for n in range(10)]
     values: dict[str, Any] = {
         "seed": 7,
         "duration_s": 60.0,
@@ -72,3 +73,23 @@ def test_a_violation_stands_with_its_place_the_faults_and_the_log_lines_around(t
     assert "session-1.001: " in text
     assert "Kafka is away" in text
     assert "long before" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted", "calm", "good"),
+    [
+        (-9, True, False, True),  # killed by the storm
+        (-9, False, False, False),  # killed, and not by the storm
+        (70, False, False, True),  # a deadline
+        (2, False, False, True),  # refused at the start
+        (1, False, False, False),  # a traceback
+        (0, False, False, False),  # nobody told it to stop
+        (0, True, True, True),
+        (70, True, True, False),  # no clean stop, with nothing that hinders it
+        (-9, True, True, False),  # did not stop in time
+    ],
+)
+def test_how_a_worker_may_end_depends_on_who_ended_it_and_when(
+    status: int, wanted: bool, calm: bool, good: bool
+) -> None:
+    assert End("session-1", status, AT_MS, wanted, "", calm).is_as_it_should_be == good

@@ -23,6 +23,7 @@ def look(process: ChildProcess) -> Sample:
 
     Raises:
         Unavailable: it has ended; carries the end of its log.
+        OSError: it is ending just now.
     """
     process.check_alive()
     family = _family(process.pid)
