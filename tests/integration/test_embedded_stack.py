@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from redis.asyncio import Redis
 
 from musicrec.errors import MusicrecError, Unavailable
 from musicrec.local import EmbeddedStack, StackAddresses
-from musicrec.local.free_port import LOOPBACK, free_port
 from musicrec.local.kafka_jars import expected_sums, kafka_class_path, wrong_jars
 from musicrec.replay import replay_producer
 from musicrec.topics import LISTENS
@@ -79,13 +77,6 @@ async def test_a_folder_that_was_left_half_formatted_is_set_aside(tmp_path: Path
     await servers.stop()
     (aside,) = (tmp_path / "kafka").glob("data.unfinished-*")
     assert (aside / half.name).read_bytes() == b"cut off"
-
-
-def test_a_port_that_is_taken_is_passed_over() -> None:
-    with socket.create_server((LOOPBACK, 0)) as other:
-        taken = other.getsockname()[1]
-        assert free_port(taken) != taken
-    assert free_port(taken) == taken
 
 
 def test_a_damaged_jar_is_replaced_and_the_class_path_is_whole(tmp_path: Path) -> None:
