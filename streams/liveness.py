@@ -138,6 +138,7 @@ def unready(vitals: Vitals) -> list[str]:
             reasons.append(f"the group {vitals.group.name} is rebalancing")
         elif not vitals.group.member:
             reasons.append(f"not a member of the group {vitals.group.name}")
+        reasons += [f"Kafka names no partition of the topic {topic}" for topic in vitals.group.missing]
     if vitals.kafka_error is not None:
         reasons.append(f"Kafka: {vitals.kafka_error}")
     if vitals.redis_error is not None:

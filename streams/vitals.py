@@ -26,6 +26,8 @@ class Group:
     """Why the client has given up: it then waits for ever for somebody to ask."""
     rebalances: int = 0
     """How many there were since the start."""
+    missing: tuple[str, ...] = ()
+    """Topics of which the broker names no partition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from musicrec.local import StackAddresses
 from musicrec.settings import AgentSettings
 from streams.consumer_groups import consumer_group
 from streams.faust_app import App, new_app
+from streams.liveness import unready
+from streams.vitals import Phase, Vitals
 
 pytestmark = pytest.mark.kafka
 
@@ -81,3 +83,32 @@ async def test_commit_does_not_pass_an_event_in_flight(
     assert isinstance(app, faust.App)
     assert app.conf.id == consumer_group(name)
     assert await committed_while_one_is_in_flight(stack, app, name) == expected
+
+
+async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_soon_as_it_does(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    name = f"late-{uuid.uuid4().hex[:8]}"
+    app = new_app(name, stack.kafka, AgentSettings(), tmp_path)
+    taken: list[bytes] = []
+
+    async def take(stream: Any) -> None:
+        async for value in stream:
+            taken.append(value)
+
+    app.agent(app.topic(name, key_type=bytes, value_type=bytes, acks=True), name=f"take.{name}")(take)
+    await app.start()
+    try:
+        async with asyncio.timeout(60):  # the client's own next look comes after five minutes
+            while not app.consumer.group().member:
+                await asyncio.sleep(0.05)
+            vitals = Vitals(tick=1, phase=Phase.WORKING, group=app.consumer.group(), kafka_error=None)
+            assert unready(vitals) == [f"Kafka names no partition of the topic {name}"]
+            async with admin(stack) as client, producing(stack) as producer:
+                await client.create_topics([NewTopic(name, 2, 1)])
+                await publish(producer, name, [(b"k", b"%d" % number) for number in range(EVENTS)])
+            while len(taken) < EVENTS:
+                await asyncio.sleep(0.05)
+        assert app.consumer.group().missing == ()
+    finally:
+        await app.stop()

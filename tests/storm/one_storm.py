@@ -35,7 +35,7 @@ from streams.topic_admin import create_missing_topics
 COUNTS = {"session": 2, "ranking": 2, "outcome": 2, "embedder": 1}
 RATE_PER_S = 50.0
 READY_DEADLINE_S = 120.0
-DRAIN_DEADLINE_S = 240.0
+DRAIN_DEADLINE_S, IDLE_DEADLINE_S = 240.0, 60.0
 MOST_MB, MOST_FILES = 1_600, 200
 
 log = logging.getLogger("storm")
@@ -114,17 +114,21 @@ class Storm:
         await faults.do(action)
 
     async def _until_done(self, offsets: Offsets, consumer: AIOKafkaConsumer) -> None:
-        began_s = time.monotonic()
+        began_s = moved_s = time.monotonic()
         behind: dict[str, int] = {"": 1}
         quiet = 0
         while quiet < 2:
-            if time.monotonic() - began_s > DRAIN_DEADLINE_S:
-                what = f"after {DRAIN_DEADLINE_S:.0f} s without faults messages wait for {behind}"
+            now_s = time.monotonic()
+            if now_s - began_s > DRAIN_DEADLINE_S or now_s - moved_s > IDLE_DEADLINE_S:
+                what = f"messages wait for {behind}, {now_s - began_s:.0f} s after the last fault was over"
+                what += f"; nothing has moved for {now_s - moved_s:.0f} s"
                 self._findings.add(Invariant.ALIVE, what, at_ms=now_ms() - 10_000)
                 break
             await asyncio.sleep(1.0)
             with suppress(KafkaError, OSError, TimeoutError):
-                behind = await offsets.behind(await ends(consumer))
+                before, behind = behind, await offsets.behind(await ends(consumer))
+                if behind != before:
+                    moved_s = time.monotonic()
                 quiet = 0 if behind else quiet + 1
         self._drained_in_s = time.monotonic() - began_s
 

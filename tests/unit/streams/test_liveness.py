@@ -209,6 +209,9 @@ def test_servers_that_do_not_answer_are_named() -> None:
 def test_worker_is_not_ready_outside_its_group_in_a_rebalance_or_at_its_end() -> None:
     assert unready(replace(WELL, group=Group("g"))) == ["not a member of the group g"]
     assert unready(replace(WELL, group=Group("g", member=True, rebalancing=True))) == ["the group g is rebalancing"]
+    assert unready(replace(WELL, group=Group("g", member=True, missing=("t",)))) == [
+        "Kafka names no partition of the topic t"
+    ]
     assert unready(replace(WELL, phase=Phase.STOPPING)) == ["stopping"]
 
 
