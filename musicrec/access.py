@@ -70,7 +70,7 @@ class Service:
     reads: tuple[Topic, ...] = ()
     writes: tuple[Topic, ...] = ()
     describes: tuple[Topic, ...] = ()
-    """Topics whose ends it asks for, or which it looks for."""
+    """Topics whose ends or identity it asks for, or which it looks for."""
     creates: tuple[Topic, ...] = ()
     group: str | None = None
     """Consumer group that it is a member of."""
@@ -136,6 +136,7 @@ RANKING: Final = Service(
     "ranking agent",
     reads=(SESSIONS, REQUESTS, TRACKS, EMBEDDINGS),
     writes=(RECOMMENDATIONS, *_dead_letters_of(SESSIONS, REQUESTS)),
+    describes=(LISTENS,),
     group="musicrec-ranking",
     redis=RedisAccess(
         keys=("musicrec:lists:*", "musicrec:answer:*"),
@@ -156,6 +157,7 @@ OUTCOME: Final = Service(
     "outcome agent",
     reads=(SESSIONS,),
     writes=(OUTCOMES, *_dead_letters_of(SESSIONS)),
+    describes=(LISTENS,),
     group="musicrec-outcome",
     redis=RedisAccess(keys=("musicrec:lists:*",), calls=(("zrevrangebyscore", KEY, "0", "0"),)),
 )

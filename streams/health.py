@@ -17,6 +17,7 @@ from streams.faust_app import REBALANCE_TIMEOUT_S, App
 from streams.health_server import serving
 from streams.liveness import Limits, Liveness, unready
 from streams.probes import KafkaProbe, RedisProbe
+from streams.topic_ids import TopicIds
 from streams.vitals import Followed, Phase, Vitals
 from streams.watchdog import Watchdog, end_process
 
@@ -51,6 +52,10 @@ class Health:
     def use_kafka(self) -> None:
         """Kafka lets the agent in: ask it from now on; before, each refusal would be said twice."""
         self._begin(self._kafka.ask_for_ever(), "ask Kafka")
+
+    def stand_on(self, topics: TopicIds) -> None:
+        """The agent keeps offsets of these topics; of their successors they would mean nothing."""
+        self._kafka.stand_on(topics)
 
     def use_redis(self, client: Any) -> None:
         """The agent works with this Redis."""
@@ -114,6 +119,7 @@ class Health:
             work=tuple(loop.work for loop in self._loops),
             partitions=consumer.partitions(self._kafka.ends) if consumer is not None else (),
             following=self._following(),
+            made_anew=self._kafka.made_anew,
             kafka_error=self._kafka.error,
             redis_error=self._redis.error if self._redis is not None else None,
         )

@@ -22,7 +22,7 @@ from streams.stored_script import Call, StoredScript
 from streams.unreadable_key import answers, is_of_another_type, unreadable
 
 LISTS_PREFIX: Final = "musicrec:lists:"
-"""Then cluster, partition and listener: offsets order the events of one partition alone.  The listener's id comes last,
+"""Then origin, partition and listener: offsets order the events of one partition alone.  The listener's id comes last,
 so no id can be made to look like another's key."""
 ANSWERS_PREFIX: Final = "musicrec:answer:"
 
@@ -65,7 +65,7 @@ class EventList(NamedTuple):
 
 
 class ListStore:
-    """Lists of one Kafka cluster's events and requests."""
+    """Lists that answer events of one listens topic, and requests."""
 
     def __init__(self, redis: Redis, origin: str, timed: Timed = untimed) -> None:
         self._redis = redis

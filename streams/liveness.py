@@ -7,6 +7,7 @@ most is judged only while Kafka and Redis answer; and a batch that is tried agai
     the event loop stands still             `still_s`
     the group's client has given up         at once: it never tries again
     a follower's task is gone               at once
+    a topic was made anew                   at once
     and, while the servers answer:
     rebalancing, and nothing is finished    `group_s`; `progress_s` where one rebalance follows the other
     not a member of the group               `group_s`
@@ -86,6 +87,9 @@ def ailments(vitals: Vitals, limits: Limits) -> Iterator[Ailment]:
             yield Ailment(
                 ("ended", followed.topic), 0.0, f"nothing follows {followed.topic} any more: its task is gone"
             )
+    for topic in vitals.made_anew:
+        sentence = f"{topic} was deleted and created again: the offsets that are kept are of the old one"
+        yield Ailment(("made anew", topic), 0.0, sentence)
     if vitals.phase is not Phase.WORKING or vitals.group is None:
         return
     group = vitals.group

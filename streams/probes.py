@@ -3,13 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from musicrec.settings import KafkaSettings
 from streams.redis_errors import REDIS_AWAY
+from streams.topic_ids import TopicIds
 from streams.vitals import NOT_ASKED
 
 log = logging.getLogger(__name__)
@@ -20,7 +23,7 @@ DEADLINE_S: Final = 5.0
 
 
 class KafkaProbe:
-    """Asks where partitions end.
+    """Asks where partitions end, and whether topics are still those that they were.
 
     The client that consumes knows it from its own fetches: where these have stopped, it knows of no lag.
     """
@@ -32,6 +35,13 @@ class KafkaProbe:
         """Why Kafka did not answer when it was last asked; None where it did."""
         self.ends: Mapping[tuple[str, int], int] = {}
         """Offset of the next message to be published, by topic and number."""
+        self.made_anew: tuple[str, ...] = ()
+        """Topics that were deleted and created again."""
+        self._topics: TopicIds | None = None
+
+    def stand_on(self, topics: TopicIds) -> None:
+        """Ask from now on whether these topics are still there."""
+        self._topics = topics if self._topics is None else self._topics | topics
 
     async def ask_for_ever(self) -> None:
         """Ask, and make the connection anew where there is no answer."""
@@ -42,6 +52,7 @@ class KafkaProbe:
                     await consumer.start()
                 while True:
                     async with asyncio.timeout(DEADLINE_S):
+                        await self._ask_for_ids(consumer)
                         self.ends = await self._ask(consumer)
                     if self.error not in (None, NOT_ASKED):
                         log.info("Kafka answers again")
@@ -61,6 +72,14 @@ class KafkaProbe:
             return dict(await consumer.end_offsets(wanted))
         await consumer.topics()  # a member without partitions asks too
         return {}
+
+    async def _ask_for_ids(self, consumer: AIOKafkaConsumer) -> None:
+        if self._topics is None:
+            return
+        client = consumer._client
+        with suppress(UnknownTopicOrPartitionError):  # deleted, and perhaps about to be created again
+            now = await TopicIds.ask(partial(client.send, client.get_random_node()), self._topics.names())
+            self.made_anew = self._topics.made_anew(now)
 
     def _away(self, error: str) -> None:
         if self.error is None:

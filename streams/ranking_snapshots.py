@@ -63,18 +63,18 @@ class RankingSnapshot:
 
 
 class RankingSnapshots:
-    """The snapshots of one Kafka cluster and one setting of the ranking."""
+    """The snapshots of the same topics and one setting of the ranking."""
 
-    def __init__(self, root: Path, cluster: str, new: Callable[[], Learned]) -> None:
+    def __init__(self, root: Path, origin: str, new: Callable[[], Learned]) -> None:
         """Prepare to read and write.
 
         Args:
             root: folder.
-            cluster: id of the Kafka cluster that the offsets belong to.
+            origin: of the topics that the offsets belong to.
             new: makes what has learned nothing.
         """
         self._folder = SnapshotFolder(root, "ranking snapshot", FORMAT)
-        self._cluster = cluster
+        self._origin = origin
         self._new = new
         self._model_version = new().recommender.settings.version()
 
@@ -98,7 +98,7 @@ class RankingSnapshots:
             for (topic, partition), offset in sorted(offsets.items()):
                 places.setdefault(topic, {})[str(partition)] = offset
             return {
-                "cluster": self._cluster,
+                "origin": self._origin,
                 "model_version": self._model_version,
                 "offsets": places,
                 "counts": dict(counts),
@@ -111,7 +111,7 @@ class RankingSnapshots:
         return self._folder.load(self._read, now_ms=now_ms)
 
     def _read(self, folder: Path, facts: Facts) -> RankingSnapshot:
-        for name, ours in (("cluster", self._cluster), ("model_version", self._model_version)):
+        for name, ours in (("origin", self._origin), ("model_version", self._model_version)):
             if facts[name] != ours:
                 raise Incompatible(f"its {name} is {facts[name]}; this worker's is {ours}")
         learned = self._new()

@@ -50,20 +50,20 @@ class RankingState:
     @classmethod
     @asynccontextmanager
     async def following(
-        cls, settings: Settings, cluster: str, counters: Counters, watch: Callable[[Watched], None] = lambda _: None
+        cls, settings: Settings, origin: str, counters: Counters, watch: Callable[[Watched], None] = lambda _: None
     ) -> AsyncIterator["RankingState"]:
         """Give a state that is caught up with its topics and follows them from then on; it is saved at the end.
 
         Args:
             settings: connection, folder for snapshots, and how many sessions are remembered.
-            cluster: id of the Kafka cluster; snapshots hold its offsets and serve it alone.
+            origin: of the topics that are followed; snapshots hold their offsets and serve them alone.
             counters: what is counted.
             watch: is given, before the wait, what tells how the followers get on.
         """
         state = cls(replace(RankingSettings(), max_sessions=settings.ranking.max_sessions), counters)
         connection = settings.kafka.client_options()
-        embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / cluster)
-        snapshots = RankingSnapshots(settings.data_dir / "ranking" / cluster, cluster, state._nothing)
+        embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / origin)
+        snapshots = RankingSnapshots(settings.data_dir / "ranking" / origin, origin, state._nothing)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(embeddings.stop)
             start_at, _ = await asyncio.gather(state._restored(snapshots), embeddings.start())

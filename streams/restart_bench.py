@@ -18,11 +18,11 @@ from musicrec.evaluation.synthetic_stream import TRACKS_PER_ARTIST, StreamShape,
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 from musicrec.recommend import RankingSettings, Recommender
-from musicrec.topics import SESSIONS, TRACKS
-from streams.kafka_cluster import cluster_id
+from musicrec.topics import EMBEDDINGS, SESSIONS, TRACKS
 from streams.ranking_snapshots import Learned, RankingSnapshots
 from streams.running_sessions import RunningSessions
 from streams.snapshot_keeper import take
+from streams.topic_ids import topic_ids
 
 STARTS = 3
 DIMENSION = 192
@@ -75,7 +75,7 @@ async def measure_restart(
         vectors: size of the index, of 192 components.
         progress: called with what happens now.
     """
-    cluster = await cluster_id(stack.kafka)
+    origin = (await topic_ids(stack.kafka, TRACKS, SESSIONS, EMBEDDINGS)).origin
     variables = stack.environment() | {"MUSICREC_RANKING__MAX_SESSIONS": str(sessions)}
     progress("starting a worker with nothing to load")
     empty = await _start(folder / "empty", variables)
@@ -83,7 +83,7 @@ async def measure_restart(
     now_ms = time.time_ns() // 1_000_000
     progress(f"indexing {vectors:,} vectors")
     index = _index(vectors)
-    saved = IndexSnapshots(data / "index" / cluster).save(index, offsets={}, newest_ms=now_ms, now_ms=now_ms)
+    saved = IndexSnapshots(data / "index" / origin).save(index, offsets={}, newest_ms=now_ms, now_ms=now_ms)
     index_mb = _megabytes(saved)
     del index
     progress(f"learning {sessions:,} sessions")
@@ -99,7 +99,7 @@ async def measure_restart(
     copy_s = time.perf_counter() - started_s
     # The places of empty topics: there is nothing after the snapshot.
     places = {TopicPartition(topic.name, n): 0 for topic in (SESSIONS, TRACKS) for n in range(topic.partitions)}
-    folder_of = RankingSnapshots(data / "ranking" / cluster, cluster, new)
+    folder_of = RankingSnapshots(data / "ranking" / origin, origin, new)
     ranking_mb = _megabytes(folder_of.save(taken, places, learned.counts(), now_ms=now_ms))
     counts = learned.counts()
     del learned, taken

@@ -99,6 +99,8 @@ class Vitals:
     work: tuple[Work, ...] = ()
     partitions: tuple[Partition, ...] = ()
     following: tuple[Followed, ...] = ()
+    made_anew: tuple[str, ...] = ()
+    """Topics that were deleted and created again since the worker began to keep their offsets."""
     kafka_error: str | None = NOT_ASKED
     """Why Kafka did not answer when it was last asked; None where it did."""
     redis_error: str | None = None

@@ -18,14 +18,14 @@ from musicrec.access import AGENTS, OUTCOME, RANKING, SESSION, Service
 from musicrec.errors import Unavailable
 from musicrec.kafka_access import check_access
 from musicrec.settings import Settings
-from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
+from musicrec.topics import EMBEDDINGS, LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams import metrics
 from streams.batch_loop import EXIT_STATUS, BatchLoop, Handler
 from streams.counters import Counters
 from streams.faust_app import App, new_app
 from streams.health import Health
-from streams.kafka_cluster import cluster_id
 from streams.topic_admin import create_missing_topics
+from streams.topic_ids import topic_ids
 from streams.vitals import Phase
 from streams.watchdog import end_process
 
@@ -198,7 +198,7 @@ async def _session_handlers(settings: Settings, counters: Counters, health: Heal
 
     redis = await _redis(settings, SESSION, health, stack)
     store = SessionStore(redis, settings.session.redis_ttl_ms, counters.redis_call)
-    origin = await cluster_id(settings.kafka)
+    origin = await _origin(settings, health, LISTENS)
     return [(LISTENS, SessionAgent(store, settings.session, origin))]
 
 
@@ -209,11 +209,13 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
     from streams.warm_up import compile_kernels
 
     health.waits_for = "kernels are compiled and the state is restored"
-    origin = await cluster_id(settings.kafka)
+    # Lists are kept by the listens that they answer.
+    origin = await _origin(settings, health, LISTENS)
     lists = ListStore(await _redis(settings, RANKING, health, stack), origin, counters.redis_call)
+    followed = await _origin(settings, health, TRACKS, SESSIONS, EMBEDDINGS)
     _, state = await asyncio.gather(
         asyncio.to_thread(compile_kernels),
-        stack.enter_async_context(RankingState.following(settings, origin, counters, health.follow)),
+        stack.enter_async_context(RankingState.following(settings, followed, counters, health.follow)),
     )
     counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))
     counters.show(metrics.INDEX_NEWEST, lambda: state.index.serving.newest_ms / 1000 if state.index.serving else 0.0)
@@ -232,7 +234,7 @@ async def _outcome_handlers(settings: Settings, counters: Counters, health: Heal
     from streams.list_store import ListStore
     from streams.outcome_agent import Outcomes
 
-    origin = await cluster_id(settings.kafka)
+    origin = await _origin(settings, health, LISTENS)
     store = ListStore(await _redis(settings, OUTCOME, health, stack), origin, counters.redis_call)
     return [(SESSIONS, Outcomes(store))]
 
@@ -243,6 +245,12 @@ async def _embedder_handlers(settings: Settings, counters: Counters, health: Hea
     embedder = await stack.enter_async_context(embedder_agent())
     health.allow(embedder.slowest_batch_s)
     return [(TRACKS, embedder)]
+
+
+async def _origin(settings: Settings, health: Health, *topics: Topic) -> str:
+    ids = await topic_ids(settings.kafka, *topics)
+    health.stand_on(ids)
+    return ids.origin
 
 
 async def _redis(settings: Settings, service: Service, health: Health, stack: AsyncExitStack) -> Any:

@@ -229,7 +229,9 @@ ROWS: Final = (
         37,
         "days replayed fast, read from the beginning again, a gap of retention",
         "Applied before: known by id or position, else `too_late`. With `MUSICREC_RANKING__STALE_AFTER_MS` old "
-        "events train and get no list (outcome `stale`). A gap: a line, and what the topic still has is read.",
+        "events train and get no list (outcome `stale`). A gap: a line, and what the topic still has is read. A "
+        "listens topic that was deleted and created again: its offsets are new; workers that run say so and end, "
+        "status 70.",
     ),
     Row(
         38,

@@ -14,10 +14,12 @@ allow musicrec-session --operation Read --topic musicrec.listens.v1 --group musi
 allow musicrec-session --operation Write --topic musicrec.sessions.v1 --topic musicrec.listens.v1.dlq
 
 # ranking agent
+allow musicrec-ranking --operation Describe --topic musicrec.listens.v1
 allow musicrec-ranking --operation Read --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.tracks.v1 --topic musicrec.track-embeddings.v1 --group musicrec-ranking
 allow musicrec-ranking --operation Write --topic musicrec.recommendations.v1 --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
 
 # outcome agent
+allow musicrec-outcome --operation Describe --topic musicrec.listens.v1
 allow musicrec-outcome --operation Read --topic musicrec.sessions.v1 --group musicrec-outcome
 allow musicrec-outcome --operation Write --topic musicrec.outcomes.v1 --topic musicrec.sessions.v1.dlq
 

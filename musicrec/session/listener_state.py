@@ -19,7 +19,7 @@ class Position(NamedTuple):
     """Where a message stands."""
 
     origin: str
-    """Identity of the Kafka cluster: offsets of another cluster mean nothing here."""
+    """Identity of the topic: offsets on another cluster, or on a topic that was made anew, mean nothing here."""
     partition: int
     offset: int
     timestamp_ms: int

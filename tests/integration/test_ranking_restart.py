@@ -91,7 +91,7 @@ async def steady_state(servers: StackAddresses, folder: Path) -> AsyncIterator[t
     """Give the state of a worker that never stops."""
     counters = Counters("steady")
     settings = Settings(kafka=servers.kafka, redis=servers.redis, data_dir=folder)
-    async with RankingState.following(settings, "cluster", counters) as state:
+    async with RankingState.following(settings, "origin", counters) as state:
         yield state, counters
 
 
@@ -228,14 +228,14 @@ async def test_snapshot_of_topics_that_were_made_anew_is_forgotten(servers: Stac
     settings = Settings(kafka=servers.kafka, redis=servers.redis, data_dir=tmp_path)
     async with producing(servers) as producer:
         await World(producer).play(20)
-    async with RankingState.following(settings, "cluster", Counters("first")) as state:
+    async with RankingState.following(settings, "origin", Counters("first")) as state:
         state.recommender.add_track(Track(track_id="of another topic"))
     # Saved after the worker's own last snapshot, with places that its topics do not have.
-    snapshots = RankingSnapshots(tmp_path / "ranking" / "cluster", "cluster", state._nothing)
+    snapshots = RankingSnapshots(tmp_path / "ranking" / "origin", "origin", state._nothing)
     beyond = {TopicPartition(SESSIONS, PARTITION): 1_000_000}
     taken, counts = take(state.learned.state(), 0), state.learned.counts()
     snapshots.save(taken, beyond, counts, now_ms=time.time_ns() // 1_000_000)
     counters = Counters("second")
-    async with RankingState.following(settings, "cluster", counters) as state:
+    async with RankingState.following(settings, "origin", counters) as state:
         assert counters.totals().get("learned") == 20
         assert state.recommender.knowledge.catalogue.index_of("of another topic") == -1

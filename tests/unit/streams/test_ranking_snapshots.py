@@ -37,8 +37,8 @@ def learned(plays: int = 30) -> Learned:
     return made
 
 
-def snapshots(root: Path, cluster: str = "cluster", new: Callable[[], Learned] = nothing) -> RankingSnapshots:
-    return RankingSnapshots(root, cluster, new)
+def snapshots(root: Path, origin: str = "these", new: Callable[[], Learned] = nothing) -> RankingSnapshots:
+    return RankingSnapshots(root, origin, new)
 
 
 def save(root: Path, what: Learned, now_ms: int = NOW_MS) -> Path:
@@ -107,13 +107,13 @@ def test_damage_to_any_file_is_named_in_one_line_and_the_older_snapshot_is_taken
     assert load(tmp_path).created_at_ms == NOW_MS + 1  # type: ignore[union-attr]
 
 
-def test_other_settings_or_another_cluster_have_no_use_for_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_settings_or_other_topics_have_no_use_for_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save(tmp_path, learned())
     other = replace(CHOSEN, max_sessions=101)
     assert snapshots(tmp_path, new=lambda: nothing(other)).load(now_ms=NOW_MS) is None
     assert f"its model_version is {CHOSEN.version()}; this worker's is {other.version()}" in caplog.text
-    assert snapshots(tmp_path, cluster="elsewhere").load(now_ms=NOW_MS) is None
-    assert "its cluster is cluster; this worker's is elsewhere" in caplog.text
+    assert snapshots(tmp_path, origin="those").load(now_ms=NOW_MS) is None
+    assert "its origin is these; this worker's is those" in caplog.text
 
 
 def test_snapshot_from_before_the_tombstones_were_compacted_away_is_refused(tmp_path: Path) -> None:
