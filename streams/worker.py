@@ -21,6 +21,7 @@ from musicrec.settings import Settings
 from musicrec.topics import EMBEDDINGS, LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams import metrics
 from streams.batch_loop import EXIT_STATUS, BatchLoop, Handler
+from streams.closed_connections import pass_over_closed_connections
 from streams.counters import Counters
 from streams.faust_app import App, new_app
 from streams.health import Health
@@ -73,6 +74,7 @@ async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], No
 async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Callable[[], None] = lambda: None) -> int:
     """Run what `build` makes as one agent; see `run_worker`."""
     stop = _stop_on_signal()
+    pass_over_closed_connections(asyncio.get_running_loop())
     gc.set_threshold(*GC_THRESHOLDS)
     disable_created_metrics()  # type: ignore[no-untyped-call]
     counters = Counters(name)

@@ -52,8 +52,10 @@ def _settings(host: str | None, port: int | None, kafka: str | None) -> Settings
 
 
 async def _serve(settings: Settings) -> None:
+    from streams.closed_connections import pass_over_closed_connections
     from streams.web.server import serve
 
+    pass_over_closed_connections(asyncio.get_running_loop())
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
