@@ -172,6 +172,9 @@ class RankingAgentSettings(_Section):
     more, and those who do wait less; 0 answers every event."""
     max_sessions: Annotated[int, Field(ge=1_000)] = 500_000
     """Sessions remembered, those of more than 40 tracks as several; with listeners about 2 GB of memory per million."""
+    max_listeners: Annotated[int, Field(ge=2)] = 200_000
+    """Listeners whose plays are remembered, and of half as many the running session; who was silent longest is
+    forgotten first."""
     snapshot_interval_s: Annotated[float, Field(gt=0)] = 600.0
     """Pause between two snapshots of what was learned; after a kill, what came since the last one is learned again."""
 

@@ -60,7 +60,9 @@ class RankingState:
             counters: what is counted.
             watch: is given, before the wait, what tells how the followers get on.
         """
-        state = cls(replace(RankingSettings(), max_sessions=settings.ranking.max_sessions), counters)
+        chosen = settings.ranking
+        bounded = replace(RankingSettings(), max_sessions=chosen.max_sessions, max_listeners=chosen.max_listeners)
+        state = cls(bounded, counters)
         connection = settings.kafka.client_options()
         embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / origin)
         snapshots = RankingSnapshots(settings.data_dir / "ranking" / origin, origin, state._nothing)
@@ -141,7 +143,9 @@ class RankingState:
                 self._counters.unreadable.labels(TRACKS.name).inc()
 
     def _nothing(self) -> Learned:
-        return Learned(Recommender(self._settings, audio=self.index), RunningSessions())
+        return Learned(
+            Recommender(self._settings, audio=self.index), RunningSessions(limit=self._settings.max_listeners // 2)
+        )
 
     def _forget(self) -> None:
         """Begin anew: the topics are not those that the snapshot was taken from."""

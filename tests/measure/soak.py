@@ -1,8 +1,8 @@
 """A steady load of ever new listeners on all four agents: does anything grow?
 
 Resident memory, open files, and Redis' keys and memory, look after look; then how fast each worker's memory grows once
-it is warm.  A ranking worker remembers sessions and listeners up to bounds: `--fill` listeners come once before, so
-that with enough of them (200,000) its memory is full and what grows still would be a leak.
+it is warm.  A ranking worker remembers sessions and listeners up to bounds, which are small here: `--fill` listeners
+come before and listen as long as all others, so that its memory is full and what grows still would be a leak.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from musicrec.topics import TRACKS
 AGENTS = ("session", "ranking", "outcome", "embedder")
 ANNOUNCED, ANNOUNCE_EVERY_S = 50, 2.0
 """So many tracks with audio are announced again and again: the embedder works, and the index does not grow."""
+PLAYS_EACH = 10
 SAMPLE_RATE_HZ, AUDIO_S = 22_050, 10
 ANSWERS_DEADLINE_S = 600.0
 
@@ -36,16 +37,17 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
     variables = {
         "MUSICREC_EMBEDDER_ALLOWED_ROOT": str(stage.folder),
         "MUSICREC_EMBEDDER_DECODERS": "1",
-        "MUSICREC_RANKING__MAX_SESSIONS": str(chosen.max_sessions),
+        "MUSICREC_RANKING__MAX_SESSIONS": str(chosen.remembered),
+        "MUSICREC_RANKING__MAX_LISTENERS": str(chosen.remembered),
     }
     await stage.start_all(*AGENTS, **variables)
     over = asyncio.Event()
     async with LivePath.on(stage.stack.kafka) as path:
-        say(f"{chosen.fill:,} listeners come once")
-        await path.publish("fill", passing_listeners("fill", plays_each=1), count=chosen.fill)
+        say(f"{chosen.fill:,} listeners come before")
+        await path.publish("fill", passing_listeners("fill", PLAYS_EACH), count=chosen.fill * PLAYS_EACH)
         await path.all_answered(ANSWERS_DEADLINE_S)
         publishing = asyncio.gather(
-            path.publish("steady", passing_listeners("steady"), rate_per_s=chosen.rate, until=over),
+            path.publish("steady", passing_listeners("steady", PLAYS_EACH), rate_per_s=chosen.rate, until=over),
             _announce(stage, audio.as_uri(), over),
         )
         watch = Watch(stage.workers)
@@ -87,8 +89,8 @@ def main() -> None:
     parser = arguments_of(__doc__)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--rate", type=float, default=50.0, help="events per second, ten per listener")
-    parser.add_argument("--fill", type=int, default=5_000, help="listeners who come once before")
-    parser.add_argument("--max-sessions", type=int, default=5_000, help="that the ranking worker remembers")
+    parser.add_argument("--fill", type=int, default=5_000, help="listeners who come before")
+    parser.add_argument("--remembered", type=int, default=4_000, help="sessions and listeners by a ranking worker")
     parser.add_argument("--warm-up-minutes", type=float, default=1.0, help="before memory is expected to be flat")
     parser.add_argument("--every-s", type=float, default=20.0, help="between two looks")
     chosen = parser.parse_args()
