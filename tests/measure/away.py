@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import reach_tests  # noqa: F401
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 from audience import passing_listeners
 from history import (
     answers,
@@ -102,7 +103,7 @@ async def caught_up(stage: Stage, path: LivePath, back_s: float) -> None:
     """Wait until all that waited is answered; print what waited and how long it took."""
     waited = path.unanswered
     async with ConsumerLag(stage.stack.kafka) as lag:
-        left = await lag.measure()
+        left = await _measured(lag)
         show("left when the server is back: " + ", ".join(f"{agent} {left[agent]:,}" for agent in AGENTS))
         await path.all_answered(CATCH_UP_DEADLINE_S)
         took_s = time.perf_counter() - back_s
@@ -110,6 +111,16 @@ async def caught_up(stage: Stage, path: LivePath, back_s: float) -> None:
         first = min((at_s - back_s for at_s in late if at_s > back_s), default=None)
         if first is not None:
             show(f"first list {first:.1f} s after the server was back; all {waited:,} answered after {took_s:.1f} s")
+
+
+async def _measured(lag: ConsumerLag) -> dict[str, int | None]:
+    """Return what is left; a broker that has just come back takes its time to say."""
+    async with asyncio.timeout(CATCH_UP_DEADLINE_S):
+        while True:
+            try:
+                return dict(await lag.measure())
+            except KafkaError:
+                await asyncio.sleep(1.0)
 
 
 async def check(stage: Stage, path: LivePath, published: Sequence[ListenEvent]) -> None:
