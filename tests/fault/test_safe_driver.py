@@ -11,6 +11,9 @@ import faust
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError
+from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
 from faust.transport.drivers.aiokafka import Transport as StockTransport
 from probe import producing, publish
 
@@ -112,3 +115,57 @@ async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_s
         assert app.consumer.group().missing == ()
     finally:
         await app.stop()
+
+
+async def offsets_read(app: App, topic: str, count: int) -> list[int]:
+    """Let an agent take and acknowledge messages; return the offsets of the first `count`, sorted."""
+    taken: list[int] = []
+
+    async def take(stream: Any) -> None:
+        async for event in stream.events():
+            taken.append(event.message.offset)
+
+    app.agent(app.topic(topic, key_type=bytes, value_type=bytes, acks=True), name=f"take.{topic}")(take)
+    await app.start()
+    try:
+        async with asyncio.timeout(60):
+            while len(taken) < count:
+                await asyncio.sleep(0.05)
+    finally:
+        await app.stop()
+    return sorted(taken[:count])
+
+
+@pytest.mark.row(1)
+@pytest.mark.parametrize("error", [GroupLoadInProgressError, NotCoordinatorForGroupError])
+@pytest.mark.parametrize(("driver", "expected"), [(App, EVENTS), (StockApp, 0)])
+async def test_a_worker_that_joins_while_its_coordinator_loads_goes_on_where_it_was(
+    driver: type[App],
+    expected: int,
+    error: type[GroupLoadInProgressError],
+    stack: StackAddresses,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"loads-{driver.__name__.lower()}-{uuid.uuid4().hex[:8]}"
+    settings = AgentSettings(commit_interval_s=0.5)
+    monkeypatch.setattr("streams.faust_app.App", driver)
+    async with admin(stack) as client, producing(stack) as producer:
+        await client.create_topics([NewTopic(name, 1, 1)])
+        await publish(producer, name, [(b"k", b"%d" % number) for number in range(EVENTS)])
+        assert await offsets_read(new_app(name, stack.kafka, settings, tmp_path), name, EVENTS) == [*range(EVENTS)]
+        await publish(producer, name, [(b"k", b"%d" % number) for number in range(EVENTS)])
+    answered = 0
+    send = GroupCoordinator._send_req
+
+    async def loading(coordinator: GroupCoordinator, request: Any) -> Any:
+        """Answer as a broker does that has not yet read what is committed; at the third time it has."""
+        nonlocal answered
+        if isinstance(request, OffsetFetchRequest) and answered < 2:
+            answered += 1
+            return OffsetFetchResponse_v3(0, [], error.errno)
+        return await send(coordinator, request)
+
+    monkeypatch.setattr(GroupCoordinator, "_send_req", loading)
+    again = await offsets_read(new_app(name, stack.kafka, settings, tmp_path), name, EVENTS)
+    assert again == [*range(expected, expected + EVENTS)]
