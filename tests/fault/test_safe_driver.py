@@ -11,6 +11,7 @@ import faust
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import GroupLoadInProgressError, NotCoordinatorForGroupError
 from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
@@ -169,3 +170,30 @@ async def test_a_worker_that_joins_while_its_coordinator_loads_goes_on_where_it_
     monkeypatch.setattr(GroupCoordinator, "_send_req", loading)
     again = await offsets_read(new_app(name, stack.kafka, settings, tmp_path), name, EVENTS)
     assert again == [*range(expected, expected + EVENTS)]
+
+
+@pytest.mark.row(1)
+@pytest.mark.parametrize("fails", ["no answer", "closed"])
+async def test_a_question_for_topics_that_fails_does_not_keep_the_group_waiting(
+    fails: str, stack: StackAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"unanswered-{uuid.uuid4().hex[:8]}"
+    monkeypatch.setattr("streams.topic_metadata.ANSWER_DEADLINE_S", 1.0)
+    update = AIOKafkaClient._metadata_update
+    failed: list[str] = []
+
+    async def fail_once(client: AIOKafkaClient, cluster: Any, topics: Any) -> Any:
+        if name in client._topics and len(failed) < 2:
+            failed.append(fails)
+            if fails == "closed":
+                raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+            await asyncio.Event().wait()
+        return await update(client, cluster, topics)
+
+    async with admin(stack) as client, producing(stack) as producer:
+        await client.create_topics([NewTopic(name, 1, 1)])
+        await publish(producer, name, [(b"k", b"%d" % number) for number in range(EVENTS)])
+    monkeypatch.setattr(AIOKafkaClient, "_metadata_update", fail_once)
+    app = new_app(name, stack.kafka, AgentSettings(), tmp_path)
+    assert await offsets_read(app, name, EVENTS) == [*range(EVENTS)]
+    assert len(failed) == 2
