@@ -6,7 +6,8 @@ import pytest
 from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.protocol.metadata import MetadataRequest_v5, MetadataResponse_v5
 
-from streams.topic_ids import NO_ID, MetadataRequest_v10, TopicIds, TopicIdsRequest
+from streams.metadata_with_ids import NO_ID, MetadataRequest_v10, TopicIdsRequest
+from streams.topic_ids import TopicIds
 
 METADATA = 3
 OLD = TopicIds("cluster", (("a", UUID(int=1)), ("b", UUID(int=2))))
