@@ -150,6 +150,9 @@ class AgentSettings(_Section):
     """So many messages are taken from Kafka ahead of the handler; beyond it, partitions that have their share wait."""
     retry_deadline_s: Annotated[float, Field(gt=0)] = 120.0
     """How long a step is retried while Redis or the broker is away; then the process ends without acknowledging."""
+    stop_deadline_s: Annotated[float, Field(gt=0)] = 25.0
+    """Longest clean stop; beyond it the process ends with status 70 and the reason, and what was in flight comes again.
+    Below the 30 s after which Kubernetes kills what it has told to stop."""
     session_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """The broker gives a silent worker's partitions away after this."""
     commit_interval_s: Annotated[float, Field(gt=0)] = 1.0

@@ -89,6 +89,14 @@ def end_process(reason: str, loop: asyncio.AbstractEventLoop | None = None) -> N
         os._exit(EXIT_STATUS)
 
 
+def end_process_after(deadline_s: float, loop: asyncio.AbstractEventLoop) -> None:
+    """End the process, which is to end by itself, if it has not within `deadline_s`."""
+    reason = f"no clean stop within {deadline_s:g} s"
+    timer = threading.Timer(deadline_s, end_process, (reason, loop))
+    timer.daemon = True
+    timer.start()
+
+
 def waits_at(task: "asyncio.Task[Any]") -> list[str]:
     """Return where a task of ours waits, outermost call first; nothing of a library's own tasks.
 

@@ -20,7 +20,7 @@ from musicrec.kafka_access import check_access
 from musicrec.settings import Settings
 from musicrec.topics import EMBEDDINGS, LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams import metrics
-from streams.batch_loop import EXIT_STATUS, BatchLoop, Handler
+from streams.batch_loop import BatchLoop, Handler
 from streams.closed_connections import pass_over_closed_connections
 from streams.counters import Counters
 from streams.faust_app import App, new_app
@@ -28,15 +28,13 @@ from streams.health import Health
 from streams.topic_admin import create_missing_topics
 from streams.topic_ids import topic_ids
 from streams.vitals import Phase
-from streams.watchdog import end_process
+from streams.watchdog import end_process, end_process_after
 
 log = logging.getLogger(__name__)
 
 COUNTERS_EVERY_S = 10.0
 GC_THRESHOLDS = (50_000, 20, 100)
 """Records have no cycles, reference counts free them; a collection is for the rare rest, not for every 700 objects."""
-STOP_DEADLINE_S = 30.0
-"""Longest clean stop: beyond it the process ends hard, and what was not acknowledged comes again."""
 
 
 class Agent(StrEnum):
@@ -56,7 +54,8 @@ Build = Callable[[Settings, Counters, Health, AsyncExitStack], Awaitable[Handler
 async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], None] = lambda: None) -> int:
     """Run one agent until SIGTERM or SIGINT; return the exit status.
 
-    A worker is ready when its state is restored and it is a member of its group.
+    A worker is ready when its state is restored and it is a member of its group.  Once it stops, the process has
+    `stop_deadline_s` to end; beyond that it is ended, and what was not acknowledged comes again.
 
     Raises:
         Unavailable: Kafka or Redis cannot be reached at the start.
@@ -85,6 +84,7 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
         # nothing in flight.
         making = asyncio.create_task(_handlers(name, build, settings, counters, health, stack))
         if not await _done_before(stop, making):
+            _begin_stop(settings)
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
             return 0
@@ -106,7 +106,10 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
             os._exit(0)
         status = await _run_until(stop, app, counters, on_ready)
         health.phase = Phase.STOPPING
-        await _stop_cleanly(app, loops)
+        _begin_stop(settings)
+        await app.stop()  # waits for what is in flight, commits and leaves; the loops work on meanwhile
+        for loop in loops:
+            await loop.close()
     counters.log_if_changed()
     return status
 
@@ -168,16 +171,10 @@ def _settle_garbage_collector() -> None:
     gc.freeze()
 
 
-async def _stop_cleanly(app: App, loops: list[BatchLoop]) -> None:
-    """Let Faust wait for what is in flight, commit and leave; the loops work on meanwhile."""
-    try:
-        await asyncio.wait_for(app.stop(), STOP_DEADLINE_S)
-    except TimeoutError:
-        log.error("no clean stop within %g s", STOP_DEADLINE_S)
-        logging.shutdown()
-        os._exit(EXIT_STATUS)
-    for loop in loops:
-        await loop.close()
+def _begin_stop(settings: Settings) -> None:
+    # From a thread, for everything up to the interpreter's end: Faust waits for its streams through a cancellation, and
+    # a rebalance meanwhile closes the client under a commit, which it then tries again for ever.
+    end_process_after(settings.agent.stop_deadline_s, asyncio.get_running_loop())
 
 
 async def _handlers(

@@ -33,6 +33,7 @@ class Behaving:
             case "blocks":
                 self._culprit()
             case "hangs":
+                print("hanging", flush=True)
                 await self._patient_culprit()
         return Decision()
 

@@ -290,6 +290,25 @@ async def test_worker_that_is_told_to_stop_while_it_waits_for_its_group_stops(be
 
 
 @pytest.mark.row(11)
+async def test_worker_that_cannot_stop_ends_with_the_place_where_it_waits(
+    stack: StackAddresses, behaving: tuple[str, Behaving]
+) -> None:
+    topic, start = behaving
+    hanging = start("hangs", MUSICREC_AGENT__STOP_DEADLINE_S="5")
+    await until_ready(hanging)
+    async with producing(stack) as producer:
+        await publish(producer, topic, [(b"k", b"v")])
+    async with asyncio.timeout(30):
+        while "hanging" not in hanging.log_file.read_text():
+            await asyncio.sleep(0.05)
+    hanging.signal(signal.SIGTERM)
+    assert await ended(hanging, deadline_s=20.0) == EXIT_STATUS
+    assert "no clean stop within 5 s" in hanging.log_tail(1)
+    assert "in Behaving._patient_culprit" in hanging.log_file.read_text()
+    assert await committed(stack, consumer_group(topic)) in ([], [0], [-1])
+
+
+@pytest.mark.row(11)
 async def test_suspended_worker_does_not_end_itself_when_it_wakes_up(worker: Worker) -> None:
     async with worker("session", MUSICREC_HEALTH__STILL_AFTER_S="3", MUSICREC_HEALTH__STUCK_AFTER_S="3") as process:
         await until_says(process, "/readyz", 200, "ready")
