@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from musicrec.contracts import ListenEvent
+from musicrec.evaluation.baselines import FOR_STREAMS, USUAL, chosen
 from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.prequential import PrequentialRun
 from musicrec.evaluation.report import models_table
@@ -23,21 +25,30 @@ def command(
     ],
     warm_up: Annotated[Path | None, typer.Option(help="An earlier log of the same form: learned, not scored.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many events of FILE.")] = None,
+    unscored: Annotated[int, typer.Option(min=0, help="The first so many events of FILE are learned, not scored.")] = 0,
+    baselines: Annotated[
+        str, typer.Option(help=f"What stands beside musicrec: {', '.join(FOR_STREAMS)}, or all.")
+    ] = ",".join(USUAL),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
 ) -> None:
     """Replay a listening log through the session logic and the ranking, guess each play before it is learned.
 
     A case is a play whose session already holds another track; the target is its track, different from the one before.
-    Beside musicrec, on the same schedule: popularity, markov (last track's followers), session-knn (VMIS-kNN).
+    Every model learns on the same schedule.  Where settings were chosen on the first events of a log, --unscored keeps
+    these out of the figures.
 
-    JSON keys: models ▸ musicrec | popularity | markov | session-knn ▸ all | repeat | new ▸ events, hr@20, mrr@20;
-    and coverage@20, p50_ms, p99_ms per model. "repeat": the listener had played the target before.
+    JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early | completed | skipped ▸
+    events, hr@20, mrr@20; and coverage@20, p50_ms, p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 % interval of
+    the difference over listeners, per baseline.  "repeat": the listener had played the target before; "unheard":
+    nobody had; "early": the session holds one track so far; "completed", "skipped": what became of the target.
     """
-    run = PrequentialRun(Recommender())
+    run = PrequentialRun(Recommender(), baselines=chosen(FOR_STREAMS, baselines))
     with _progress() as progress:
         if warm_up is not None:
             run.warm_up(_counted(read_log(warm_up), progress, "warm-up"))
-        run.score(_counted(read_log(file, limit), progress, "scored"))
+        events = read_log(file, limit)
+        run.warm_up(_counted(islice(events, unscored), progress, "learned only"))
+        run.score(_counted(events, progress, "scored"))
     figures = run.figures()
     if as_json:
         print(json.dumps(figures))

@@ -1,20 +1,19 @@
 """The recommender and the baselines, asked the same questions and taught the same plays."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from musicrec.contracts import SessionSnapshot
-from musicrec.evaluation.baselines import (
-    Baseline,
-    MarkovBaseline,
-    PopularityBaseline,
-    Ranking,
-    SessionKnnBaseline,
-)
-from musicrec.evaluation.metrics import LIST_LENGTH, Scoreboard, conservative_rank
+from musicrec.evaluation.baselines import FOR_STREAMS, USUAL, Baselines
+from musicrec.evaluation.confidence import intervals
+from musicrec.evaluation.metrics import LIST_LENGTH, Group, Scoreboard, conservative_rank
+from musicrec.evaluation.play_memory import Play, PlayMemory, Question, Ranking
 from musicrec.recommend import RankedList, Recommender
+
+OURS = "musicrec"
+"""The recommender's name beside the baselines'."""
 
 
 class Contest:
@@ -25,58 +24,79 @@ class Contest:
         scores: a scoreboard per model name.
     """
 
-    def __init__(self, recommender: Recommender) -> None:
-        self.recommender = recommender
-        self._baselines: dict[str, Baseline] = {
-            "popularity": PopularityBaseline(),
-            "markov": MarkovBaseline(),
-            "session-knn": SessionKnnBaseline(),
-        }
-        self.scores = {name: Scoreboard() for name in ("musicrec", *self._baselines)}
-        self._index_of: dict[str, int] = {}
-        self._session_of: dict[str, int] = {}
+    def __init__(self, recommender: Recommender, baselines: Baselines | None = None) -> None:
+        """Make a contest.
 
-    def ask(self, snapshot: SessionSnapshot, newest_first: Sequence[str], target: str, *, is_repeat: bool) -> None:
+        Args:
+            recommender: ours.
+            baselines: what stands beside it; the usual ones if not given.
+        """
+        self.recommender = recommender
+        self._baselines = {name: FOR_STREAMS[name] for name in USUAL} if baselines is None else dict(baselines)
+        self._memory = PlayMemory()
+        self.scores = {name: Scoreboard() for name in (OURS, *self._baselines)}
+        self._track_of: dict[str, int] = {}
+        self._session_of: dict[str, int] = {}
+        self._listener_of: dict[str, int] = {}
+        self._asked: dict[str, int] = {}
+
+    def ask(
+        self, snapshot: SessionSnapshot, newest_first: Sequence[str], target: str, groups: Collection[Group]
+    ) -> None:
         """Score one case on every model.
 
         Args:
             snapshot: the session before the play.
             newest_first: its plays, for the baselines; the first is the current track.
             target: what was played.
-            is_repeat: whether the listener had played it before.
+            groups: groups of cases that this one belongs to.
         """
+        unit = self._asked.setdefault(snapshot.user_id, len(self._asked))
         started_s = time.perf_counter()
         ranked = self.recommender.rank(snapshot, LIST_LENGTH)
-        board = self.scores["musicrec"]
+        board = self.scores[OURS]
         board.times_s.append(time.perf_counter() - started_s)
         board.listed.update(ranked.candidates[ranked.places[ranked.places >= 0]].tolist())
-        board.count(rank_in(ranked, self.recommender.knowledge.catalogue.index_of(target)), is_repeat=is_repeat)
-        tracks = [index for index in map(self._index_of.get, newest_first) if index is not None]
-        session = self._session_number(snapshot.session_id)
-        sought = self._index_of.get(target, -1)
+        sought = self.recommender.knowledge.catalogue.index_of(target)
+        board.count(rank_in(ranked, sought), groups, unit=unit)
+        question = Question(
+            listener=self._listener_of.get(snapshot.user_id, -1),
+            session=self._session_number(snapshot.session_id),
+            tracks=[track for track in map(self._track_of.get, newest_first) if track is not None],
+            now_ms=snapshot.trigger.occurred_at_ms,
+        )
+        sought = self._track_of.get(target, -1)
         for name, baseline in self._baselines.items():
             board = self.scores[name]
             started_s = time.perf_counter()
-            listed, scores = self._allowed(baseline.rank(session, tracks), tracks)
+            listed, scores = self._allowed(baseline.rank(self._memory, question), question.tracks)
             board.times_s.append(time.perf_counter() - started_s)
             board.listed.update(listed[:LIST_LENGTH].tolist())
-            board.count(conservative_rank(sought, listed, scores), is_repeat=is_repeat)
+            board.count(conservative_rank(sought, listed, scores), groups, unit=unit)
 
-    def teach(self, snapshot: SessionSnapshot, plays: Sequence[str], before: str | None) -> None:
-        """Let every model learn `snapshot`, whose newest plays are `plays`, oldest first, right after `before`."""
+    def teach(self, snapshot: SessionSnapshot, play: str | None, before: str | None) -> None:
+        """Let every model learn `snapshot`, whose newest play, if it is one, is `play`, right after `before`."""
         self.recommender.learn(snapshot)
-        session = self._session_number(snapshot.session_id)
+        if play is None or not self._baselines:
+            return
         previous = None if before is None else self._number(before)
-        for play in plays:
-            track = self._number(play)
-            for baseline in self._baselines.values():
-                baseline.learn(session, track, previous)
-            previous = track
+        self._memory.learn(
+            Play(
+                listener=self._listener_of.setdefault(snapshot.user_id, len(self._listener_of)),
+                session=self._session_number(snapshot.session_id),
+                track=self._number(play),
+                before=previous,
+                ended_at_ms=snapshot.trigger.occurred_at_ms,
+            )
+        )
 
     def figures(self) -> dict[str, object]:
         """Return the figures of every model by their published keys."""
-        known = len(self._index_of)
-        return {"models": {name: board.figures(known) for name, board in self.scores.items()}}
+        known = len(self.recommender.knowledge.catalogue)
+        models = {name: board.figures(known) for name, board in self.scores.items()}
+        for name in self._baselines:
+            models[name]["musicrec_above"] = intervals(self.scores[OURS].units, self.scores[name].units)
+        return {"models": models}
 
     def _allowed(self, ranking: Ranking, tracks: Sequence[int]) -> Ranking:
         """Drop the current track where the recommender may not list it either."""
@@ -87,7 +107,7 @@ class Contest:
         return listed[allowed], scores[allowed]
 
     def _number(self, track_id: str) -> int:
-        return self._index_of.setdefault(track_id, len(self._index_of))
+        return self._track_of.setdefault(track_id, len(self._track_of))
 
     def _session_number(self, session_id: str | None) -> int:
         return self._session_of.setdefault(str(session_id), len(self._session_of))

@@ -4,13 +4,32 @@ Sources: Hidasi, Czapp, "Widespread flaws in offline evaluation of recommender s
 conservative ties).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 LIST_LENGTH = 20
 """Cut-off of every figure."""
+
+
+class Group(StrEnum):
+    """Cases that are reported apart; the value is their key in a report."""
+
+    REPEAT = "repeat"
+    """The listener played the target before; in text sessions, the prefix holds it."""
+    NEW = "new"
+    """They did not."""
+    UNHEARD = "unheard"
+    """Nobody did."""
+    EARLY = "early"
+    """The session holds one track so far."""
+    COMPLETED = "completed"
+    """The target was heard to its end."""
+    SKIPPED = "skipped"
+    """The target was skipped: here a hit is a fault."""
 
 
 def conservative_rank(target: int, listed: NDArray[np.int64], scores: NDArray[np.float64]) -> int:
@@ -57,26 +76,35 @@ class HitCounter:
 
 @dataclass(slots=True)
 class Scoreboard:
-    """What one model scored: over all cases, on targets the listener played before, and on targets new to them."""
+    """What one model scored.
+
+    Attributes:
+        all: over all cases.
+        groups: over the cases of each group.
+        units: the same per listener: over the listeners, an interval of confidence is drawn.
+        listed: tracks that were ever in a list.
+        times_s: how long each list took.
+    """
 
     all: HitCounter = field(default_factory=HitCounter)
-    repeat: HitCounter = field(default_factory=HitCounter)
-    new: HitCounter = field(default_factory=HitCounter)
+    groups: dict[Group, HitCounter] = field(default_factory=lambda: {group: HitCounter() for group in Group})
+    units: dict[int, HitCounter] = field(default_factory=dict)
     listed: set[int] = field(default_factory=set)
     times_s: list[float] = field(default_factory=list)
 
-    def count(self, rank: int, *, is_repeat: bool) -> None:
-        """Count one case."""
+    def count(self, rank: int, groups: Iterable[Group], *, unit: int) -> None:
+        """Count one case of listener `unit`."""
         self.all.count(rank)
-        (self.repeat if is_repeat else self.new).count(rank)
+        for group in groups:
+            self.groups[group].count(rank)
+        self.units.setdefault(unit, HitCounter()).count(rank)
 
     def figures(self, known_tracks: int) -> dict[str, object]:
         """Return the figures by their published keys; coverage is the share of `known_tracks` ever listed."""
         times_ms = np.array(self.times_s or [0.0]) * 1e3
         return {
             "all": self.all.figures(),
-            "repeat": self.repeat.figures(),
-            "new": self.new.figures(),
+            **{group.value: counter.figures() for group, counter in self.groups.items()},
             "coverage@20": round(len(self.listed) / max(1, known_tracks), 6),
             "p50_ms": round(float(np.percentile(times_ms, 50)), 4),
             "p99_ms": round(float(np.percentile(times_ms, 99)), 4),

@@ -8,8 +8,10 @@ Source: Vinagre, Jorge, Gama, "Evaluation of recommender systems in streaming en
 
 from collections.abc import Callable, Iterable
 
-from musicrec.contracts import EventType, ListenEvent, SessionSnapshot
+from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSnapshot
+from musicrec.evaluation.baselines import Baselines
 from musicrec.evaluation.contest import Contest
+from musicrec.evaluation.metrics import Group
 from musicrec.recommend import Recommender
 from musicrec.session import Duplicate, ListenerState, Position, apply
 from musicrec.settings import SessionSettings
@@ -21,12 +23,16 @@ MAX_BEFORE = 40
 class PrequentialRun:
     """One pass over a log; warm-up first, scored events after."""
 
-    def __init__(self, recommender: Recommender, rules: SessionSettings | None = None) -> None:
-        self.contest = Contest(recommender)
+    def __init__(
+        self, recommender: Recommender, rules: SessionSettings | None = None, baselines: Baselines | None = None
+    ) -> None:
+        """Prepare a pass; the usual rules of sessions and the usual baselines where none are given."""
+        self.contest = Contest(recommender, baselines)
         self._rules = rules or SessionSettings()
         self._states: dict[str, ListenerState] = {}
         self._snapshots: dict[str, SessionSnapshot] = {}
         self._played: dict[str, set[str]] = {}
+        self._heard: set[str] = set()
         self._offset = 0
 
     def warm_up(self, events: Iterable[ListenEvent], progress: Callable[[], None] = lambda: None) -> None:
@@ -58,16 +64,30 @@ class PrequentialRun:
         self._states[event.user_id] = applied.state
         self._snapshots[event.user_id] = snapshot
         if event.type.is_listen and event.track_id is not None:
-            self.contest.teach(snapshot, [event.track_id], snapshot.previous_track_id)
+            self.contest.teach(snapshot, event.track_id, snapshot.previous_track_id)
             self._played.setdefault(event.user_id, set()).add(event.track_id)
+            self._heard.add(event.track_id)
         else:
-            self.contest.teach(snapshot, [], None)
+            self.contest.teach(snapshot, None, None)
 
     def _ask(self, snapshot: SessionSnapshot) -> None:
-        user_id, target = snapshot.user_id, str(snapshot.trigger.track_id)
-        before = self._snapshots[user_id]
+        target, before = str(snapshot.trigger.track_id), self._snapshots[snapshot.user_id]
         newest_first = [entry.track_id for entry in reversed(before.entries[-MAX_BEFORE:])]
-        self.contest.ask(before, newest_first, target, is_repeat=target in self._played.get(user_id, ()))
+        self.contest.ask(before, newest_first, target, self._groups(snapshot, before))
+
+    def _groups(self, snapshot: SessionSnapshot, before: SessionSnapshot) -> list[Group]:
+        target = snapshot.trigger.track_id
+        groups = [Group.REPEAT if target in self._played.get(snapshot.user_id, ()) else Group.NEW]
+        if target not in self._heard:
+            groups.append(Group.UNHEARD)
+        if len(before.entries) == 1:
+            groups.append(Group.EARLY)
+        outcome = snapshot.trigger.outcome
+        if outcome is ListenOutcome.COMPLETED:
+            groups.append(Group.COMPLETED)
+        elif outcome is not None and outcome.is_skip:
+            groups.append(Group.SKIPPED)
+        return groups
 
 
 def is_case(snapshot: SessionSnapshot) -> bool:

@@ -1,16 +1,28 @@
 """Figures of an evaluation as a table for people."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from rich.table import Table
+
+COLUMNS: Final = (
+    "HR@20",
+    "MRR@20",
+    "HR repeat",
+    "HR new",
+    "HR early",
+    "HR completed - skipped",
+    "coverage",
+    "p50 ms",
+    "p99 ms",
+)
 
 
 def models_table(title: str, figures: Mapping[str, Any]) -> Table:
     """Return one row per model of `figures["models"]`."""
     table = Table(title=title)
     table.add_column("model")
-    for column in ("HR@20", "MRR@20", "HR repeat", "HR new", "coverage", "p50 ms", "p99 ms"):
+    for column in COLUMNS:
         table.add_column(column, justify="right")
     for name, row in figures["models"].items():
         table.add_row(
@@ -19,6 +31,8 @@ def models_table(title: str, figures: Mapping[str, Any]) -> Table:
             f"{row['all']['mrr@20']:.4f}",
             f"{row['repeat']['hr@20']:.4f}",
             f"{row['new']['hr@20']:.4f}",
+            f"{row['early']['hr@20']:.4f}",
+            f"{row['completed']['hr@20'] - row['skipped']['hr@20']:.4f}" if row["skipped"]["events"] else "",
             f"{row['coverage@20']:.3f}",
             f"{row['p50_ms']:.3f}",
             f"{row['p99_ms']:.3f}",

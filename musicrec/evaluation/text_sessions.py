@@ -1,13 +1,16 @@
 """Public research splits as text: a session a line, tracks as numbers; a test line is a prefix and its target."""
 
 import gzip
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from musicrec.contracts import EventType, ListenOutcome, SessionEntry, SessionSnapshot, Trigger
 from musicrec.errors import BadInput
+from musicrec.evaluation.baselines import Baselines
 from musicrec.evaluation.contest import Contest
+from musicrec.evaluation.metrics import Group
 from musicrec.recommend import Recommender
 
 EPOCH_MS: Final = 1_600_000_000_000
@@ -40,11 +43,17 @@ def _lines(path: Path) -> Iterator[list[str]]:
         raise BadInput(f"{path}: cannot be read as text: {error}") from None
 
 
-def snapshot_of(tracks: list[str], number: int) -> SessionSnapshot:
+def snapshot_of(tracks: list[str], number: int, name: str = "") -> SessionSnapshot:
     """Return the session of a line as the snapshot of a listener who has nothing else.
 
     A track heard again has one entry, at the place of its last listen, as in every snapshot.
+
+    Args:
+        tracks: what was played.
+        number: place in time, in sessions since the first one of the training file.
+        name: who they are, where not the number says so.
     """
+    name = name or f"line-{number}"
     started_at_ms = EPOCH_MS + number * SESSION_STEP_MS
     counts: dict[str, int] = {}
     ended: dict[str, int] = {}
@@ -63,15 +72,15 @@ def snapshot_of(tracks: list[str], number: int) -> SessionSnapshot:
         for track, ended_at_ms in ended.items()
     )
     return SessionSnapshot(
-        user_id=f"line-{number}",
+        user_id=name,
         revision=len(tracks),
-        session_id=f"line-{number}",
+        session_id=name,
         started_at_ms=started_at_ms,
         last_ended_at_ms=entries[-1].ended_at_ms,
         entries=entries,
         previous_track_id=tracks[-2] if len(tracks) > 1 else None,
         trigger=Trigger(
-            event_id=f"line-{number}-{len(tracks)}",
+            event_id=f"{name}-{len(tracks)}",
             type=EventType.PLAY,
             track_id=entries[-1].track_id,
             outcome=ListenOutcome.COMPLETED,
@@ -87,27 +96,88 @@ def evaluate_text_sessions(
     recommender: Recommender,
     train: Iterable[list[str]],
     test: Iterable[list[str]],
+    *,
+    baselines: Baselines | None = None,
+    learn_lag: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, object]:
-    """Learn every line of `train` play by play; then score every line of `test`, learning nothing of it.
+    """Learn every line of `train` play by play; then score every line of `test`.
 
     The target is the last track of the line. It counts as a repeat when the prefix holds it.
+
+    Args:
+        recommender: ours.
+        train: sessions, the oldest first.
+        test: cases; those of one session stand together, the longest prefix first.
+        baselines: what stands beside it; the usual ones if not given.
+        learn_lag: a test session is learned once so many later ones have ended; never, if not given.
+        progress: called once a line.
 
     Raises:
         BadInput: a test line has fewer than two tracks.
     """
-    contest = Contest(recommender)
-    number = 0
-    for number, tracks in enumerate(train, 1):
-        for heard in range(1, len(tracks) + 1):
-            before = tracks[heard - 2] if heard > 1 else None
-            contest.teach(snapshot_of(tracks[:heard], number), tracks[heard - 1 : heard], before)
+    contest = Contest(recommender, baselines)
+    trained = 0
+    for trained, tracks in enumerate(train, 1):
+        _teach(contest, tracks, trained)
         progress()
-    for line, tracks in enumerate(test, 1):
-        if len(tracks) < 2:
-            raise BadInput(f"test line {line}: a case needs a prefix and a target, so at least two numbers")
-        prefix, target = tracks[:-1], tracks[-1]
-        snapshot = snapshot_of(prefix, number + 1)
-        contest.ask(snapshot, prefix[::-1], target, is_repeat=target in prefix)
-        progress()
+    ended: deque[tuple[int, list[str]]] = deque()
+    for number, lines in enumerate(cases_by_session(test), 1):
+        # Nothing is learned in a frozen test, so no time goes by in it either.
+        now = trained + (1 if learn_lag is None else number)
+        for tracks in lines:
+            snapshot = snapshot_of(tracks[:-1], now, f"test-{number}")
+            contest.ask(snapshot, tracks[-2::-1], tracks[-1], _groups(tracks))
+            progress()
+        ended.append((now, lines[0]))
+        while learn_lag is not None and len(ended) > learn_lag:
+            ended_at, session = ended.popleft()
+            _teach(contest, session, ended_at)
     return contest.figures()
+
+
+def cases_by_session(lines: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+    """Yield the cases of each session: a line that is the one before it without its last track belongs to the same.
+
+    Raises:
+        BadInput: a line has fewer than two tracks.
+
+    >>> list(cases_by_session([["1", "2", "3"], ["1", "2"], ["4", "2"]]))
+    [[['1', '2', '3'], ['1', '2']], [['4', '2']]]
+    """
+    session: list[list[str]] = []
+    for number, tracks in enumerate(lines, 1):
+        if len(tracks) < 2:
+            raise BadInput(f"test line {number}: a case needs a prefix and a target, so at least two numbers")
+        if session and tracks != session[-1][:-1]:
+            yield session
+            session = []
+        session.append(tracks)
+    if session:
+        yield session
+
+
+def validation_cases(train: Sequence[list[str]], sessions: int) -> tuple[Sequence[list[str]], list[list[str]]]:
+    """Cut off the newest `sessions` of `train`; return what is left, and the cases of those cut off.
+
+    Raises:
+        BadInput: nothing would be left to learn.
+
+    >>> validation_cases([["1", "2"], ["3"], ["4", "5", "6"]], 2)
+    ([['1', '2']], [['4', '5', '6'], ['4', '5']])
+    """
+    if sessions >= len(train):
+        raise BadInput(f"{sessions} sessions for validation of {len(train)} in all: none would be left to learn")
+    cut = len(train) - sessions
+    return train[:cut], [tracks[:end] for tracks in train[cut:] for end in range(len(tracks), 1, -1)]
+
+
+def _teach(contest: Contest, tracks: list[str], number: int) -> None:
+    for heard in range(1, len(tracks) + 1):
+        before = tracks[heard - 2] if heard > 1 else None
+        contest.teach(snapshot_of(tracks[:heard], number), tracks[heard - 1], before)
+
+
+def _groups(tracks: list[str]) -> list[Group]:
+    groups = [Group.REPEAT if tracks[-1] in tracks[:-1] else Group.NEW, Group.COMPLETED]
+    return [*groups, Group.EARLY] if len(tracks) == 2 else groups

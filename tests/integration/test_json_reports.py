@@ -27,13 +27,15 @@ def report(*arguments: object) -> dict[str, Any]:
 
 def check_models(figures: dict[str, Any]) -> None:
     assert tuple(figures["models"]) == MODELS
-    for row in figures["models"].values():
-        for part in ("all", "repeat", "new"):
+    for name, row in figures["models"].items():
+        for part in ("all", "repeat", "new", "unheard", "early", "completed", "skipped"):
             assert row[part].keys() == {"events", "hr@20", "mrr@20"}
             assert 0 <= row[part]["mrr@20"] <= row[part]["hr@20"] <= 1
         assert row["repeat"]["events"] + row["new"]["events"] == row["all"]["events"] > 0
         assert 0 <= row["coverage@20"] <= 1
         assert 0 < row["p50_ms"] <= row["p99_ms"]
+        if name != "musicrec":
+            assert all(low <= high for low, high in row["musicrec_above"].values())
 
 
 @pytest.mark.eval_data
@@ -42,6 +44,16 @@ def test_evaluate_stream_beats_every_baseline_on_a_real_log(eval_data: Path) -> 
     check_models(figures)
     ours, *others = (figures["models"][name]["all"] for name in MODELS)
     assert all(ours[metric] > other[metric] for other in others for metric in ("hr@20", "mrr@20"))
+
+
+@pytest.mark.eval_data
+def test_evaluate_stream_leaves_the_unscored_events_out_of_the_figures(eval_data: Path) -> None:
+    def cases(*options: object) -> int:
+        figures = report("evaluate", "stream", eval_data / "listens.parquet", "--baselines", "markov", *options)
+        assert tuple(figures["models"]) == ("musicrec", "markov")
+        return int(figures["models"]["markov"]["all"]["events"])
+
+    assert 0 < cases("--limit", 3_000, "--unscored", 2_000) == cases("--limit", 3_000) - cases("--limit", 2_000)
 
 
 @pytest.mark.eval_data
@@ -69,6 +81,18 @@ def test_evaluate_sessions_takes_every_test_line_as_a_case(tmp_path: Path, eval_
     figures = report("evaluate", "sessions", "--train", tmp_path / "all_train_seq.txt", "--test", tmp_path / "test.txt")
     check_models(figures)
     assert {row["all"]["events"] for row in figures["models"].values()} == {500}
+
+
+@pytest.mark.eval_data
+def test_evaluate_sessions_sets_every_baseline_beside_it_and_goes_on_learning(tmp_path: Path, eval_data: Path) -> None:
+    with gzip.open(eval_data / "nowplaying" / "all_train_seq.txt.gz", "rt") as source:
+        (tmp_path / "train.txt").write_text("".join(islice(source, 3_000)))
+    options = ("--train", tmp_path / "train.txt", "--validation", 200, "--baselines", "all")
+    frozen, learning = (report("evaluate", "sessions", *options, *more)["models"] for more in ((), ("--learn-lag", 10)))
+    assert len(frozen) == 8
+    for name, row in frozen.items():
+        assert learning[name]["all"]["events"] == row["all"]["events"] > 200
+    assert learning["musicrec"]["all"]["hr@20"] > frozen["musicrec"]["all"]["hr@20"]
 
 
 @pytest.mark.eval_data

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from musicrec.evaluation.metrics import HitCounter, Scoreboard, conservative_rank
+from musicrec.evaluation.metrics import Group, HitCounter, Scoreboard, conservative_rank
 
 
 def test_ties_are_counted_before_the_target() -> None:
@@ -24,15 +24,16 @@ def test_hit_rate_and_reciprocal_rank_stop_at_twenty() -> None:
 
 def test_repeats_and_new_targets_add_up_to_all() -> None:
     board = Scoreboard()
-    board.count(1, is_repeat=True)
-    board.count(0, is_repeat=False)
-    board.count(2, is_repeat=False)
+    board.count(1, [Group.REPEAT], unit=0)
+    board.count(0, [Group.NEW], unit=0)
+    board.count(2, [Group.NEW], unit=1)
     board.listed.update({1, 2, 3})
     figures = board.figures(known_tracks=12)
     assert figures["repeat"] == {"events": 1, "hr@20": 1.0, "mrr@20": 1.0}
     assert figures["new"] == {"events": 2, "hr@20": 0.5, "mrr@20": 0.25}
     assert figures["all"] == {"events": 3, "hr@20": pytest.approx(2 / 3, abs=1e-6), "mrr@20": 0.5}
     assert figures["coverage@20"] == 0.25
+    assert {unit: counter.cases for unit, counter in board.units.items()} == {0: 2, 1: 1}
 
 
 def test_no_case_gives_zeros() -> None:

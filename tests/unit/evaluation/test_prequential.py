@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from musicrec.contracts import EventType, ListenEvent
+from musicrec.evaluation.metrics import Group
 from musicrec.evaluation.prequential import PrequentialRun
 from musicrec.recommend import RankingSettings, Recommender
 
@@ -29,7 +30,7 @@ def run() -> PrequentialRun:
 
 def cases(evaluation: PrequentialRun) -> tuple[int, int, int]:
     board = evaluation.contest.scores["musicrec"]
-    return board.all.cases, board.repeat.cases, board.new.cases
+    return board.all.cases, board.groups[Group.REPEAT].cases, board.groups[Group.NEW].cases
 
 
 def test_the_first_play_of_a_session_is_no_case() -> None:
@@ -69,3 +70,27 @@ def test_a_repetition_in_the_warm_up_makes_the_target_a_repeat() -> None:
     evaluation.warm_up(plays(("ann", "b", 0)))
     evaluation.score(plays(("ann", "a", 100), ("ann", "b", 103)))
     assert cases(evaluation) == (1, 1, 0)
+
+
+def test_a_case_is_counted_in_every_group_it_belongs_to() -> None:
+    evaluation = run()
+    evaluation.score(plays(("bob", "a", 0), ("ann", "a", 50), ("ann", "b", 53), ("ann", "c", 56)))
+    evaluation.score([*plays(("ann", "a", 59))])
+    groups = {group: counter.cases for group, counter in evaluation.contest.scores["musicrec"].groups.items()}
+    # b right after the first track; b and c heard by nobody before; a heard by ann.
+    assert groups == {
+        Group.REPEAT: 1,
+        Group.NEW: 2,
+        Group.UNHEARD: 2,
+        Group.EARLY: 1,
+        Group.COMPLETED: 3,
+        Group.SKIPPED: 0,
+    }
+
+
+def test_a_short_play_is_a_skipped_target() -> None:
+    evaluation = run()
+    long, short = plays(("ann", "a", 0), ("ann", "b", 1))
+    evaluation.score([long, short.model_copy(update={"ms_played": 5_000})])
+    groups = evaluation.contest.scores["musicrec"].groups
+    assert (groups[Group.SKIPPED].cases, groups[Group.COMPLETED].cases) == (1, 0)

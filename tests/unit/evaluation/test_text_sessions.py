@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from musicrec.errors import BadInput
-from musicrec.evaluation.text_sessions import evaluate_text_sessions, read_text_sessions, snapshot_of
+from musicrec.evaluation.baselines import FOR_TEXT_SESSIONS
+from musicrec.evaluation.text_sessions import (
+    evaluate_text_sessions,
+    read_text_sessions,
+    snapshot_of,
+    validation_cases,
+)
 from musicrec.recommend import RankingSettings, Recommender
 
 
@@ -54,3 +60,40 @@ def test_every_test_line_is_a_case_and_nothing_of_it_is_learned() -> None:
 def test_a_test_line_without_a_prefix_is_refused() -> None:
     with pytest.raises(BadInput, match="test line 1"):
         evaluate_text_sessions(Recommender(RankingSettings.for_text_sessions()), [], [["1"]])
+
+
+def test_with_a_lag_a_tested_session_is_learned_once_so_many_later_ones_have_ended() -> None:
+    test = [["1", "2"], ["8", "9"], ["1", "2"], ["1", "2"]]
+
+    def hits(learn_lag: int | None) -> dict[str, object]:
+        recommender = Recommender(RankingSettings.for_text_sessions())
+        figures = evaluate_text_sessions(recommender, [["5", "6"]], test, learn_lag=learn_lag)["models"]
+        assert isinstance(figures, dict)
+        return {name: round(len(test) * row["all"]["hr@20"]) for name, row in figures.items() if name != "popularity"}
+
+    assert hits(None) == {"musicrec": 0, "markov": 0, "session-knn": 0}
+    assert hits(0) == {"musicrec": 2, "markov": 2, "session-knn": 2}
+    assert hits(1) == {"musicrec": 2, "markov": 2, "session-knn": 2}
+    assert hits(2) == {"musicrec": 1, "markov": 1, "session-knn": 1}
+
+
+def test_no_model_finds_what_stands_in_the_test_alone() -> None:
+    """And a model that was shown the test finds it all: were there a leak, this would see it."""
+    train = [["1", "2", "3"], ["2", "3", "4"]]
+    test = [["50", "51", "52"], ["50", "51"], ["60", "61"]]
+
+    def hit_rates(lessons: list[list[str]]) -> set[float]:
+        recommender = Recommender(RankingSettings.for_text_sessions())
+        figures = evaluate_text_sessions(recommender, lessons, test, baselines=FOR_TEXT_SESSIONS)["models"]
+        assert isinstance(figures, dict)
+        return {row["all"]["hr@20"] for row in figures.values()}
+
+    assert hit_rates(train) == {0.0}
+    assert hit_rates([*train, ["50", "51", "52"], ["60", "61"]]) == {1.0}
+
+
+def test_validation_takes_the_newest_sessions_out_of_the_training() -> None:
+    kept, cases = validation_cases([["1"], ["2"], ["3", "4", "5"]], 1)
+    assert (kept, cases) == ([["1"], ["2"]], [["3", "4", "5"], ["3", "4"]])
+    with pytest.raises(BadInput, match="3 sessions for validation of 3"):
+        validation_cases([["1"], ["2"], ["3"]], 3)
