@@ -36,7 +36,7 @@ def command(
     cases of a session stand together, the longest first.  The settings are those for text sessions: no session track is
     excluded, as the public protocol has it.  Settings are chosen on --validation, never on a test.
 
-    JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | early ▸ events, hr@20, mrr@20; and
+    JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early ▸ events, hr@20, mrr@20; and
     coverage@20, p50_ms, p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 % interval of the difference over
     sessions, per baseline.  "repeat": the prefix holds the target; "early": it is one track.
     """

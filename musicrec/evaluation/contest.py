@@ -6,11 +6,13 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from musicrec.contracts import SessionSnapshot
-from musicrec.evaluation.baselines import FOR_STREAMS, USUAL, Baselines
+from musicrec.evaluation.baselines import FOR_STREAMS, USUAL
+from musicrec.evaluation.baselines.baseline import Baselines
 from musicrec.evaluation.confidence import intervals
 from musicrec.evaluation.metrics import LIST_LENGTH, Group, Scoreboard, conservative_rank
 from musicrec.evaluation.play_memory import Play, PlayMemory, Question, Ranking
 from musicrec.recommend import RankedList, Recommender
+from musicrec.recommend.catalogue import UNKNOWN
 
 OURS = "musicrec"
 """The recommender's name beside the baselines'."""
@@ -49,7 +51,7 @@ class Contest:
             snapshot: the session before the play.
             newest_first: its plays, for the baselines; the first is the current track.
             target: what was played.
-            groups: groups of cases that this one belongs to.
+            groups: groups of cases that this one belongs to; whether anybody had played the target is seen here.
         """
         unit = self._asked.setdefault(snapshot.user_id, len(self._asked))
         started_s = time.perf_counter()
@@ -58,6 +60,8 @@ class Contest:
         board.times_s.append(time.perf_counter() - started_s)
         board.listed.update(ranked.candidates[ranked.places[ranked.places >= 0]].tolist())
         sought = self.recommender.knowledge.catalogue.index_of(target)
+        if sought == UNKNOWN:
+            groups = [*groups, Group.UNHEARD]
         board.count(rank_in(ranked, sought), groups, unit=unit)
         question = Question(
             listener=self._listener_of.get(snapshot.user_id, -1),

@@ -9,7 +9,7 @@ Source: Vinagre, Jorge, Gama, "Evaluation of recommender systems in streaming en
 from collections.abc import Callable, Iterable
 
 from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSnapshot
-from musicrec.evaluation.baselines import Baselines
+from musicrec.evaluation.baselines.baseline import Baselines
 from musicrec.evaluation.contest import Contest
 from musicrec.evaluation.metrics import Group
 from musicrec.recommend import Recommender
@@ -32,7 +32,6 @@ class PrequentialRun:
         self._states: dict[str, ListenerState] = {}
         self._snapshots: dict[str, SessionSnapshot] = {}
         self._played: dict[str, set[str]] = {}
-        self._heard: set[str] = set()
         self._offset = 0
 
     def warm_up(self, events: Iterable[ListenEvent], progress: Callable[[], None] = lambda: None) -> None:
@@ -66,7 +65,6 @@ class PrequentialRun:
         if event.type.is_listen and event.track_id is not None:
             self.contest.teach(snapshot, event.track_id, snapshot.previous_track_id)
             self._played.setdefault(event.user_id, set()).add(event.track_id)
-            self._heard.add(event.track_id)
         else:
             self.contest.teach(snapshot, None, None)
 
@@ -78,8 +76,6 @@ class PrequentialRun:
     def _groups(self, snapshot: SessionSnapshot, before: SessionSnapshot) -> list[Group]:
         target = snapshot.trigger.track_id
         groups = [Group.REPEAT if target in self._played.get(snapshot.user_id, ()) else Group.NEW]
-        if target not in self._heard:
-            groups.append(Group.UNHEARD)
         if len(before.entries) == 1:
             groups.append(Group.EARLY)
         outcome = snapshot.trigger.outcome

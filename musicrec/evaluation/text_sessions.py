@@ -8,7 +8,7 @@ from typing import Final
 
 from musicrec.contracts import EventType, ListenOutcome, SessionEntry, SessionSnapshot, Trigger
 from musicrec.errors import BadInput
-from musicrec.evaluation.baselines import Baselines
+from musicrec.evaluation.baselines.baseline import Baselines
 from musicrec.evaluation.contest import Contest
 from musicrec.evaluation.metrics import Group
 from musicrec.recommend import Recommender

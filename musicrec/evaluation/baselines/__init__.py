@@ -1,10 +1,14 @@
-"""What every recommender must beat; each as strong as it can be made, its settings chosen on validation data."""
+"""What every recommender must beat.
 
-from collections.abc import Mapping
+Those for text sessions have settings chosen on validation data, but for VMIS-kNN, which has its authors'; those for
+streams have settings that are known to be good elsewhere.
+"""
+
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 from musicrec.errors import BadInput
+from musicrec.evaluation.baselines.baseline import Baselines
 from musicrec.evaluation.baselines.item_knn import ItemKnn
 from musicrec.evaluation.baselines.personal_recency import PersonalRecency
 from musicrec.evaluation.baselines.popularity import AllTimePopularity, RecentPopularity
@@ -12,17 +16,6 @@ from musicrec.evaluation.baselines.rank_fusion import RankFusion
 from musicrec.evaluation.baselines.sequential_rules import SequentialRules
 from musicrec.evaluation.baselines.session_knn import VmisKnn, Vstan
 from musicrec.evaluation.baselines.transitions import Markov, PersonalMarkov
-from musicrec.evaluation.play_memory import PlayMemory, Question, Ranking
-
-
-class Baseline(Protocol):
-    """A model that ranks tracks, by index, from what was played."""
-
-    def rank(self, memory: PlayMemory, question: Question) -> Ranking:
-        """Rank what comes next."""
-
-
-Baselines = Mapping[str, Baseline]
 
 USUAL: Final = ("popularity", "markov", "session-knn")
 """Quick ones, beside every evaluation."""

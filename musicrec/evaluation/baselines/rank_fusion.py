@@ -6,25 +6,18 @@ methods", SIGIR 2009.
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from musicrec.evaluation.baselines.baseline import Baseline
 from musicrec.evaluation.play_memory import CANDIDATES, PlayMemory, Question, Ranking
-
-
-class Ranker(Protocol):
-    """Ranks tracks."""
-
-    def rank(self, memory: PlayMemory, question: Question) -> Ranking:
-        """Rank what comes next."""
 
 
 @dataclass(frozen=True, slots=True)
 class RankFusion:
     """score(track) = sum over parts of weight / (rank_constant + rank), rank from 1."""
 
-    parts: tuple[tuple[Ranker, float], ...]
+    parts: tuple[tuple[Baseline, float], ...]
     rank_constant: float = 10.0
 
     def rank(self, memory: PlayMemory, question: Question) -> Ranking:

@@ -3,7 +3,8 @@
 import pytest
 
 from musicrec.errors import BadInput
-from musicrec.evaluation.baselines import FOR_STREAMS, Baseline, chosen
+from musicrec.evaluation.baselines import FOR_STREAMS, chosen
+from musicrec.evaluation.baselines.baseline import Baseline
 from musicrec.evaluation.baselines.item_knn import ItemKnn
 from musicrec.evaluation.baselines.personal_recency import PersonalRecency
 from musicrec.evaluation.baselines.popularity import AllTimePopularity, RecentPopularity

@@ -51,6 +51,7 @@ def test_every_test_line_is_a_case_and_nothing_of_it_is_learned() -> None:
     assert isinstance(figures, dict)
     ours = figures["musicrec"]
     assert (ours["all"]["events"], ours["repeat"]["events"], ours["new"]["events"]) == (5, 1, 4)
+    assert (ours["unheard"]["events"], ours["early"]["events"]) == (3, 4)
     # 3 after 1 2 is found; 9 is unknown, the second time too; 6 is unknown; 2 after 2 may be listed, and is.
     assert ours["all"]["hr@20"] == pytest.approx(2 / 5)
     assert ours["repeat"]["hr@20"] == 1.0
