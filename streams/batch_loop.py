@@ -29,7 +29,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faust.exceptions import ProducerSendError
@@ -39,8 +39,9 @@ from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailabl
 from musicrec.settings import AgentSettings
 from streams.counters import Counters
 from streams.crash_point import CrashPoint, Step
+from streams.express_lane import Batch, ExpressLane, Haste
 from streams.fair_queue import FairQueue
-from streams.messages import Decision, Incoming, Outgoing, dead_letter
+from streams.messages import Decision, Incoming, Outgoing, dead_letter, incoming
 from streams.vitals import Work
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,13 @@ FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 5.0
 
 _HINTS = {MessageSizeTooLargeError: "; raise max.message.bytes of the topic to what deploy/contracts/topics.md has"}
+MEBIBYTE = 1024 * 1024
+
 LET_IN_S, LET_IN_TURNS = 0.05, 10
 """For so long, or until nothing has come for so many turns of the event loop, messages are let in before a batch."""
+
+BATCH_BESIDE_LANE = 100
+"""While a partition lags, what overtakes waits for a batch of what does not."""
 
 MAX_HANDLER_ERRORS = 10
 """So many messages in a row that the handler fails on mean a broken release, not broken messages."""
@@ -75,15 +81,25 @@ class Handler(Protocol):
         """
 
 
+@runtime_checkable
+class OvertakingHandler(Handler, Protocol):
+    """A handler whose messages may overtake those of other keys; see `ExpressLane`."""
+
+    def haste_of(self, value: bytes | None, timestamp_ms: int) -> Haste:
+        """Return what a message asks for, by its value and the broker's timestamp, epoch milliseconds."""
+
+
 class BatchLoop:
     """Runs one handler over one Faust stream."""
 
-    def __init__(self, app: Any, handler: Handler, settings: AgentSettings, counters: Counters) -> None:
+    def __init__(self, app: Any, topic: str, handler: Handler, settings: AgentSettings, counters: Counters) -> None:
         self._app = app
-        self._handler = handler
+        self.handler = handler
         self._settings = settings
         self._counters = counters
         self._pending = FairQueue(settings.max_pending)
+        self.lane = ExpressLane(settings.read_ahead_mb * MEBIBYTE)
+        """Empty, and in nobody's way, unless somebody reads ahead."""
         self._lags = False
         self._wake = asyncio.Event()
         self._held: set[TP] = set()
@@ -91,7 +107,7 @@ class BatchLoop:
         self._handler_errors = 0
         self._max_batch = min(handler.max_batch, settings.max_batch)
         self._crash_point = CrashPoint(Step(settings.crash_after) if settings.crash_after else None)
-        self._topic = handler.name
+        self.topic = topic
         self._in_hand = 0
         self._finished = 0
         self._tries = 0
@@ -99,14 +115,17 @@ class BatchLoop:
     @property
     def work(self) -> Work:
         """How the loop gets on."""
-        return Work(self._topic, self._finished, self._tries, waiting=len(self._pending) + self._in_hand)
+        waiting = len(self._pending) + self._in_hand
+        return Work(self.topic, self._finished, self._tries, waiting, self.lane.overtaken)
 
     async def consume(self, stream: Any) -> None:
         """Queue every event of the stream; the body of a Faust agent."""
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name=f"{self._handler.name} loop")
+            self._worker = asyncio.create_task(self._work(), name=f"{self.handler.name} loop")
         events: AsyncIterator[Any] = stream.noack().events()
         async for event in events:
+            if self.lane.handed_over(event):
+                continue
             partition = self._pending.put(event)
             self._wake.set()
             if self._pending.is_full(partition):
@@ -115,6 +134,10 @@ class BatchLoop:
                 self._app.consumer.on_buffer_full(partition)
                 self._held.add(partition)
 
+    def wake(self) -> None:
+        """Look whether something is urgent in the lane."""
+        self._wake.set()
+
     async def close(self) -> None:
         """Stop working; what is not finished stays unacknowledged."""
         if self._worker is not None:
@@ -122,34 +145,60 @@ class BatchLoop:
             await asyncio.gather(self._worker, return_exceptions=True)
 
     async def _work(self) -> None:
-        batch: list[Any] = []
+        batch = Batch([], lambda: None)
         try:
             while True:
                 await self._wake.wait()
-                await self._let_in()
-                batch = self._pending.take(self._max_batch)
-                self._lags = len(self._pending) > 0
-                if not self._lags:
-                    self._wake.clear()
-                self._let_go()
-                started_s = time.perf_counter()
-                self._topic, self._in_hand = batch[0].message.topic, len(batch)
-                self._crash_point.passed(Step.TAKE)
-                await self._finish([_incoming(event.message) for event in batch])
-                for event in batch:
-                    event.ack()
-                self._crash_point.passed(Step.ACK)
-                self._finished += len(batch)
-                self._in_hand = 0
-                self._counters.took(self._topic, len(batch), time.perf_counter() - started_s)
+                if self._overtakes:
+                    batch = self.lane.take(self._pending, self._most)
+                    await self._do(batch)
+                batch = await self._next()
+                await self._do(batch)
         except asyncio.CancelledError:
             raise
         except BaseException:
             # This task must never die quietly: the stream would go on queueing while nothing is handled.
-            places = sorted(_incoming(event.message).place for event in batch)
-            log.exception("%s: ended with messages unacknowledged: %s", self._handler.name, _few(places))
+            places = sorted(message.place for message in batch.messages)
+            log.exception("%s: ended with messages unacknowledged: %s", self.handler.name, _few(places))
             logging.shutdown()
             os._exit(EXIT_STATUS)
+
+    async def _do(self, batch: Batch) -> None:
+        if not batch.messages:
+            return
+        started_s = time.perf_counter()
+        self._in_hand = len(batch.messages)
+        self._crash_point.passed(Step.TAKE)
+        await self._finish(batch.messages)
+        batch.finish()
+        self._crash_point.passed(Step.ACK)
+        self._finished += len(batch.messages)
+        self._in_hand = 0
+        self._counters.took(self.topic, len(batch.messages), time.perf_counter() - started_s)
+
+    @property
+    def _most(self) -> int:
+        return min(self._max_batch, BATCH_BESIDE_LANE) if self.lane.is_open else self._max_batch
+
+    @property
+    def _overtakes(self) -> bool:
+        """Whether something is urgent; while the group rebalances only what the stream has brought is done."""
+        return self.lane.is_urgent and not self._app.rebalancing
+
+    async def _next(self) -> Batch:
+        """Return what the stream has brought."""
+        await self._let_in()
+        events = self._pending.take(self._most)
+        self._lags = len(self._pending) > 0
+        if not self._lags and not self._overtakes:
+            self._wake.clear()
+        self._let_go()
+
+        def finish() -> None:
+            for event in events:
+                event.ack()
+
+        return Batch([incoming(event.message) for event in events], finish)
 
     async def _let_in(self) -> None:
         """Let in what the client has fetched, if the last batch left messages waiting.
@@ -179,7 +228,7 @@ class BatchLoop:
             raise  # no message's fault
         except Exception as error:
             if len(batch) > 1:
-                log.warning("%s: a batch of %d failed, in halves now: %r", self._handler.name, len(batch), error)
+                log.warning("%s: a batch of %d failed, in halves now: %r", self.handler.name, len(batch), error)
                 middle = len(batch) // 2
                 await self._finish(batch[:middle])
                 await self._finish(batch[middle:])
@@ -188,11 +237,11 @@ class BatchLoop:
 
     async def _dead_letter_after_handler_error(self, message: Incoming, error: Exception) -> None:
         self._handler_errors += 1
-        log.error("%s: cannot handle %s", self._handler.name, message.place, exc_info=error)
+        log.error("%s: cannot handle %s", self.handler.name, message.place, exc_info=error)
         if self._handler_errors > MAX_HANDLER_ERRORS:
             raise error
         reason = BadInput(f"{type(error).__name__} in the handler", DeadLetterReason.HANDLER_ERROR)
-        letter = Decision([dead_letter(message, reason, app=self._handler.name)])
+        letter = Decision([dead_letter(message, reason, app=self.handler.name)])
         await self._deliver(letter.messages)
         self._counters.finished([message], letter, _now_ms())
 
@@ -201,7 +250,7 @@ class BatchLoop:
         backoff_s = FIRST_BACKOFF_S
         while True:
             try:
-                decision = await self._handler.decide(batch)
+                decision = await self.handler.decide(batch)
                 self._crash_point.passed(Step.DECIDE)
                 await self._deliver(decision.messages)
                 self._crash_point.passed(Step.EMIT)
@@ -212,11 +261,11 @@ class BatchLoop:
                 return
             except (Unavailable, KafkaError, ProducerSendError) as error:
                 if time.monotonic() > deadline:
-                    log.error("%s: gave up after %g s", self._handler.name, self._settings.retry_deadline_s)
+                    log.error("%s: gave up after %g s", self.handler.name, self._settings.retry_deadline_s)
                     raise
-                log.warning("%s: %s; trying again in %.1f s", self._handler.name, error, backoff_s)
+                log.warning("%s: %s; trying again in %.1f s", self.handler.name, error, backoff_s)
                 self._tries += 1
-                self._counters.retried(self._topic)
+                self._counters.retried(self.topic)
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
                 backoff_s = min(LONGEST_BACKOFF_S, 2 * backoff_s)
 
@@ -240,15 +289,3 @@ def _few(places: Sequence[str]) -> str:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _incoming(message: Any) -> Incoming:
-    return Incoming(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp_ms=round(message.timestamp * 1000),
-        key=message.key,
-        value=message.value,
-        headers=list(message.headers.items()) if isinstance(message.headers, dict) else list(message.headers or ()),
-    )

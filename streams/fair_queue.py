@@ -51,10 +51,23 @@ class FairQueue:
             if waiting:
                 left_over[key] = waiting
         self._by_key |= left_over
-        for event in batch:
-            self._by_partition[_partition(event)] -= 1
-        self._length -= len(batch)
+        self._took(batch)
         return batch
+
+    def take_of(self, key: Any, most: int) -> list[Any]:
+        """Take up to `most` events of one key, whoever's turn it is."""
+        waiting = self._by_key.get(key)
+        if waiting is None:
+            return []
+        taken = [waiting.popleft() for _ in range(min(len(waiting), most))]
+        if not waiting:
+            del self._by_key[key]
+        self._took(taken)
+        return taken
+
+    def holds(self, key: Any) -> bool:
+        """Whether anything of the key waits."""
+        return key in self._by_key
 
     def is_full(self, partition: TP) -> bool:
         """Whether no more of this partition should come: too much waits, and it has its share of that."""
@@ -63,6 +76,11 @@ class FairQueue:
     def is_short_of(self, partition: TP) -> bool:
         """Whether more of this partition should come again."""
         return 2 * self._by_partition[partition] < self._share
+
+    def _took(self, events: list[Any]) -> None:
+        for event in events:
+            self._by_partition[_partition(event)] -= 1
+        self._length -= len(events)
 
     @property
     def _share(self) -> float:

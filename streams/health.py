@@ -146,7 +146,12 @@ class Health:
         ready.add_metric([], not unready(vitals))
         rebalances = CounterMetricFamily(metrics.REBALANCES.name, metrics.REBALANCES.meaning)
         rebalances.add_metric([], vitals.group.rebalances if vitals.group is not None else 0)
-        yield from (lag, follower_lag, up, ready, rebalances)
+        overtaken = CounterMetricFamily(
+            metrics.OVERTAKEN.name, metrics.OVERTAKEN.meaning, labels=metrics.OVERTAKEN.labels
+        )
+        for work in vitals.work:
+            overtaken.add_metric([work.topic], work.overtaken)
+        yield from (lag, follower_lag, up, ready, rebalances, overtaken)
 
 
 def _gauge(metric: metrics.Metric) -> GaugeMetricFamily:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from musicrec import __version__
 from musicrec.contracts import DeadLetter, VersionedRecord
@@ -33,6 +33,19 @@ class Incoming(NamedTuple):
     def place(self) -> str:
         """Topic, partition and offset, for people."""
         return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+def incoming(message: Any) -> Incoming:
+    """Return a message of Faust as the agents see it."""
+    return Incoming(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp_ms=round(message.timestamp * 1000),
+        key=message.key,
+        value=message.value,
+        headers=list(message.headers.items()) if isinstance(message.headers, dict) else list(message.headers or ()),
+    )
 
 
 class Outgoing(NamedTuple):

@@ -106,6 +106,12 @@ LAG: Final = Metric(
 FOLLOWER_LAG: Final = Metric(
     "musicrec_follower_lag_messages", "gauge", ("topic",), "Records published and not taken into the worker's state."
 )
+OVERTAKEN: Final = Metric(
+    "musicrec_overtaken_total",
+    "counter",
+    ("topic",),
+    "Messages finished ahead of what lags before them in their partition, because somebody waits.",
+)
 INDEX_VECTORS: Final = Metric("musicrec_index_vectors", "gauge", (), "Tracks in the vector index that answers.")
 INDEX_NEWEST: Final = Metric(
     "musicrec_index_newest_timestamp_seconds", "gauge", (), "When the newest of these vectors was made, Unix time."
@@ -128,6 +134,7 @@ METRICS: Final = (
     EVENT_TO_LIST,
     LAST_EVENT,
     LAG,
+    OVERTAKEN,
     REBALANCES,
     REDIS_CALLS,
     SERVER_UP,

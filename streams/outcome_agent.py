@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from musicrec.cloud_events import headers_for
-from musicrec.contracts import Outcome, Recommendation, SessionSnapshot
+from musicrec.contracts import Outcome, Recommendation, SnapshotHead
 from musicrec.errors import BadInput
 from musicrec.topics import OUTCOMES
 from streams.list_store import ListStore
@@ -26,7 +26,7 @@ class Outcomes:
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Join; the same listen gives the same outcome again as long as its list is kept."""
         decision = Decision()
-        listens: list[SessionSnapshot] = []
+        listens: list[SnapshotHead] = []
         for message in batch:
             try:
                 snapshot = _decode(message)
@@ -44,15 +44,15 @@ class Outcomes:
         return decision
 
 
-def _decode(message: Incoming) -> SessionSnapshot:
-    snapshot = SessionSnapshot.decode(message.value)
+def _decode(message: Incoming) -> SnapshotHead:
+    snapshot = SnapshotHead.decode(message.value)
     trigger = snapshot.trigger
     if trigger.type.is_listen and (trigger.track_id is None or trigger.outcome is None):
         raise BadInput(f"trigger: a {trigger.type.value} needs track_id and outcome")
     return snapshot
 
 
-def outcome_of(listen: SessionSnapshot, shown: Recommendation | None) -> Outcome:
+def outcome_of(listen: SnapshotHead, shown: Recommendation | None) -> Outcome:
     """Return the outcome of the listen that triggered a snapshot, given the list before it."""
     trigger = listen.trigger
     if trigger.track_id is None or trigger.outcome is None:

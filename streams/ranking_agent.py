@@ -4,18 +4,30 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from musicrec.cloud_events import check_headers, headers_for
-from musicrec.contracts import Mode, Recommendation, RecommendationRequest, SessionSnapshot, Timings, Trigger
+from musicrec.contracts import (
+    Mode,
+    Recommendation,
+    RecommendationRequest,
+    SessionSnapshot,
+    SnapshotHead,
+    Timings,
+)
 from musicrec.errors import BadInput
 from musicrec.ids import derived_id
 from musicrec.recommend import RankedList, Recommender
 from musicrec.settings import RankingAgentSettings
 from musicrec.topics import RECOMMENDATIONS
+from streams.express_lane import Haste
 from streams.list_store import EventList, ListStore
 from streams.messages import Decision, Incoming, Outgoing, dead_letter
 from streams.metrics import EventOutcome
 from streams.running_sessions import RunningSessions
+
+LIVE_MS = 30_000
+"""Who published an event so long before it was applied may still be there, and has waited for others already."""
 
 LISTS_BEFORE_YIELD = 8
 """After so many lists the event loop runs: followers and heartbeats wait a few milliseconds at most."""
@@ -38,6 +50,11 @@ class Rankers:
         decision.messages.append(dead_letter(message, error, app=self.name))
 
 
+class _Waiting(NamedTuple):
+    message: Incoming
+    head: SnapshotHead
+
+
 class SessionRanking:
     """Handler of `musicrec.sessions.v1`: a list for the newest snapshot of each listener in the batch.
 
@@ -54,47 +71,39 @@ class SessionRanking:
     def __init__(self, rankers: Rankers) -> None:
         self._rankers = rankers
 
+    def haste_of(self, value: bytes | None, timestamp_ms: int) -> Haste:
+        """Let those overtake whose event was no part of a lag when it was applied; stale ones give no list."""
+        try:
+            head = SnapshotHead.decode(value)
+        except BadInput:
+            return Haste.NONE
+        if self._is_stale(head):
+            return Haste.NONE
+        return Haste.LIVE if timestamp_ms - head.trigger.published_at_ms < LIVE_MS else Haste.ORDER
+
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Rank once per listener."""
         decision = Decision()
-        newest: dict[str, SessionSnapshot] = {}
-        messages: dict[str, list[Incoming]] = {}
-        passed_over: dict[str, list[Trigger]] = {}
-        seen: set[tuple[str, str]] = set()
-        for message in batch:
-            try:
-                snapshot = SessionSnapshot.decode(message.value)
-            except BadInput as error:
-                self._rankers.refuse(decision, message, error)
-                continue
-            event = (snapshot.user_id, snapshot.trigger.event_id)
-            if event in seen:
-                continue  # the same snapshot again, emitted twice around a crash
-            seen.add(event)
-            messages.setdefault(snapshot.user_id, []).append(message)
-            waiting = newest.setdefault(snapshot.user_id, snapshot)
-            if waiting is snapshot:
-                continue
-            # By offset: the revision of a listener begins anew where Redis has lost the state.
-            older, newer = sorted((waiting, snapshot), key=lambda s: s.trigger.offset)
-            passed_over.setdefault(snapshot.user_id, []).append(older.trigger)
-            newest[snapshot.user_id] = newer
         made: dict[str, Recommendation] = {}
         events: list[EventList] = []
-        for count, (user_id, snapshot) in enumerate(newest.items(), start=1):
-            answers_too = tuple(trigger.event_id for trigger in passed_over.get(user_id, ()))
-            if self._is_stale(snapshot):
-                decision.outcomes[EventOutcome.STALE] += 1 + len(answers_too)
+        waiting = self._by_listener(decision, batch)
+        for count, (user_id, snapshots) in enumerate(waiting.items(), start=1):
+            if self._is_stale(snapshots[-1].head):
+                decision.outcomes[EventOutcome.STALE] += len(snapshots)
                 continue
-            made[user_id] = self._list_for(snapshot, answers_too)
-            events.append(EventList(user_id, snapshot.trigger, made[user_id].encode()))
+            newest = self._newest(decision, snapshots)
+            if newest is None:
+                continue
+            answers_too = tuple(each.head.trigger.event_id for each in snapshots[:-1])
+            made[user_id] = self._list_for(newest, answers_too)
+            events.append(EventList(user_id, newest.trigger, made[user_id].encode()))
             if count % LISTS_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)
         for answered, settled in zip(events, await self._rankers.lists.settle(events), strict=True):
             if isinstance(settled, BadInput):
                 # Those that were passed over too: there is no list that answers them.
-                for message in messages[answered.user_id]:
-                    self._rankers.refuse(decision, message, settled)
+                for snapshot in waiting[answered.user_id]:
+                    self._rankers.refuse(decision, snapshot.message, settled)
                 continue
             decision.outcomes[EventOutcome.PASSED_OVER] += len(made[answered.user_id].passed_over)
             if settled is None:
@@ -105,12 +114,40 @@ class SessionRanking:
             decision.answers_published_ms.append(answered.trigger.published_at_ms)
         # A worker may have been killed between storing the list of an event and publishing it; now that the event is
         # passed over nobody else would, and its outcome would name a list that nobody has seen.
-        without = [(event.user_id, trigger) for event in events for trigger in passed_over.get(event.user_id, ())]
+        without = [(event.user_id, older.head.trigger) for event in events for older in waiting[event.user_id][:-1]]
         for value in await self._rankers.lists.stored(without):
             decision.messages.append(_message(Recommendation.decode(value), value, value))
         return decision
 
-    def _is_stale(self, snapshot: SessionSnapshot) -> bool:
+    def _by_listener(self, decision: Decision, batch: Sequence[Incoming]) -> dict[str, list[_Waiting]]:
+        """Return each listener's snapshots in the order of their events; most of a lag needs no more than the heads."""
+        waiting: dict[str, list[_Waiting]] = {}
+        seen: set[tuple[str, str]] = set()
+        for message in batch:
+            try:
+                head = SnapshotHead.decode(message.value)
+            except BadInput as error:
+                self._rankers.refuse(decision, message, error)
+                continue
+            event = (head.user_id, head.trigger.event_id)
+            if event not in seen:  # else the same snapshot again, emitted twice around a crash
+                seen.add(event)
+                waiting.setdefault(head.user_id, []).append(_Waiting(message, head))
+        for snapshots in waiting.values():
+            # By offset: the revision of a listener begins anew where Redis has lost the state.
+            snapshots.sort(key=lambda snapshot: snapshot.head.trigger.offset)
+        return waiting
+
+    def _newest(self, decision: Decision, snapshots: list[_Waiting]) -> SessionSnapshot | None:
+        """Return the newest snapshot that can be read; those after it are refused and taken from `snapshots`."""
+        while snapshots:
+            try:
+                return SessionSnapshot.decode(snapshots[-1].message.value)
+            except BadInput as error:
+                self._rankers.refuse(decision, snapshots.pop().message, error)
+        return None
+
+    def _is_stale(self, snapshot: SnapshotHead) -> bool:
         limit_ms = self._rankers.settings.stale_after_ms
         return limit_ms > 0 and time.time() * 1000 - snapshot.trigger.published_at_ms > limit_ms
 

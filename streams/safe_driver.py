@@ -91,6 +91,12 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         """Return the partitions that the worker is assigned; none before it has joined."""
         return set(self.assignment()) if self._consumer is not None else set()
 
+    def unread(self, tp: TP) -> int:
+        """Return how many messages lie beyond what was fetched, as the last answer to a fetch told."""
+        if self._consumer is None or tp not in self.assigned():
+            return 0
+        return max(0, (self._consumer.highwater(tp) or 0) - self.next_offset(tp))
+
     def next_offset(self, tp: TP) -> int:
         """Return the offset of the next message to fetch; 0 before it is known."""
         assignment = self._consumer._subscription.subscription.assignment if self._consumer is not None else None
@@ -134,6 +140,11 @@ class SafeConsumer(driver.Consumer):
     def group(self) -> Group:
         """Return how the worker stands in its group."""
         return cast(LoopConsumer, self._thread).group()
+
+    def unread(self) -> dict[TP, int]:
+        """Return how many messages lie beyond what was fetched of each assigned partition, as the last fetch told."""
+        thread = cast(LoopConsumer, self._thread)
+        return {tp: thread.unread(tp) for tp in thread.assigned()}
 
     def partitions(self, ends: Mapping[tuple[str, int], int]) -> tuple[Partition, ...]:
         """Return the partitions that the worker is assigned.

@@ -9,6 +9,7 @@ from musicrec.ids import UserId
 from musicrec.session import Applied, ListenerState, Position, apply
 from musicrec.settings import SessionSettings
 from musicrec.topics import SESSIONS
+from streams.express_lane import Haste
 from streams.messages import Decision, Incoming, dead_letter, record_message
 from streams.metrics import EventOutcome
 from streams.session_store import SessionStore
@@ -62,6 +63,10 @@ class SessionAgent:
                 decision.outcomes[EventOutcome.DUPLICATE] += 1
         decision.save = lambda: self._store.save(_changed(stored, current))
         return decision
+
+    def haste_of(self, value: bytes | None, timestamp_ms: int) -> Haste:
+        """Let each event overtake those of other listeners: an event needs its own listener's older ones alone."""
+        return Haste.LIVE
 
     def _refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
         decision.messages.append(dead_letter(message, error, app=self.name))

@@ -41,6 +41,8 @@ class Work:
     """Times that a batch was tried again because a server was away; the loop has a deadline of its own for that."""
     waiting: int = 0
     """Messages taken and not finished, those of the batch in hand included."""
+    overtaken: int = 0
+    """Messages finished before the stream came to them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from musicrec.kafka_access import check_access
 from musicrec.settings import Settings
 from musicrec.topics import EMBEDDINGS, LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
 from streams import metrics
-from streams.batch_loop import BatchLoop, Handler
+from streams.batch_loop import BatchLoop, Handler, OvertakingHandler
 from streams.closed_connections import pass_over_closed_connections
 from streams.counters import Counters
 from streams.faust_app import App, new_app
 from streams.health import Health
+from streams.read_ahead import ReadAhead
 from streams.topic_admin import create_missing_topics
 from streams.topic_ids import topic_ids
 from streams.vitals import Phase
@@ -89,7 +90,13 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
             await asyncio.gather(making, return_exceptions=True)
             return 0
         app = new_app(name, settings.kafka, settings.agent, settings.data_dir)
-        loops = [_attach(app, topic, handler, settings, counters) for topic, handler in making.result()]
+        handlers = making.result()
+        loops = [_attach(app, topic, handler, settings, counters) for topic, handler in handlers]
+        readers = [
+            ReadAhead(app, loop, loop.handler.haste_of, settings)
+            for loop in loops
+            if isinstance(loop.handler, OvertakingHandler)
+        ]
         health.join(app, loops)
         try:
             joined = await _done_before(stop, asyncio.create_task(app.start()))
@@ -104,7 +111,11 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
             log.info("%s: stopped before it had joined its group", name)
             logging.shutdown()
             os._exit(0)
+        for reader in readers:
+            reader.start()
         status = await _run_until(stop, app, counters, on_ready)
+        for reader in readers:
+            await reader.stop()
         health.phase = Phase.STOPPING
         _begin_stop(settings)
         await app.stop()  # waits for what is in flight, commits and leaves; the loops work on meanwhile
@@ -134,7 +145,7 @@ async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
 
 
 def _attach(app: App, topic: Topic, handler: Handler, settings: Settings, counters: Counters) -> BatchLoop:
-    loop = BatchLoop(app, handler, settings.agent, counters)
+    loop = BatchLoop(app, topic.name, handler, settings.agent, counters)
     source = app.topic(topic.name, key_type=bytes, value_type=bytes, acks=True)
     # One stream per topic, never concurrent: a listener's events stay in order, and work is parallel by partition.
     app.agent(source, name=f"{handler.name}.{topic.name}", concurrency=1)(loop.consume)

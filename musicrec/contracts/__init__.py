@@ -15,7 +15,7 @@ from musicrec.contracts.recommendation import (
     Timings,
 )
 from musicrec.contracts.record import Record, VersionedRecord
-from musicrec.contracts.session import ListenOutcome, SessionEntry, SessionSnapshot, Trigger
+from musicrec.contracts.session import ListenOutcome, SessionEntry, SessionSnapshot, SnapshotHead, Trigger
 from musicrec.contracts.track import Track
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Record",
     "SessionEntry",
     "SessionSnapshot",
+    "SnapshotHead",
     "SourceRank",
     "Timings",
     "Track",

@@ -59,7 +59,7 @@ async def loop_on(stack: StackAddresses, handler: Echo, source: str, folder: Pat
     """Run the loop until the end of the block."""
     settings = AgentSettings(commit_interval_s=0.2)
     app = new_app(source, stack.kafka, settings, folder)
-    loop = BatchLoop(app, handler, settings, Counters(handler.name))
+    loop = BatchLoop(app, source, handler, settings, Counters(handler.name))
     app.agent(app.topic(source, key_type=bytes, value_type=bytes, acks=True), name=source)(loop.consume)
     await app.start()
     try:

@@ -47,7 +47,8 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
         await asyncio.sleep(chosen.stale_after_s + 1.0)
         for agent in AGENTS:
             stage.start(agent, **stale)
-        await until_ready(stage.workers["session-0"], READY_DEADLINE_S)
+        for worker in stage.workers.values():
+            await until_ready(worker, READY_DEADLINE_S)
         await drain(stage, path, chosen, before)
 
 
