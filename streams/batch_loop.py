@@ -94,12 +94,13 @@ class BatchLoop:
 
     def __init__(self, app: Any, topic: str, handler: Handler, settings: AgentSettings, counters: Counters) -> None:
         self._app = app
-        self.handler = handler
+        self._handler = handler
         self._settings = settings
         self._counters = counters
         self._pending = FairQueue(settings.max_pending)
-        self.lane = ExpressLane(settings.read_ahead_mb * MEBIBYTE)
-        """Empty, and in nobody's way, unless somebody reads ahead."""
+        haste_of = handler.haste_of if isinstance(handler, OvertakingHandler) else _no_haste
+        self.lane = ExpressLane(settings.read_ahead_mb * MEBIBYTE, haste_of)
+        """Closed, and in nobody's way, unless somebody reads ahead."""
         self._lags = False
         self._wake = asyncio.Event()
         self._held: set[TP] = set()
@@ -121,7 +122,7 @@ class BatchLoop:
     async def consume(self, stream: Any) -> None:
         """Queue every event of the stream; the body of a Faust agent."""
         if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name=f"{self.handler.name} loop")
+            self._worker = asyncio.create_task(self._work(), name=f"{self._handler.name} loop")
         events: AsyncIterator[Any] = stream.noack().events()
         async for event in events:
             if self.lane.handed_over(event):
@@ -159,7 +160,7 @@ class BatchLoop:
         except BaseException:
             # This task must never die quietly: the stream would go on queueing while nothing is handled.
             places = sorted(message.place for message in batch.messages)
-            log.exception("%s: ended with messages unacknowledged: %s", self.handler.name, _few(places))
+            log.exception("%s: ended with messages unacknowledged: %s", self._handler.name, _few(places))
             logging.shutdown()
             os._exit(EXIT_STATUS)
 
@@ -228,7 +229,7 @@ class BatchLoop:
             raise  # no message's fault
         except Exception as error:
             if len(batch) > 1:
-                log.warning("%s: a batch of %d failed, in halves now: %r", self.handler.name, len(batch), error)
+                log.warning("%s: a batch of %d failed, in halves now: %r", self._handler.name, len(batch), error)
                 middle = len(batch) // 2
                 await self._finish(batch[:middle])
                 await self._finish(batch[middle:])
@@ -237,11 +238,11 @@ class BatchLoop:
 
     async def _dead_letter_after_handler_error(self, message: Incoming, error: Exception) -> None:
         self._handler_errors += 1
-        log.error("%s: cannot handle %s", self.handler.name, message.place, exc_info=error)
+        log.error("%s: cannot handle %s", self._handler.name, message.place, exc_info=error)
         if self._handler_errors > MAX_HANDLER_ERRORS:
             raise error
         reason = BadInput(f"{type(error).__name__} in the handler", DeadLetterReason.HANDLER_ERROR)
-        letter = Decision([dead_letter(message, reason, app=self.handler.name)])
+        letter = Decision([dead_letter(message, reason, app=self._handler.name)])
         await self._deliver(letter.messages)
         self._counters.finished([message], letter, _now_ms())
 
@@ -250,7 +251,7 @@ class BatchLoop:
         backoff_s = FIRST_BACKOFF_S
         while True:
             try:
-                decision = await self.handler.decide(batch)
+                decision = await self._handler.decide(batch)
                 self._crash_point.passed(Step.DECIDE)
                 await self._deliver(decision.messages)
                 self._crash_point.passed(Step.EMIT)
@@ -261,9 +262,9 @@ class BatchLoop:
                 return
             except (Unavailable, KafkaError, ProducerSendError) as error:
                 if time.monotonic() > deadline:
-                    log.error("%s: gave up after %g s", self.handler.name, self._settings.retry_deadline_s)
+                    log.error("%s: gave up after %g s", self._handler.name, self._settings.retry_deadline_s)
                     raise
-                log.warning("%s: %s; trying again in %.1f s", self.handler.name, error, backoff_s)
+                log.warning("%s: %s; trying again in %.1f s", self._handler.name, error, backoff_s)
                 self._tries += 1
                 self._counters.retried(self.topic)
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
@@ -281,6 +282,10 @@ class BatchLoop:
                 raise Unavailable(f"Kafka does not take what goes to {message.topic}: {error}{hint}") from error
             if isinstance(error, BaseException):
                 raise error
+
+
+def _no_haste(value: bytes | None, timestamp_ms: int) -> Haste:
+    return Haste.NONE
 
 
 def _few(places: Sequence[str]) -> str:

@@ -97,10 +97,12 @@ class ExpressLane:
 
     Args:
         limit_bytes: memory for what is read ahead; what lies beyond is read when that has become less.
+        haste_of: what a message asks for.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, haste_of: HasteOf) -> None:
         self._limit_bytes = limit_bytes
+        self._haste_of = haste_of
         self._positions: dict[TP, int] = {}
         self._partitions: dict[TP, _Partition] = {}
         self._urgent: OrderedDict[tuple[TP, _Key], None] = OrderedDict()
@@ -165,14 +167,8 @@ class ExpressLane:
         self._positions.clear()
         self.close()
 
-    def read(self, tp: TP, records: Iterable[ConsumerRecord], haste_of: HasteOf) -> None:
-        """Keep messages that lie ahead of the stream, if their partition is open.
-
-        Args:
-            tp: the partition.
-            records: the next ones in it.
-            haste_of: what a message asks for.
-        """
+    def read(self, tp: TP, records: Iterable[ConsumerRecord]) -> None:
+        """Keep messages, the next ones of an open partition, that lie ahead of the stream."""
         partition = self._partitions.get(tp)
         if partition is None:
             return
@@ -180,13 +176,12 @@ class ExpressLane:
             partition.read = record.offset + 1
             if record.offset < partition.position:
                 continue  # the stream was there before
-            haste = haste_of(record.value, record.timestamp)
+            haste = self._haste_of(record.value, record.timestamp)
             if haste is Haste.NONE:
                 continue
             partition.add(record)
             if haste is Haste.LIVE and record.offset >= partition.live_from:
-                self._urgent[tp, record.key] = None
-                self._urgent.move_to_end((tp, record.key))
+                self._is_next(tp, record.key)
 
     def handed_over(self, event: Any) -> bool:
         """Note that the stream has come to a message; return whether it is done, or being done, and not to be queued.
@@ -212,6 +207,11 @@ class ExpressLane:
             partition.in_hand[offset] = event
             return True
         partition.drop_until(message.key, offset)
+        if (
+            offset >= partition.live_from
+            and self._haste_of(message.value, round(message.timestamp * 1000)) is Haste.LIVE
+        ):
+            self._is_next(tp, message.key)  # much may wait in the queue too
         return False
 
     def take(self, queue: FairQueue, most: int) -> Batch:
@@ -245,6 +245,10 @@ class ExpressLane:
             self._finish(ahead)
 
         return Batch(messages, finish)
+
+    def _is_next(self, tp: TP, key: _Key) -> None:
+        self._urgent[tp, key] = None
+        self._urgent.move_to_end((tp, key))
 
     def _finish(self, ahead: Iterable[tuple[_Partition, int]]) -> None:
         for partition, offset in ahead:

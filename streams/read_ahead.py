@@ -13,7 +13,6 @@ from faust.types import TP
 from musicrec.reconnect_pause import pause_before_reconnecting
 from musicrec.settings import Settings
 from streams.batch_loop import BatchLoop
-from streams.express_lane import HasteOf
 from streams.faust_app import App
 from streams.safe_driver import SafeConsumer
 
@@ -33,18 +32,17 @@ PAUSE_S: Final = 5.0
 class ReadAhead:
     """Fills the lane of one topic while any of its partitions lags."""
 
-    def __init__(self, app: App, loop: BatchLoop, haste_of: HasteOf, settings: Settings) -> None:
+    def __init__(self, app: App, loop: BatchLoop, settings: Settings) -> None:
         """Make one.
 
         Args:
             app: whose stream of the loop's topic is the one that lags.
             loop: works on that stream, and on what its lane gives.
-            haste_of: what a message asks for.
-            settings: connection, and how many messages wait before the stream fetches no more.
+            settings: connection, and how many messages wait before the stream fetches no more; a quarter of that is a
+                lag.
         """
         self._app = app
         self._loop = loop
-        self._haste_of = haste_of
         self._lane = loop.lane
         self._topic = loop.topic
         self._connection = settings.kafka.client_options()
@@ -88,7 +86,7 @@ class ReadAhead:
         return False
 
     def _lags(self) -> bool:
-        return sum(self._unread().values()) >= self._lag
+        return self._loop.work.waiting + sum(self._unread().values()) >= self._lag
 
     def _unread(self) -> dict[TP, int]:
         consumer: SafeConsumer = self._app.consumer
@@ -111,7 +109,7 @@ class ReadAhead:
                 if self._moved():
                     break
                 for partition, records in found.items():
-                    self._lane.read(TP(*partition), records, self._haste_of)
+                    self._lane.read(TP(*partition), records)
                 if self._lane.is_urgent:
                     self._loop.wake()
                 await asyncio.sleep(0)  # a poll of what is buffered already does not let others run

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from enum import StrEnum
+from itertools import compress
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -92,11 +93,8 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
         app = new_app(name, settings.kafka, settings.agent, settings.data_dir)
         handlers = making.result()
         loops = [_attach(app, topic, handler, settings, counters) for topic, handler in handlers]
-        readers = [
-            ReadAhead(app, loop, loop.handler.haste_of, settings)
-            for loop in loops
-            if isinstance(loop.handler, OvertakingHandler)
-        ]
+        overtaking = [isinstance(handler, OvertakingHandler) for _, handler in handlers]
+        readers = [ReadAhead(app, loop, settings) for loop in compress(loops, overtaking)]
         health.join(app, loops)
         try:
             joined = await _done_before(stop, asyncio.create_task(app.start()))

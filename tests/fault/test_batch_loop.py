@@ -16,11 +16,13 @@ from probe import producing, publish
 from musicrec.contracts import DeadLetter
 from musicrec.errors import DeadLetterReason, Unavailable
 from musicrec.local import StackAddresses
-from musicrec.settings import AgentSettings
+from musicrec.settings import AgentSettings, Settings
 from streams.batch_loop import BatchLoop
 from streams.counters import Counters
+from streams.express_lane import Haste
 from streams.faust_app import App, new_app
 from streams.messages import Decision, Incoming, Outgoing
+from streams.read_ahead import ReadAhead
 
 pytestmark = pytest.mark.kafka
 
@@ -47,6 +49,9 @@ class Echo:
             pass  # as ranking and session logic do
         return Decision([Outgoing(self.target, m.key, m.value, m.headers) for m in batch], self._save)
 
+    def haste_of(self, value: bytes | None, timestamp_ms: int) -> Haste:
+        return Haste.LIVE
+
     async def _save(self) -> None:
         if self.away:
             self.away -= 1
@@ -55,16 +60,21 @@ class Echo:
 
 
 @asynccontextmanager
-async def loop_on(stack: StackAddresses, handler: Echo, source: str, folder: Path) -> AsyncIterator[App]:
+async def loop_on(
+    stack: StackAddresses, handler: Echo, source: str, folder: Path, read_ahead_mb: int = 0
+) -> AsyncIterator[App]:
     """Run the loop until the end of the block."""
-    settings = AgentSettings(commit_interval_s=0.2)
+    settings = AgentSettings(commit_interval_s=0.2, read_ahead_mb=read_ahead_mb)
     app = new_app(source, stack.kafka, settings, folder)
     loop = BatchLoop(app, source, handler, settings, Counters(handler.name))
     app.agent(app.topic(source, key_type=bytes, value_type=bytes, acks=True), name=source)(loop.consume)
+    reader = ReadAhead(app, loop, Settings(kafka=stack.kafka, agent=settings))
     await app.start()
+    reader.start()
     try:
         yield app
     finally:
+        await reader.stop()
         await app.stop()
         await loop.close()
 
@@ -211,3 +221,33 @@ async def test_flood_on_one_partition_does_not_hold_up_what_comes_later_on_anoth
             await producer.send_and_wait(source, b"hello", key=b"ada", partition=1)
             passed = await read(stack, target, len(flood) + 1)
     assert [record.key for record in passed].index(b"ada") < len(flood) / 4
+
+
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize(("read_ahead_mb", "overtakes"), [(64, True), (0, False)])
+async def test_listeners_who_are_there_now_overtake_a_lag_each_with_what_waits_of_them(
+    stack: StackAddresses, tmp_path: Path, read_ahead_mb: int, overtakes: bool
+) -> None:
+    lag = [(b"listener-%d" % (number % 300), b"%d" % number) for number in range(8_000)]
+    new, known = (b"new", b"hello"), (b"listener-299", b"hello again")
+    async with topics(stack) as (source, target, client), producing(stack) as producer:
+        handler = Echo(target)
+        handler.works_s = 0.01
+        hour_ago_ms = time.time_ns() // 1_000_000 - HOUR_MS
+        sent = [await producer.send(source, value, key=key, timestamp_ms=hour_ago_ms) for key, value in lag]
+        await asyncio.gather(*sent)
+        async with loop_on(stack, handler, source, tmp_path, read_ahead_mb) as app:
+            await read(stack, target, 1)
+            await publish(producer, source, [new, known])
+            passed = await read(stack, target, len(lag) + 2)
+            async with asyncio.timeout(30):
+                while await committed(client, app, source) < len(lag) + 2:
+                    await asyncio.sleep(0.1)
+        assert await end_of(stack, target) == len(lag) + 2  # nothing twice
+    done = [(record.key, record.value) for record in passed]
+    assert sorted(done) == sorted([*lag, new, known])
+    for key in {key for key, _ in lag}:
+        assert [each for each in done if each[0] == key] == [each for each in [*lag, known] if each[0] == key]
+    assert [done.index(each) < len(lag) / 2 for each in (new, known)] == [overtakes, overtakes]

@@ -20,7 +20,7 @@ class Partition:
         self.keys = [b"%d" % key for key in keys]
         self.live_from = live_from
         self.queue = FairQueue(1_000)
-        self.lane = ExpressLane(1_000_000)
+        self.lane = ExpressLane(1_000_000, lambda *_: Haste.LIVE)
         self.handed_over = 0
         self.done: list[int] = []
         self.in_hand: Batch | None = None
@@ -41,7 +41,7 @@ class Partition:
         elif self.lane.is_open:
             first = self.lane.next_offset(HERE)
             records = [self._record(offset) for offset in range(first, min(first + 3, len(self.keys)))]
-            self.lane.read(HERE, records, lambda *_: Haste.LIVE)
+            self.lane.read(HERE, records)
 
     def urgent(self) -> None:
         """Take what may overtake."""

@@ -25,20 +25,20 @@ class Event:
         self.acks += 1
 
 
+def haste_of(value: bytes | None, timestamp_ms: int) -> Haste:
+    return {b"stale": Haste.NONE, b"older": Haste.ORDER}.get(value or b"", Haste.LIVE)
+
+
 def record(offset: int, key: bytes, value: bytes = b"v") -> SimpleNamespace:
     return SimpleNamespace(offset=offset, timestamp=0, key=key, value=value, headers=())
 
 
-def live(value: bytes | None, timestamp_ms: int) -> Haste:
-    return Haste.LIVE
-
-
 def lane_at(position: int, live_from: int, *records: SimpleNamespace) -> ExpressLane:
     """Return a lane that was opened when the stream had come to `position`, with what was read since."""
-    lane = ExpressLane(MEBIBYTE)
+    lane = ExpressLane(MEBIBYTE, haste_of)
     lane.handed_over(Event(position - 1, b"before"))
     lane.open(HERE, live_from)
-    lane.read(HERE, records, live)
+    lane.read(HERE, records)
     return lane
 
 
@@ -103,10 +103,18 @@ def test_what_the_stream_has_come_to_is_its_own() -> None:
     assert places(lane.take(FairQueue(9), 100)) == [(ADA, 11)]
 
 
+def test_live_message_that_the_stream_brings_itself_overtakes_what_waits_in_the_queue() -> None:
+    lane, queue = lane_at(10, 12), FairQueue(9)
+    for event in (Event(10, BEN), Event(11, ADA), Event(12, ADA)):
+        assert not lane.handed_over(event)
+        queue.put(event)
+    assert places(lane.take(queue, 100)) == [(ADA, 11), (ADA, 12)]
+
+
 def test_reader_that_is_behind_the_stream_adds_nothing() -> None:
     lane = lane_at(10, 10)
     lane.handed_over(Event(10, ADA))
-    lane.read(HERE, [record(10, ADA), record(11, BEN)], live)
+    lane.read(HERE, [record(10, ADA), record(11, BEN)])
     assert places(lane.take(FairQueue(9), 100)) == [(BEN, 11)]
 
 
@@ -130,18 +138,16 @@ def test_what_was_in_hand_when_all_was_forgotten_comes_again() -> None:
 
 
 def test_message_that_nobody_waits_for_stays_with_the_stream() -> None:
-    hastes = {b"stale": Haste.NONE, b"older": Haste.ORDER, b"live": Haste.LIVE}
-    lane = lane_at(10, 10)
-    read = [record(10, ADA, b"stale"), record(11, ADA, b"older"), record(12, BEN, b"older"), record(13, ADA, b"live")]
-    lane.read(HERE, read, lambda value, _: hastes[value or b""])
+    old = [record(10, ADA, b"stale"), record(11, ADA, b"older"), record(12, BEN, b"older")]
+    lane = lane_at(10, 10, *old, record(13, ADA, b"live"))
     assert places(lane.take(FairQueue(9), 100)) == [(ADA, 11), (ADA, 13)]
 
 
 def test_memory_is_counted_and_given_back() -> None:
-    lane = ExpressLane(10_000)
+    lane = ExpressLane(10_000, haste_of)
     lane.handed_over(Event(9, ADA))
     lane.open(HERE, 99)
-    lane.read(HERE, [record(10, ADA, b"x" * 5_000), record(11, BEN, b"x" * 5_000)], live)
+    lane.read(HERE, [record(10, ADA, b"x" * 5_000), record(11, BEN, b"x" * 5_000)])
     assert lane.is_full
     lane.handed_over(Event(10, ADA))
     assert not lane.is_full
@@ -150,6 +156,6 @@ def test_memory_is_counted_and_given_back() -> None:
 
 
 def test_partition_that_the_stream_has_not_begun_on_is_not_opened() -> None:
-    lane = ExpressLane(MEBIBYTE)
+    lane = ExpressLane(MEBIBYTE, haste_of)
     lane.open(HERE, 0)
     assert not lane.is_open
