@@ -150,7 +150,7 @@ class AgentSettings(_Section):
     """So many messages are taken from Kafka ahead of the handler; beyond it, partitions that have their share wait."""
     read_ahead_mb: Annotated[int, Field(ge=0)] = 256
     """Memory for what the session and the ranking agent read ahead of partitions that lag, so that listeners who are
-    there now need not wait for it; about 400,000 events. 0 works off each partition in its order."""
+    there now need not wait for it; one to two million events. 0 works off each partition in its order."""
     retry_deadline_s: Annotated[float, Field(gt=0)] = 120.0
     """How long a step is retried while Redis or the broker is away; then the process ends without acknowledging."""
     stop_deadline_s: Annotated[float, Field(gt=0)] = 25.0

@@ -21,14 +21,14 @@ from faust.types import TP
 
 from streams.fair_queue import MOST_OF_ONE_KEY, FairQueue
 from streams.messages import Incoming, incoming
+from streams.packed_messages import Message, Packing
 
-OVERHEAD_BYTES: Final = 250
-"""What a message takes in memory beside its key, value and headers."""
+MESSAGE_BYTES: Final = 64
+"""What a packed message takes in memory beside its bytes."""
+KEY_BYTES: Final = 1_000
+"""What a key takes: its queue, its place in a table and itself."""
 
 _Key = bytes | None
-_Header = tuple[str, bytes]
-_Read = tuple[int, int, bytes | None, tuple[_Header, ...]]
-"""Offset, timestamp, value, headers: plain tuples, which the garbage collector soon leaves alone."""
 
 
 class Haste(Enum):
@@ -61,42 +61,62 @@ class _Partition:
         self.position = position
         self.read = position
         self.live_from = live_from
-        self.waiting: dict[_Key, deque[_Read]] = {}
+        self.waiting: dict[_Key, deque[bytes]] = {}
+        self.too_many: dict[_Key, int] = {}
+        """Keys of which something was read that did not fit, and the last offset: until then the stream's alone."""
         self.in_hand: dict[int, Any] = {}
         """By offset, what the stream has handed over since: it is acknowledged when the message is finished."""
         self.done: set[int] = set()
         """Offsets that are finished and that the stream has still to come to."""
         self.bytes = 0
+        self._packing: Packing | None = None
 
     def add(self, record: ConsumerRecord) -> None:
-        read = (record.offset, record.timestamp, record.value, tuple(record.headers))
-        self.waiting.setdefault(record.key, deque()).append(read)
-        self.bytes += _size(record.key, read)
+        message = Message(record.offset, record.timestamp, record.value, tuple(record.headers))
+        if self._packing is None:
+            self._packing = Packing(message)
+        packed = self._packing.pack(message)
+        waiting = self.waiting.get(record.key)
+        if waiting is None:
+            waiting = self.waiting[record.key] = deque()
+            self.bytes += KEY_BYTES
+        waiting.append(packed)
+        self.bytes += len(packed) + MESSAGE_BYTES
 
-    def take(self, key: _Key, most: int) -> list[_Read]:
-        return list(self._first_while(key, lambda number, _: number < most))
+    def take(self, key: _Key, most: int) -> list[Message]:
+        taken: list[Message] = []
+        while len(taken) < most and (first := self._first(key)) is not None:
+            taken.append(first)
+            self._drop_first(key)
+        return taken
 
-    def drop_until(self, key: _Key, offset: int) -> None:
-        for _ in self._first_while(key, lambda _, read: read[0] <= offset):
-            pass
+    def handed_over(self, key: _Key, offset: int) -> None:
+        self.position = offset + 1
+        if key in self.too_many and self.too_many[key] <= offset:
+            del self.too_many[key]
+        while (first := self._first(key)) is not None and first.offset <= offset:
+            self._drop_first(key)
 
-    def _first_while(self, key: _Key, wanted: Callable[[int, _Read], bool]) -> Iterable[_Read]:
+    def _first(self, key: _Key) -> Message | None:
         waiting = self.waiting.get(key)
-        number = 0
-        while waiting and wanted(number, waiting[0]):
-            read = waiting.popleft()
-            self.bytes -= _size(key, read)
-            number += 1
-            yield read
-        if waiting is not None and not waiting:
+        if waiting is None or self._packing is None:
+            return None
+        return self._packing.unpack(waiting[0])
+
+    def _drop_first(self, key: _Key) -> None:
+        waiting = self.waiting[key]
+        self.bytes -= len(waiting.popleft()) + MESSAGE_BYTES
+        if not waiting:
             del self.waiting[key]
+            self.bytes -= KEY_BYTES
 
 
 class ExpressLane:
     """Messages read ahead of one topic's stream; all of it belongs to one event loop.
 
     Args:
-        limit_bytes: memory for what is read ahead; what lies beyond is read when that has become less.
+        limit_bytes: memory for what is read ahead.  A key of which something does not fit is left to the stream until
+            that has come so far; others are not in its way.
         haste_of: what a message asks for.
     """
 
@@ -106,6 +126,7 @@ class ExpressLane:
         self._positions: dict[TP, int] = {}
         self._partitions: dict[TP, _Partition] = {}
         self._urgent: OrderedDict[tuple[TP, _Key], None] = OrderedDict()
+        self._newest: Any = None
         self.overtaken = 0
         """Messages that were finished before the stream came to them."""
 
@@ -113,11 +134,6 @@ class ExpressLane:
     def is_open(self) -> bool:
         """Whether any partition is read ahead."""
         return bool(self._partitions)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more should be read for now."""
-        return self.bytes >= self._limit_bytes
 
     @property
     def bytes(self) -> int:
@@ -128,6 +144,16 @@ class ExpressLane:
     def is_urgent(self) -> bool:
         """Whether somebody who is there now waits."""
         return bool(self._urgent)
+
+    def is_needed(self, since_ms: int) -> bool:
+        """Whether the stream brings what nobody waits for, or what was published before `since_ms`, epoch milliseconds.
+
+        Where many messages wait and all are live, there is nothing to overtake, and to read twice would cost time.
+        """
+        if self._newest is None:
+            return False
+        timestamp_ms = _ms(self._newest.timestamp)
+        return timestamp_ms < since_ms or self._haste_of(self._newest.value, timestamp_ms) is not Haste.LIVE
 
     def can_open(self, tp: TP) -> bool:
         """Whether a partition is not open, and the stream has brought something of it."""
@@ -179,6 +205,9 @@ class ExpressLane:
             haste = self._haste_of(record.value, record.timestamp)
             if haste is Haste.NONE:
                 continue
+            if record.key in partition.too_many or self.bytes >= self._limit_bytes:
+                partition.too_many[record.key] = record.offset
+                continue
             partition.add(record)
             if haste is Haste.LIVE and record.offset >= partition.live_from:
                 self._is_next(tp, record.key)
@@ -191,6 +220,7 @@ class ExpressLane:
         message = event.message
         tp, offset = TP(message.topic, message.partition), message.offset
         self._positions[tp] = offset + 1
+        self._newest = message
         partition = self._partitions.get(tp)
         if partition is None:
             return False
@@ -198,7 +228,7 @@ class ExpressLane:
             # The stream went back, to what is committed: all that is known here is of another time.
             del self._partitions[tp]
             return False
-        partition.position = offset + 1
+        partition.handed_over(message.key, offset)
         if offset in partition.done:
             partition.done.remove(offset)
             event.ack()
@@ -206,11 +236,7 @@ class ExpressLane:
         if offset in partition.in_hand:
             partition.in_hand[offset] = event
             return True
-        partition.drop_until(message.key, offset)
-        if (
-            offset >= partition.live_from
-            and self._haste_of(message.value, round(message.timestamp * 1000)) is Haste.LIVE
-        ):
+        if offset >= partition.live_from and self._haste_of(message.value, _ms(message.timestamp)) is Haste.LIVE:
             self._is_next(tp, message.key)  # much may wait in the queue too
         return False
 
@@ -228,11 +254,13 @@ class ExpressLane:
             messages += [incoming(event.message) for event in queued]
             partition = self._partitions.get(tp)
             taken = partition.take(key, room - len(queued)) if partition is not None else []
-            for offset, timestamp_ms, value, headers in taken:
-                messages.append(Incoming(tp.topic, tp.partition, offset, timestamp_ms, key, value, list(headers)))
+            messages += [
+                Incoming(tp.topic, tp.partition, read.offset, read.timestamp_ms, key, read.value, list(read.headers))
+                for read in taken
+            ]
             if partition is not None:
-                ahead += [(partition, read[0]) for read in taken]
-                partition.in_hand.update((read[0], None) for read in taken)
+                ahead += [(partition, message.offset) for message in taken]
+                partition.in_hand.update((message.offset, None) for message in taken)
             if queue.holds(key) or (partition is not None and key in partition.waiting):
                 left_over.append((tp, key))
         for each in left_over:
@@ -260,6 +288,5 @@ class ExpressLane:
                 event.ack()
 
 
-def _size(key: _Key, read: _Read) -> int:
-    _, _, value, headers = read
-    return OVERHEAD_BYTES + len(key or b"") + len(value or b"") + sum(150 + len(value) for _, value in headers)
+def _ms(timestamp_s: float) -> int:
+    return round(timestamp_s * 1000)

@@ -23,8 +23,8 @@ READ_MESSAGES: Final = 500
 """At a time: a few milliseconds, between which everything else goes on."""
 READ_TIMEOUT_MS: Final = 200
 STOP_DEADLINE_S: Final = 3.0
-LATELY_S: Final = 30.0
-"""Whoever published something since is there now, when a lag is first seen."""
+LATELY_S: Final = 10.0
+"""Whoever published something since is there now, when a lag is first seen; a stream that is no older does not lag."""
 PAUSE_S: Final = 5.0
 """After a failure."""
 
@@ -47,12 +47,13 @@ class ReadAhead:
         self._topic = loop.topic
         self._connection = settings.kafka.client_options()
         self._lag = settings.agent.max_pending // 4
+        self._has_memory = settings.agent.read_ahead_mb > 0
         self._task: asyncio.Task[None] | None = None
         self._rebalances = 0
 
     def start(self) -> None:
         """Begin to watch, in a task of its own, if there is any memory to read into."""
-        if not self._lane.is_full:
+        if self._has_memory:
             self._task = asyncio.create_task(self._watch(), name=f"read ahead of {self._topic}")
 
     async def stop(self) -> None:
@@ -86,7 +87,9 @@ class ReadAhead:
         return False
 
     def _lags(self) -> bool:
-        return self._loop.work.waiting + sum(self._unread().values()) >= self._lag
+        if self._loop.work.waiting + sum(self._unread().values()) < self._lag:
+            return False
+        return self._lane.is_open or self._lane.is_needed(_lately_ms())
 
     def _unread(self) -> dict[TP, int]:
         consumer: SafeConsumer = self._app.consumer
@@ -102,7 +105,7 @@ class ReadAhead:
             log.info("%s lags: reading ahead for listeners who are there now", self._topic)
             while not self._moved() and (self._lags() or not self._lane.is_passed):
                 await self._assign(consumer)
-                if self._lane.is_full or not consumer.assignment():
+                if not consumer.assignment():
                     await asyncio.sleep(LOOK_EVERY_S)
                     continue
                 found = await consumer.getmany(timeout_ms=READ_TIMEOUT_MS, max_records=READ_MESSAGES)
@@ -124,10 +127,14 @@ class ReadAhead:
         new = {tp for tp in self._unread() if self._lane.can_open(tp)}
         if new:
             ends = await consumer.end_offsets([*new])
-            lately = await consumer.offsets_for_times(dict.fromkeys(new, round((time.time() - LATELY_S) * 1000)))
+            lately = await consumer.offsets_for_times(dict.fromkeys(new, _lately_ms()))
             for tp in new:
                 self._lane.open(tp, ends[tp] if lately[tp] is None else lately[tp].offset)
         if new or consumer.assignment() != self._lane.partitions:
             consumer.assign(sorted(self._lane.partitions))
             for tp in self._lane.partitions:
                 consumer.seek(tp, self._lane.next_offset(tp))
+
+
+def _lately_ms() -> int:
+    return time.time_ns() // 1_000_000 - round(LATELY_S * 1000)

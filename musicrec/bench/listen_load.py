@@ -12,18 +12,19 @@ LISTENERS = 10_000
 """So many that one listener's events rarely wait in the same batch: each event gets a list of its own."""
 
 
-def listen_load(name: str, seed: int = 7) -> Iterator[ListenEvent]:
+def listen_load(name: str, seed: int = 7, *, listeners_of: str | None = None) -> Iterator[ListenEvent]:
     """Yield plays without end: a random listener each, tracks by Zipf, event time moving with each listener.
 
     Args:
         name: makes the event ids of one phase distinct from those of another.
         seed: of the random choices.
+        listeners_of: the phase whose listeners these are, hours later; None for listeners of this phase alone.
     """
     random = np.random.default_rng(seed)
     rank = np.arange(1, TRACKS + 1)
     weights = 1.0 / rank
     cumulative = np.cumsum(weights / weights.sum())
-    start_ms = time.time_ns() // 1_000_000 - 86_400_000
+    start_ms = time.time_ns() // 1_000_000 - (86_400_000 if listeners_of is None else 43_200_000)
     plays = np.zeros(LISTENERS, np.int64)
     number = 0
     while True:
@@ -33,7 +34,7 @@ def listen_load(name: str, seed: int = 7) -> Iterator[ListenEvent]:
             plays[listener] += 1
             yield ListenEvent(
                 event_id=f"{name}-{number}",
-                user_id=f"{name}-listener-{listener}",
+                user_id=f"{listeners_of or name}-listener-{listener}",
                 type=EventType.PLAY,
                 occurred_at_ms=int(start_ms + 200_000 * plays[listener]),
                 track_id=f"track-{track}",

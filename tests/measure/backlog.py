@@ -1,7 +1,7 @@
 """A backlog drains: how fast, and what listeners who are there meanwhile notice.
 
 Session, ranking and outcome workers are away while events of many listeners pile up; when these have become stale the
-workers start.  Live listeners, others, publish all the while from then on.
+workers start.  Live listeners publish all the while from then on: half of them new, half with events in the backlog.
 """
 
 import asyncio
@@ -26,6 +26,8 @@ DRAIN_DEADLINE_S = 7_200.0
 ASK_EVERY_S = 1.0
 SETTLE_S = 5.0
 """After which a live event that has no list gets none."""
+FIRST_S = 60.0
+"""Meanwhile what lags is still being read ahead."""
 FEW = 200
 """Live events are always on their way, and commits are a second behind."""
 
@@ -55,24 +57,31 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
 async def drain(stage: Stage, path: LivePath, chosen: Namespace, before: Mapping[str, float]) -> None:
     """Publish live events while the backlog drains, and a while after."""
     over = asyncio.Event()
-    live = asyncio.create_task(path.publish("live", listen_load("live"), rate_per_s=chosen.live_per_s, until=over))
+    loads = {"new": listen_load("new"), "known": listen_load("known", listeners_of="backlog")}
+    live = [
+        asyncio.create_task(path.publish(group, load, rate_per_s=chosen.live_per_s / 2, until=over))
+        for group, load in loads.items()
+    ]
     began_s = time.perf_counter()
     drained_s = await _drained(stage, began_s)
     ended_s = time.perf_counter()
     say(f"drained; {chosen.after_s:g} s of live listeners alone")
     await asyncio.sleep(chosen.after_s)
     over.set()
-    published = await live
+    published = sum(await asyncio.gather(*live))
     await asyncio.sleep(SETTLE_S)
     for name, seconds in drained_s.items():
         show(f"{name}: drained in {seconds:.1f} s, {chosen.events / seconds:,.0f} events/s")
     counts = await stage.counts("ranking-0")
     for outcome in (EventOutcome.LISTED, EventOutcome.STALE, EventOutcome.PASSED_OVER):
         show(f"{outcome.value}: {counts.get((EVENTS.name, outcome.value, SESSIONS.name), 0):,.0f}")
-    answers = path.answers["live"]
-    show(f"live listeners, {chosen.live_per_s:g}/s, during the drain: {percentiles(_due(answers, began_s, ended_s))}")
     show(f"live events that had become stale before their turn: {path.unanswered} of {published}")
-    show(f"live listeners after it: {percentiles(_due(answers, ended_s + 1.0, time.perf_counter()))}")
+    first_s = began_s + FIRST_S
+    for group in loads:
+        answers = path.answers[group]
+        show(f"{group} listeners, first {FIRST_S:g} s of the drain: {percentiles(_due(answers, began_s, first_s))}")
+        show(f"{group} listeners, rest of the drain: {percentiles(_due(answers, first_s, ended_s))}")
+        show(f"{group} listeners, after it: {percentiles(_due(answers, ended_s + 1.0, time.perf_counter()))}")
     for name, worker in stage.workers.items():
         peak, now = peak_rss_mb(worker), look(worker).rss_mb
         show(f"{name}: {before[name]:.0f} MB before the backlog, {peak:.0f} at most, {now:.0f} at the end")

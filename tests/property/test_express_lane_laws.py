@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from streams.express_lane import Batch, ExpressLane, Haste
 from streams.fair_queue import FairQueue
+from streams.packed_messages import Message, Packing
 
 HERE = TP("t", 0)
 
@@ -16,11 +17,11 @@ HERE = TP("t", 0)
 class Partition:
     """One partition's messages on their two ways to one loop."""
 
-    def __init__(self, keys: list[int], live_from: int) -> None:
+    def __init__(self, keys: list[int], live_from: int, limit_bytes: int = 1_000_000) -> None:
         self.keys = [b"%d" % key for key in keys]
         self.live_from = live_from
         self.queue = FairQueue(1_000)
-        self.lane = ExpressLane(1_000_000, lambda *_: Haste.LIVE)
+        self.lane = ExpressLane(limit_bytes, lambda *_: Haste.LIVE)
         self.handed_over = 0
         self.done: list[int] = []
         self.in_hand: Batch | None = None
@@ -80,10 +81,13 @@ class Partition:
 @given(
     st.lists(st.integers(0, 5), min_size=1, max_size=30),
     st.integers(0, 30),
+    st.sampled_from([1, 2_000, 3_000, 1_000_000]),
     st.lists(st.sampled_from(["stream", "reader", "reader", "urgent", "next", "finish"]), max_size=120),
 )
-def test_every_message_is_done_once_in_the_order_of_its_key(keys: list[int], live_from: int, turns: list[str]) -> None:
-    partition = Partition(keys, live_from)
+def test_every_message_is_done_once_in_the_order_of_its_key(
+    keys: list[int], live_from: int, limit_bytes: int, turns: list[str]
+) -> None:
+    partition = Partition(keys, live_from, limit_bytes)
     for turn in turns:
         getattr(partition, turn)()
     for _ in keys:
@@ -113,3 +117,18 @@ def test_live_message_is_done_as_soon_as_it_is_read(keys: list[int]) -> None:
         partition.urgent()
         partition.finish()
     assert partition.done == [offset for offset, key in enumerate(keys) if key == keys[-1]]
+
+
+@given(
+    st.builds(
+        Message,
+        st.integers(0, 2**62),
+        st.integers(0, 2**42),
+        st.none() | st.binary(max_size=300),
+        st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=50)), max_size=4).map(tuple),
+    ),
+    st.binary(max_size=300),
+)
+def test_packed_message_is_the_message(message: Message, sample: bytes) -> None:
+    packing = Packing(Message(0, 0, sample, ()))
+    assert packing.unpack(packing.pack(message)) == message

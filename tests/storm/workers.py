@@ -25,6 +25,8 @@ NOT_YET_LISTENING: Final = -signal.SIGTERM
 """Status of a Python that is told to stop before it handles signals."""
 SETTINGS: Final = {
     "MUSICREC_AGENT__SESSION_TIMEOUT_S": "6",
+    # So that what a fault of a few seconds leaves behind is a lag, which listeners who are there overtake.
+    "MUSICREC_AGENT__MAX_PENDING": "80",
     "MUSICREC_AGENT__RETRY_DEADLINE_S": "30",
     "MUSICREC_REDIS__DEADLINE_S": "3",
     "MUSICREC_RANKING__SNAPSHOT_INTERVAL_S": "5",

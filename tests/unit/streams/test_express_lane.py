@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from streams.express_lane import Batch, ExpressLane, Haste
+from streams.express_lane import KEY_BYTES, Batch, ExpressLane, Haste
 from streams.fair_queue import MOST_OF_ONE_KEY, FairQueue
 
 HERE = TP("t", 0)
@@ -15,9 +15,9 @@ MEBIBYTE = 1024 * 1024
 class Event:
     """What Faust hands over."""
 
-    def __init__(self, offset: int, key: bytes) -> None:
+    def __init__(self, offset: int, key: bytes, value: bytes = b"v", timestamp_s: float = 0.0) -> None:
         self.message = SimpleNamespace(
-            topic="t", partition=0, offset=offset, timestamp=0.0, key=key, value=b"v", headers=[]
+            topic="t", partition=0, offset=offset, timestamp=timestamp_s, key=key, value=value, headers=[]
         )
         self.acks = 0
 
@@ -144,18 +144,42 @@ def test_message_that_nobody_waits_for_stays_with_the_stream() -> None:
 
 
 def test_memory_is_counted_and_given_back() -> None:
-    lane = ExpressLane(10_000, haste_of)
-    lane.handed_over(Event(9, ADA))
-    lane.open(HERE, 99)
-    lane.read(HERE, [record(10, ADA, b"x" * 5_000), record(11, BEN, b"x" * 5_000)])
-    assert lane.is_full
-    lane.handed_over(Event(10, ADA))
-    assert not lane.is_full
-    lane.handed_over(Event(11, BEN))
+    lane = lane_at(10, 99, record(10, ADA), record(11, BEN), record(12, BEN))
+    assert lane.bytes > 2 * KEY_BYTES
+    for event in (Event(10, ADA), Event(11, BEN), Event(12, BEN)):
+        assert not lane.is_passed
+        lane.handed_over(event)
     assert (lane.bytes, lane.is_passed) == (0, True)
+
+
+def test_key_of_which_something_does_not_fit_waits_for_the_stream_and_others_do_not() -> None:
+    lane = ExpressLane(KEY_BYTES, haste_of)
+    lane.handed_over(Event(9, ADA))
+    lane.open(HERE, 13)
+    lane.read(HERE, [record(10, BOT), record(11, ADA)])  # full now
+    lane.handed_over(Event(10, BOT))  # room again
+    lane.read(HERE, [record(12, BEN), record(13, ADA)])
+    assert not lane.is_urgent
+    for event in (Event(11, ADA), Event(12, BEN)):
+        lane.handed_over(event)
+    lane.read(HERE, [record(14, BEN)])
+    assert places(lane.take(FairQueue(9), 100)) == [(BEN, 14)]
+    lane.handed_over(Event(13, ADA))
+    lane.read(HERE, [record(15, ADA)])
+    assert places(lane.take(FairQueue(9), 100)) == [(ADA, 15)]
 
 
 def test_partition_that_the_stream_has_not_begun_on_is_not_opened() -> None:
     lane = ExpressLane(MEBIBYTE, haste_of)
     lane.open(HERE, 0)
     assert not lane.is_open
+
+
+def test_lane_is_needed_where_the_stream_brings_what_is_old_or_what_nobody_waits_for() -> None:
+    lane = ExpressLane(MEBIBYTE, haste_of)
+    assert not lane.is_needed(since_ms=5_000)
+    lane.handed_over(Event(0, ADA, timestamp_s=5.0))
+    assert not lane.is_needed(since_ms=5_000)
+    assert lane.is_needed(since_ms=5_001)
+    lane.handed_over(Event(1, ADA, b"stale", timestamp_s=9.0))
+    assert lane.is_needed(since_ms=5_000)
