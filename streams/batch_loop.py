@@ -1,7 +1,8 @@
 """The one loop of every agent: Kafka in, handler, deliveries awaited, state saved, acknowledged last.
 
 Steps of one batch, and what a crash after each leaves behind
-    1. take     whatever waits now, up to `max_batch`, without a timer, and little of one listener (`FairQueue`).
+    1. take     whatever waits now, up to `max_batch`, without a timer, and little of one listener (`FairQueue`);
+                before it, while a partition lags, what somebody waits for (`ExpressLane`).
                 Nothing happened; the batch comes again.
     2. decide   the handler decodes, loads state and decides.  What would come out otherwise the second time (a list,
                 of a model that learns) it stores first, and the first one stored counts.  Nothing was seen by anyone;
