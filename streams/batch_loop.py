@@ -54,6 +54,7 @@ FIRST_BACKOFF_S = 0.05
 LONGEST_BACKOFF_S = 5.0
 
 _HINTS = {MessageSizeTooLargeError: "; raise max.message.bytes of the topic to what deploy/contracts/topics.md has"}
+
 MEBIBYTE = 1024 * 1024
 
 LET_IN_S, LET_IN_TURNS = 0.05, 10

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from musicrec.cloud_events import check_headers, headers_for
-from musicrec.contracts import (
-    Mode,
-    Recommendation,
-    RecommendationRequest,
-    SessionSnapshot,
-    SnapshotHead,
-    Timings,
-)
+from musicrec.contracts import Mode, Recommendation, RecommendationRequest, SessionSnapshot, SnapshotHead, Timings
 from musicrec.errors import BadInput
 from musicrec.ids import derived_id
 from musicrec.recommend import RankedList, Recommender

@@ -66,7 +66,8 @@ class ReadAhead:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            if self._moved() or not self._lags():
+            # One that was left open by a failure is read on, or closed.
+            if self._moved() or not (self._lane.is_open or self._lags()):
                 continue
             try:
                 await self._read()
