@@ -17,6 +17,7 @@ STAMPS = {
     "streams/batch_loop.py": "from event to list",
     "streams/ranking_agent.py": "when a list was made, and staleness by the broker's clock",
     "streams/ranking_state.py": "age of a snapshot",
+    "streams/read_ahead.py": "what was published lately, by the broker's clock",
     "streams/snapshot_keeper.py": "name and age of a snapshot",
     "streams/web/feed.py": "the last minute on the page",
     "streams/web/server.py": "the last minute on the page",

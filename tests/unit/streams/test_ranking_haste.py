@@ -11,7 +11,6 @@ from streams.list_store import ListStore
 from streams.ranking_agent import LIVE_MS, Rankers, SessionRanking
 from streams.running_sessions import RunningSessions
 
-NOW_MS = time.time_ns() // 1_000_000
 MINUTE_MS = 60_000
 
 
@@ -30,6 +29,11 @@ def haste_of(published_at_ms: int, applied_at_ms: int, *, stale_after_ms: int = 
     return ranking(stale_after_ms).haste_of(value, applied_at_ms)
 
 
+def now_ms() -> int:
+    """Asked anew by each test: a suite takes longer than an event takes to become stale."""
+    return time.time_ns() // 1_000_000
+
+
 def ranking(stale_after_ms: int = 10 * MINUTE_MS) -> SessionRanking:
     # What decides is the setting alone.
     nothing = cast(Recommender, None), cast(RunningSessions, None), cast(ListStore, None)
@@ -38,19 +42,21 @@ def ranking(stale_after_ms: int = 10 * MINUTE_MS) -> SessionRanking:
 
 
 def test_somebody_waits_for_a_list_if_the_event_was_applied_at_once() -> None:
-    assert haste_of(NOW_MS, NOW_MS + LIVE_MS - 1) is Haste.LIVE
+    published_ms = now_ms()
+    assert haste_of(published_ms, published_ms + LIVE_MS - 1) is Haste.LIVE
 
 
 def test_event_that_had_waited_in_a_lag_waits_for_its_turn_and_keeps_its_place() -> None:
-    assert haste_of(NOW_MS - MINUTE_MS, NOW_MS) is Haste.ORDER
+    applied_ms = now_ms()
+    assert haste_of(applied_ms - MINUTE_MS, applied_ms) is Haste.ORDER
 
 
 def test_stale_event_gets_no_list_and_is_left_to_the_stream() -> None:
-    stale_ms = NOW_MS - 11 * MINUTE_MS
+    stale_ms = now_ms() - 11 * MINUTE_MS
     assert haste_of(stale_ms, stale_ms) is Haste.NONE
     assert haste_of(stale_ms, stale_ms, stale_after_ms=0) is Haste.LIVE
 
 
 def test_what_cannot_be_read_is_left_to_the_stream_that_refuses_it() -> None:
-    assert ranking().haste_of(b"{", NOW_MS) is Haste.NONE
-    assert ranking().haste_of(None, NOW_MS) is Haste.NONE
+    assert ranking().haste_of(b"{", now_ms()) is Haste.NONE
+    assert ranking().haste_of(None, now_ms()) is Haste.NONE
