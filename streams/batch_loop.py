@@ -40,9 +40,9 @@ from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailabl
 from musicrec.settings import AgentSettings
 from streams.counters import Counters
 from streams.crash_point import CrashPoint, Step
-from streams.express_lane import Batch, ExpressLane, Haste
+from streams.express_lane import ExpressLane, Haste
 from streams.fair_queue import FairQueue
-from streams.messages import Decision, Incoming, Outgoing, dead_letter, incoming
+from streams.messages import Batch, Decision, Incoming, Outgoing, dead_letter, incoming
 from streams.vitals import Work
 
 log = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ Offsets are committed by the stream alone: after a crash all comes again, and is
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiokafka import ConsumerRecord
 from faust.types import TP
 
 from streams.fair_queue import MOST_OF_ONE_KEY, FairQueue
-from streams.messages import Incoming, incoming
+from streams.messages import Batch, Incoming, incoming, timestamp_ms_of
 from streams.packed_messages import Message, Packing
 
 MESSAGE_BYTES: Final = 64
@@ -44,14 +44,6 @@ class Haste(Enum):
 
 HasteOf = Callable[[bytes | None, int], Haste]
 """Of a message's value, and the broker's timestamp in epoch milliseconds."""
-
-
-class Batch(NamedTuple):
-    """Messages that are handled together."""
-
-    messages: list[Incoming]
-    finish: Callable[[], None]
-    """To be called once they are delivered and saved."""
 
 
 class _Partition:
@@ -152,7 +144,7 @@ class ExpressLane:
         """
         if self._newest is None:
             return False
-        timestamp_ms = _ms(self._newest.timestamp)
+        timestamp_ms = timestamp_ms_of(self._newest)
         return timestamp_ms < since_ms or self._haste_of(self._newest.value, timestamp_ms) is not Haste.LIVE
 
     def can_open(self, tp: TP) -> bool:
@@ -236,7 +228,7 @@ class ExpressLane:
         if offset in partition.in_hand:
             partition.in_hand[offset] = event
             return True
-        if offset >= partition.live_from and self._haste_of(message.value, _ms(message.timestamp)) is Haste.LIVE:
+        if offset >= partition.live_from and self._haste_of(message.value, timestamp_ms_of(message)) is Haste.LIVE:
             self._is_next(tp, message.key)  # much may wait in the queue too
         return False
 
@@ -286,7 +278,3 @@ class ExpressLane:
                 partition.done.add(offset)
             else:
                 event.ack()
-
-
-def _ms(timestamp_s: float) -> int:
-    return round(timestamp_s * 1000)

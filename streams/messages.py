@@ -41,11 +41,25 @@ def incoming(message: Any) -> Incoming:
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
-        timestamp_ms=round(message.timestamp * 1000),
+        timestamp_ms=timestamp_ms_of(message),
         key=message.key,
         value=message.value,
         headers=list(message.headers.items()) if isinstance(message.headers, dict) else list(message.headers or ()),
     )
+
+
+def timestamp_ms_of(message: Any) -> int:
+    """Return the timestamp of a message of Faust, epoch milliseconds."""
+    timestamp_ms: int = round(message.timestamp * 1000)
+    return timestamp_ms
+
+
+class Batch(NamedTuple):
+    """Messages that are handled together."""
+
+    messages: list[Incoming]
+    finish: Callable[[], None]
+    """To be called once they are delivered and saved."""
 
 
 class Outgoing(NamedTuple):

@@ -112,10 +112,10 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
         for reader in readers:
             reader.start()
         status = await _run_until(stop, app, counters, on_ready)
-        for reader in readers:
-            await reader.stop()
         health.phase = Phase.STOPPING
         _begin_stop(settings)
+        for reader in readers:
+            await reader.stop()
         await app.stop()  # waits for what is in flight, commits and leaves; the loops work on meanwhile
         for loop in loops:
             await loop.close()

@@ -67,19 +67,6 @@ class Trigger(Record):
     """Offset in that partition."""
 
 
-class SnapshotHead(VersionedRecord):
-    """A snapshot without its entries, for whoever needs the trigger alone: parsed in a fraction of the time."""
-
-    MAX_BYTES: ClassVar[int] = 1_048_576
-
-    user_id: Id
-    """The listener."""
-    session_id: Id | None = None
-    """The session."""
-    trigger: Trigger
-    """The event behind the snapshot."""
-
-
 class SessionSnapshot(VersionedRecord):
     """One listener's session after one applied event, on `musicrec.sessions.v1`, keyed by `user_id`."""
 
@@ -109,3 +96,16 @@ class SessionSnapshot(VersionedRecord):
     """Tracks that this listener never wants to hear, whatever the session."""
     blocked_artists: tuple[Id, ...] = ()
     """Artists that this listener never wants to hear."""
+
+
+class SnapshotHead(VersionedRecord):
+    """A snapshot without its entries, for whoever needs the trigger alone: parsed in a fraction of the time."""
+
+    MAX_BYTES: ClassVar[int] = SessionSnapshot.MAX_BYTES
+
+    user_id: Id
+    """The listener."""
+    session_id: Id | None = None
+    """The session."""
+    trigger: Trigger
+    """The event behind the snapshot."""

@@ -7,8 +7,9 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.express_lane import Batch, ExpressLane, Haste
+from streams.express_lane import ExpressLane, Haste
 from streams.fair_queue import FairQueue
+from streams.messages import Batch
 from streams.packed_messages import Message, Packing
 
 HERE = TP("t", 0)

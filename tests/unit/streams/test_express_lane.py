@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 from faust.types import TP
 
-from streams.express_lane import KEY_BYTES, Batch, ExpressLane, Haste
+from streams.express_lane import KEY_BYTES, ExpressLane, Haste
 from streams.fair_queue import MOST_OF_ONE_KEY, FairQueue
+from streams.messages import Batch
 
 HERE = TP("t", 0)
 ADA, BEN, BOT = b"ada", b"ben", b"bot"
