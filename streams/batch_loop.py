@@ -121,6 +121,11 @@ class BatchLoop:
         waiting = len(self._pending) + self._in_hand
         return Work(self.topic, self._finished, self._tries, waiting, self.lane.overtaken)
 
+    @property
+    def is_flooded(self) -> bool:
+        """Whether few keys have most of what the stream has brought and waits."""
+        return self._pending.is_of_few
+
     async def consume(self, stream: Any) -> None:
         """Queue every event of the stream; the body of a Faust agent."""
         if self._worker is None:

@@ -13,6 +13,9 @@ from faust.types import TP
 MOST_OF_ONE_KEY: Final = 32
 """An event of a listener with a full session takes a millisecond; the others wait for so many of them at a time."""
 
+FLOOD_PER_KEY: Final = 8
+"""Whoever listens has one or two events waiting; so many of each key, on the average, are a bot's or an import's."""
+
 
 class FairQueue:
     """Events by key, and how many there are of each partition.
@@ -29,6 +32,11 @@ class FairQueue:
 
     def __len__(self) -> int:
         return self._length
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether few keys have most of what waits: others whose messages lie behind these could come first."""
+        return self._length > 0 and self._length >= FLOOD_PER_KEY * len(self._by_key)
 
     def put(self, event: Any) -> TP:
         """Queue an event behind those of its key; return its partition."""

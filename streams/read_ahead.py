@@ -24,7 +24,8 @@ READ_MESSAGES: Final = 500
 READ_TIMEOUT_MS: Final = 200
 STOP_DEADLINE_S: Final = 3.0
 LATELY_S: Final = 10.0
-"""Whoever published something since is there now, when a lag is first seen; a stream that is no older does not lag."""
+"""Whoever published something since is there now, when a lag is first seen; a stream that is no older, and not flooded
+by a few, does not lag."""
 PAUSE_S: Final = 5.0
 """After a failure."""
 
@@ -90,7 +91,7 @@ class ReadAhead:
     def _lags(self) -> bool:
         if self._loop.work.waiting + sum(self._unread().values()) < self._lag:
             return False
-        return self._lane.is_open or self._lane.is_needed(_lately_ms())
+        return self._lane.is_open or self._loop.is_flooded or self._lane.is_needed(_lately_ms())
 
     def _unread(self) -> dict[TP, int]:
         consumer: SafeConsumer = self._app.consumer

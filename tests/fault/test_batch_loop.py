@@ -223,6 +223,23 @@ async def test_flood_on_one_partition_does_not_hold_up_what_comes_later_on_anoth
     assert [record.key for record in passed].index(b"ada") < len(flood) / 4
 
 
+async def test_listener_overtakes_a_bot_that_has_published_more_in_a_moment_than_the_queue_holds(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    flood = [(b"bot", b"%1000d" % number) for number in range(8_000)]
+    async with topics(stack) as (source, target, client), producing(stack) as producer:
+        handler = Echo(target)
+        handler.works_s = 0.01
+        await publish(producer, source, [*flood, (b"ada", b"hello")])
+        async with loop_on(stack, handler, source, tmp_path, read_ahead_mb=64) as app:
+            passed = await read(stack, target, len(flood) + 1)
+            async with asyncio.timeout(30):
+                while await committed(client, app, source) < len(flood) + 1:
+                    await asyncio.sleep(0.1)
+    assert [record.value for record in passed if record.key == b"bot"] == [value for _, value in flood]
+    assert [record.key for record in passed].index(b"ada") < len(flood) / 2
+
+
 HOUR_MS = 3_600_000
 
 

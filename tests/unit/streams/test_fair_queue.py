@@ -45,6 +45,13 @@ def test_events_of_one_key_are_taken_together() -> None:
     assert keys(waiting.take(3)) == [ADA, ADA, BEN]
 
 
+def test_queue_is_of_few_where_a_bot_has_most_of_it() -> None:
+    assert not queue().is_of_few
+    listeners = [event(b"%d" % n) for n in range(9)]
+    assert not queue(*listeners, *(event(BOT) for _ in range(70))).is_of_few
+    assert queue(*listeners, *(event(BOT) for _ in range(71))).is_of_few
+
+
 def test_only_partitions_with_more_than_their_share_are_full() -> None:
     waiting = queue(*(event(BOT, n, partition=7) for n in range(9)), limit=10)
     assert not waiting.is_full(TP("t", 7))
