@@ -3,8 +3,9 @@
 Faust 0.15.3 commits past an event that is still in flight, commits after a crash has acknowledged unfinished events,
 turns the idempotent producer on for transactions only, reads messages in a second thread, and never asks the group's
 client whether it has given up.  That client, of aiokafka 0.14, leaves a topic that the broker did not name alone for
-minutes, and begins at the first message where its coordinator was still loading what is committed.  Each guard names
-the fault that it closes; for some, a test runs the stock driver beside it, so that it can go when upstream is right.
+minutes, begins at the first message where its coordinator was still loading what is committed, and commits for others
+after a rebalance.  Each guard names the fault that it closes; for some, a test runs the stock driver beside it, so that
+it can go when upstream is right.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from mode.utils.futures import maybe_async
 
 from musicrec.reconnect_pause import pause_before_reconnecting
 from streams.committed_offsets import CommittedOffsets
+from streams.late_commits import LateCommits
 from streams.static_membership import StaticMembership
 from streams.topic_metadata import TopicMetadata
 from streams.vitals import Group, Partition
@@ -57,6 +59,8 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         self._topics = TopicMetadata(self._consumer._client)
         coordinator = self._consumer._coordinator
         coordinator._send_req = CommittedOffsets(coordinator._send_req, coordinator.coordinator_dead).send
+        late = LateCommits(coordinator)
+        coordinator._send_req, coordinator._do_commit_offsets = late.send, late.commit
         instance_id = self.app.conf.consumer_group_instance_id
         if instance_id is not None:
             self._membership = StaticMembership(coordinator._send_req, instance_id)
