@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata
 from musicrec.local import StackAddresses
 from streams.late_commits import LateCommits
 
-pytestmark = [pytest.mark.kafka, pytest.mark.row(10)]
+pytestmark = [pytest.mark.kafka, pytest.mark.row(1)]
 
 JOINED_S = 30.0
 
