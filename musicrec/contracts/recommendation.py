@@ -39,6 +39,8 @@ class ReasonCode(StrEnum):
     """This listener plays it often, or did lately."""
     SAME_ARTIST = "same_artist"
     """By an artist of this session."""
+    GOES_WITH_THIS = "goes_with_this_session"
+    """A network that was trained on sessions places it next."""
     SOUNDS_LIKE = "sounds_like_this_session"
     """Its audio is near to what is playing."""
     POPULAR_NOW = "popular_now"

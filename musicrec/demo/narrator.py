@@ -19,6 +19,7 @@ BECAUSE: Mapping[str, str] = {
     "your_own_habit": "this listener's own habit",
     "you_play_this_often": "this listener plays it often",
     "same_artist": "same artist",
+    "goes_with_this_session": "goes with this session",
     "sounds_like_this_session": "sounds like this session",
     "popular_now": "popular now",
     "new_in_the_catalogue": "new in the catalogue",

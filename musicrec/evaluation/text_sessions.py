@@ -43,6 +43,11 @@ def _lines(path: Path) -> Iterator[list[str]]:
         raise BadInput(f"{path}: cannot be read as text: {error}") from None
 
 
+def ended_at_ms(number: int) -> int:
+    """Return a time after the last play of session `number` and before the next session, epoch milliseconds."""
+    return EPOCH_MS + (number + 1) * SESSION_STEP_MS - 1
+
+
 def snapshot_of(tracks: list[str], number: int, name: str = "") -> SessionSnapshot:
     """Return the session of a line as the snapshot of a listener who has nothing else.
 

@@ -1,5 +1,6 @@
 """Candidate generation: every source's own list for one session, in preallocated memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_memory import ListenerMemory, base_level_scores, habit_scores
 from musicrec.recommend.same_artist import artist_scores
 from musicrec.recommend.sequential_rules import rule_scores
+from musicrec.recommend.session_encoder import Encoders, SessionEncoder
 from musicrec.recommend.session_knn import knn_votes
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.top_k import MIN_CAPACITY, Scratch
@@ -102,11 +104,12 @@ class CandidateGenerator:
         by_track: scratch per track, shared with fusion.
     """
 
-    def __init__(self, knowledge: Knowledge, audio: AudioIndex | None) -> None:
+    def __init__(self, knowledge: Knowledge, audio: AudioIndex | None, encoders: Sequence[SessionEncoder]) -> None:
         settings = knowledge.settings
         self._knowledge = knowledge
         self._settings = settings
         self._audio = audio
+        self._encoders = Encoders(encoders, knowledge.catalogue, settings.encoder_repeat_logit)
         # Wider than the candidates of a source: where all of them are few, one row fills the longest list there is.
         width = settings.candidates_per_source + MAX_LIST_LENGTH
         self.keys: NDArray[np.int64] = np.zeros((len(Source), width), np.int64)
@@ -132,6 +135,7 @@ class CandidateGenerator:
         self._query[:length] = query.tracks[:length]
         if length:
             self._from_sessions(query, length)
+            self._from_encoder(query)
             self._from_artists(query)
             self._from_audio(query)
         if query.listener is not None and query.listener.length:
@@ -139,11 +143,31 @@ class CandidateGenerator:
         self._popular()
         self._new()
 
+    def forget(self) -> None:
+        """Keep nothing of what the knowledge was before it was restored."""
+        self._encoders.forget()
+
     def put(self, source: Source, tracks: list[int]) -> None:
         """Make `tracks`, best first, the candidates of `source`."""
         count = min(len(tracks), self.keys.shape[1])
         self.keys[source, :count] = tracks[:count]
         self.counts[source] = count
+
+    def encoder_logits(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the encoder's logit of each track, 0 for its best new one, float32; NaN where it has none."""
+        logits = self._encoders.logits(tracks)
+        return np.full(len(tracks), np.nan, np.float32) if logits is None else logits
+
+    def _from_encoder(self, query: Query) -> None:
+        settings = self._settings
+        if settings.weight_session_encoder <= 0:
+            return
+        said = self._encoders.ask(query.tracks, query.now_ms, settings.candidates_per_source)
+        if said is not None:
+            row, count = Source.SESSION_ENCODER, len(said.tracks)
+            self.counts[row] = count
+            self.keys[row, :count] = said.tracks
+            self.scores[row, :count] = np.exp(said.logits)
 
     def _from_sessions(self, query: Query, length: int) -> None:
         settings, store = self._settings, self._knowledge.sessions

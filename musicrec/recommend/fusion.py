@@ -24,9 +24,10 @@ class Source(IntEnum):
     LISTENER_HABIT = 2
     LISTENER_MEMORY = 3
     SAME_ARTIST = 4
-    AUDIO_NEIGHBOURS = 5
-    POPULAR = 6
-    NEW = 7
+    SESSION_ENCODER = 5
+    AUDIO_NEIGHBOURS = 6
+    POPULAR = 7
+    NEW = 8
 
     @property
     def label(self) -> str:
@@ -40,6 +41,7 @@ REASONS = {
     Source.LISTENER_HABIT: ReasonCode.YOUR_HABIT,
     Source.LISTENER_MEMORY: ReasonCode.YOU_PLAY_THIS,
     Source.SAME_ARTIST: ReasonCode.SAME_ARTIST,
+    Source.SESSION_ENCODER: ReasonCode.GOES_WITH_THIS,
     Source.AUDIO_NEIGHBOURS: ReasonCode.SOUNDS_LIKE,
     Source.POPULAR: ReasonCode.POPULAR_NOW,
     Source.NEW: ReasonCode.NEW_HERE,

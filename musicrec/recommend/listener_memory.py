@@ -17,7 +17,7 @@ FIRST_ROOM: Final = 64
 """Plays that a new listener has room for."""
 EXPLORATION_RATE: Final = 0.02
 """Weight of the newest play in the share of new ones: the last fifty or so decide."""
-SCORED_SOURCES: Final = 5
+SCORED_SOURCES: Final = 6
 """The first sources have scores that mean something beyond their order."""
 MAX_SESSION_TRACKS: Final = 100
 """Tracks of the running session that are kept; a snapshot has no more either."""

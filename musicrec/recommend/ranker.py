@@ -10,6 +10,7 @@ party implementations on reproducibility", RecSys 2023 (softmax over many negati
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -35,11 +36,21 @@ class Ranker:
         lessons: how many plays it learned from.
     """
 
-    def __init__(self, features: int, hidden: int, step: float) -> None:
+    def __init__(self, features: int, hidden: int, step: float, *, silent: Sequence[int] = ()) -> None:
+        """Make one that orders as the fusion does.
+
+        Args:
+            features: of a candidate.
+            hidden: units of the inner layer.
+            step: of AdaGrad.
+            silent: features that may speak for the first time when much is learned already: their weights begin at 0,
+                so that they change nothing before something was learned of them.
+        """
         self.step = step
         self.lessons = 0
         random = np.random.default_rng(SEED)
         self._inner: NDArray[np.float32] = (random.normal(size=(hidden, features)) / math.sqrt(features)).astype("f4")
+        self._inner[:, list(silent)] = 0.0
         self._bias: NDArray[np.float32] = np.zeros(hidden, np.float32)
         self._outer: NDArray[np.float32] = np.zeros(hidden, np.float32)
         self._prior: NDArray[np.float32] = np.ones(1, np.float32)

@@ -1,7 +1,8 @@
 """What the ranker sees of each candidate: its place in every source, the listener's past with it, and the session.
 
 Every feature is of the order of 1.  A source gives five: whether it proposes the track, two rank weights, the score
-beside the source's best one, and the square root of its share of the source's scores.
+beside the source's best one, and the square root of its share of the source's scores.  The session encoder, where there
+is one, scores every candidate, its own or not.
 """
 
 import math
@@ -18,7 +19,13 @@ RANKED_SOURCES: Final = len(Source) - SCORED_SOURCES
 PER_SCORED: Final = 5
 PAST_FEATURES: Final = 23
 CONTEXT_FEATURES: Final = 10 + SCORED_SOURCES
-FEATURES: Final = PER_SCORED * SCORED_SOURCES + 2 * RANKED_SOURCES + PAST_FEATURES + CONTEXT_FEATURES
+ENCODER_FEATURES: Final = 2
+FEATURES: Final = PER_SCORED * SCORED_SOURCES + 2 * RANKED_SOURCES + PAST_FEATURES + CONTEXT_FEATURES + ENCODER_FEATURES
+ENCODER_COLUMNS: Final = (
+    *range(PER_SCORED * Source.SESSION_ENCODER, PER_SCORED * (Source.SESSION_ENCODER + 1)),
+    *range(FEATURES - ENCODER_FEATURES, FEATURES),
+)
+"""What the session encoder says; a trained one may come when the ranker has learned for long."""
 
 DAY_S: Final = 86_400.0
 WEEK_S: Final = 7 * DAY_S
@@ -34,6 +41,7 @@ def write_features(
     keys: NDArray[np.int64],
     scores: NDArray[np.float64],
     counts: NDArray[np.int64],
+    logits: NDArray[np.float32],
     # session: tracks the newest first, and whether each was skipped
     session: NDArray[np.int64],
     session_length: int,
@@ -69,6 +77,7 @@ def write_features(
     Args:
         listed: candidates.
         keys, scores, counts: the sources' lists.
+        logits: the encoder's, per candidate, 0 for its best new one; NaN where it has none.
         session: the session's tracks, the newest first; `session_length` in use, at least 1.
         session_skips: how many of them were skipped.
         new_in_session: share of them that the listener had not played before.
@@ -187,6 +196,10 @@ def write_features(
         row[at + 9] = confidence[2] / 3.0
         for source in range(SCORED_SOURCES):
             row[at + 10 + source] = 2.0 * source_hits[source]
+        at += CONTEXT_FEATURES
+        if not math.isnan(logits[i]):
+            row[at] = 1.0
+            row[at + 1] = max(0.0, 1.0 + logits[i] / 8.0)
     for at in range(max(0, history_length - ARTIST_LOOK), history_length):
         if artist_of[history[at]] >= 0:
             artist_plays[artist_of[history[at]]] = 0

@@ -4,6 +4,7 @@ Pure: no I/O, no clock, no unseeded randomness.  The same calls in the same orde
 snapshot's.  One instance belongs to one thread at a time.
 """
 
+from collections.abc import Sequence
 from zlib import crc32
 
 import numpy as np
@@ -18,7 +19,8 @@ from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.list_making import Exclusions, FusedCandidates, ListMaker
 from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.ranker import Ranker
-from musicrec.recommend.ranking_features import FEATURES
+from musicrec.recommend.ranking_features import ENCODER_COLUMNS, FEATURES
+from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.state import Pieces, State, named
 
@@ -27,6 +29,7 @@ EVIDENCE = (
     Source.SEQUENTIAL_RULES,
     Source.LISTENER_HABIT,
     Source.SAME_ARTIST,
+    Source.SESSION_ENCODER,
     Source.AUDIO_NEIGHBOURS,
 )
 """Sources that speak about the session itself; without any of them an answer is degraded."""
@@ -35,12 +38,25 @@ EVIDENCE = (
 class Recommender:
     """Next tracks for a running session, and lists on request."""
 
-    def __init__(self, settings: RankingSettings | None = None, audio: AudioIndex | None = None) -> None:
+    def __init__(
+        self,
+        settings: RankingSettings | None = None,
+        audio: AudioIndex | None = None,
+        encoders: Sequence[SessionEncoder] = (),
+    ) -> None:
+        """Make one that has learned nothing.
+
+        Args:
+            settings: the defaults if not given.
+            audio: vectors of tracks' sound, where there are any.
+            encoders: trained ones; of several the one speaks that has seen the most, but nothing as new as the
+                session.
+        """
         self.settings = settings or RankingSettings()
         self.knowledge = Knowledge(self.settings)
-        self.ranker = Ranker(FEATURES, self.settings.ranker_hidden, self.settings.ranker_step)
+        self.ranker = Ranker(FEATURES, self.settings.ranker_hidden, self.settings.ranker_step, silent=ENCODER_COLUMNS)
         self._audio = audio
-        self._candidates = CandidateGenerator(self.knowledge, audio)
+        self._candidates = CandidateGenerator(self.knowledge, audio, encoders)
         self._lists = ListMaker(self.knowledge, self._candidates, self.ranker)
         self._weights = _source_weights(self.settings)
 
@@ -102,6 +118,7 @@ class Recommender:
         """Become what `state` was taken from: every later list is the same; see `Stateful`."""
         self.knowledge.restore(state.part("knowledge"))
         self.ranker.restore(state.part("ranker"))
+        self._candidates.forget()
 
     def _personal(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         listener = self.knowledge.listeners.get(request.user_id)

@@ -98,6 +98,10 @@ class RankingSettings:
     audio_tracks: int = 5
     """Newest tracks of the session whose vectors are averaged."""
 
+    # session encoder
+    encoder_repeat_logit: float = -3.0
+    """Added for tracks of the session: its direction lies near its own tracks, whether they come again or not."""
+
     # fusion
     candidates_per_source: int = 100
     rank_constant: float = 10.0
@@ -106,6 +110,7 @@ class RankingSettings:
     weight_listener_habit: float = 0.8
     weight_listener_memory: float = 0.3
     weight_same_artist: float = 0.15
+    weight_session_encoder: float = 0.3
     weight_audio_neighbours: float = 0.1
     weight_popular: float = 0.01
     weight_new: float = 0.005

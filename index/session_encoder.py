@@ -1,0 +1,115 @@
+"""A trained session encoder as ranking asks it: ONNX Runtime gives the direction, an inverted file what lies there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
+
+from index.inverted_file import InvertedFile, sample_size
+from musicrec.errors import Incompatible
+from musicrec.sequence.encoder_files import EncoderFiles, read_encoder
+
+EXACT_BELOW: Final = 20_000
+"""So many vectors are scanned in half a millisecond; above, lists pay."""
+PROBES: Final = 16
+"""Lists that a search opens: candidates need not be the very nearest."""
+PUT_ROWS: Final = 8_192
+SEED: Final = 1
+_REFUSALS: Final = (
+    onnx_errors.Fail,
+    onnx_errors.InvalidArgument,
+    onnx_errors.InvalidGraph,
+    onnx_errors.InvalidProtobuf,
+    onnx_errors.NotImplemented,
+    onnx_errors.RuntimeException,
+)
+
+
+class ServedEncoder:
+    """A `SessionEncoder` of what `musicrec train sequence` wrote; without torch, and on the calling thread alone."""
+
+    def __init__(self, files: EncoderFiles) -> None:
+        """Load the graph and put the vectors into lists; takes about a second per 60,000 tracks."""
+        self._files = files
+        self._graph = _session(files.graph)
+        self._vectors = files.vectors
+        self._file = _in_lists(files.vectors)
+
+    @classmethod
+    def load(cls, folder: Path) -> "ServedEncoder":
+        """Read a folder.
+
+        Raises:
+            Incompatible: it does not hold an encoder that this release can serve.
+        """
+        files = read_encoder(folder)
+        try:
+            encoder = cls(files)
+            encoder.direction(np.zeros(1, np.int64))
+        except _REFUSALS as error:
+            raise Incompatible(f"{folder}: its graph cannot be run: {error}; train it again") from error
+        return encoder
+
+    @property
+    def version(self) -> str:
+        """See `SessionEncoder`, as for all below."""
+        return self._files.manifest.version
+
+    @property
+    def trained_until_ms(self) -> int:
+        """Newest play in training."""
+        return self._files.manifest.trained_until_ms
+
+    @property
+    def longest(self) -> int:
+        """Tracks read."""
+        return self._files.manifest.longest
+
+    @property
+    def scale(self) -> float:
+        """Logit per cosine."""
+        return self._files.manifest.scale
+
+    @property
+    def track_ids(self) -> Sequence[str]:
+        """By row."""
+        return self._files.track_ids
+
+    @property
+    def vectors(self) -> NDArray[np.float16]:
+        """By row."""
+        return self._vectors
+
+    def direction(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Run the network."""
+        session = self._vectors[rows].astype(np.float32)[np.newaxis]
+        out: NDArray[np.float32] = self._graph.run(None, {"vectors": session})[0][0]
+        return out
+
+    def nearest(self, direction: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Search the lists."""
+        return self._file.search(direction, k, PROBES)
+
+
+def _session(graph: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    # One list takes a thread for microseconds; a pool would spin between them.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _in_lists(vectors: NDArray[np.float16]) -> InvertedFile:
+    count = len(vectors)
+    if count < EXACT_BELOW:
+        file = InvertedFile.exact(vectors.shape[1])
+    else:
+        sample = np.random.default_rng(SEED).choice(count, min(count, sample_size(count)), replace=False)
+        file = InvertedFile.train(vectors[sample].astype(np.float32), count)
+    for first in range(0, count, PUT_ROWS):
+        rows = np.arange(first, min(count, first + PUT_ROWS))
+        file.put(rows, vectors[rows].astype(np.float32))
+    return file

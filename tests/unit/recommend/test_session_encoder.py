@@ -1,0 +1,154 @@
+"""A trained session encoder among the sources: when it speaks, and of which tracks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from listening import START_MS, Listening
+from numpy.typing import NDArray
+
+from musicrec.contracts import ReasonCode
+from musicrec.recommend import RankedList, RankingSettings, Recommender
+from musicrec.recommend.fusion import Source
+from musicrec.recommend.ranker import Ranker
+from musicrec.recommend.state import State
+
+LONG_AGO_MS = START_MS - 1
+ALONE = {f"weight_{source.label}": 0.0 for source in Source if source is not Source.SESSION_ENCODER}
+
+
+@dataclass
+class Neighbours:
+    """An encoder whose session goes on where its newest track lies, one step around a circle."""
+
+    track_ids: Sequence[str]
+    trained_until_ms: int = LONG_AGO_MS
+    version: str = "circle"
+    longest: int = 3
+    scale: float = 10.0
+    heard: list[list[int]] = field(default_factory=list)
+
+    @property
+    def vectors(self) -> NDArray[np.float16]:
+        angle = 2 * np.pi * np.arange(len(self.track_ids)) / len(self.track_ids)
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float16)
+
+    def direction(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        self.heard.append(rows.tolist())
+        return self.vectors[(rows[-1] + 1) % len(self.track_ids)].astype(np.float32)
+
+    def nearest(self, direction: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        cosines = self.vectors.astype(np.float32) @ direction
+        best = np.argsort(-cosines, kind="stable")[:k]
+        return best, cosines[best]
+
+
+def recommender(*encoders: Neighbours, only: bool = True) -> Recommender:
+    settings = RankingSettings(max_sessions=100, ranked_candidates=0, **(ALONE if only else {}))
+    return Recommender(settings, encoders=encoders)
+
+
+def listed(ranked: RankedList) -> list[str]:
+    return [item.track_id for item in ranked.items]
+
+
+def heard_of(recommender: Recommender, world: Listening, tracks: str) -> None:
+    for snapshot in world.session("somebody", tracks):
+        recommender.learn(snapshot)
+
+
+def test_tracks_are_listed_in_the_order_of_their_logits_with_the_encoders_reason() -> None:
+    world, ours = Listening(), recommender(Neighbours(list("abcdef")))
+    heard_of(ours, world, "f e d c b a")
+    ranked = ours.rank(world.play("ann", "a"), 3)
+    assert listed(ranked) == ["b", "c", "d"] or listed(ranked) == ["b", "c", "f"]
+    assert ranked.items[0].reason is ReasonCode.GOES_WITH_THIS
+    assert ranked.items[0].sources[0].source == "session_encoder"
+
+
+def test_tracks_of_the_session_itself_stand_further_back() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"))
+    settings = RankingSettings(max_sessions=100, ranked_candidates=0, exclude_current=False, repeat_factor=1.0, **ALONE)
+    ours = Recommender(settings, encoders=[encoder])
+    heard_of(ours, world, "f e d c b a")
+    # As near as c, which is new to the session; d and f lie further away.
+    assert listed(ours.rank(world.play("ann", "a"), 4))[:3] == ["b", "c", "a"]
+
+
+def test_a_session_is_read_with_its_newest_known_tracks_the_oldest_first() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"))
+    ours = recommender(encoder)
+    heard_of(ours, world, "a b c d e f new")
+    for track in ("a", "b", "new", "d"):
+        newest = world.play("ann", track)
+    ours.rank(newest)
+    assert encoder.heard == [[0, 1, 3]]
+    ours.rank(world.play("ann", "f"))
+    assert encoder.heard[-1] == [1, 3, 5]
+
+
+def test_tracks_that_nobody_played_yet_are_not_listed_and_appear_once_they_are() -> None:
+    world, ours = Listening(), recommender(Neighbours(list("abcdef")))
+    heard_of(ours, world, "a c")
+    assert "b" not in listed(ours.rank(world.play("ann", "a")))
+    heard_of(ours, world, "b")
+    assert listed(ours.rank(world.play("ben", "a")))[0] == "b"
+
+
+def test_of_what_it_was_trained_on_an_encoder_says_nothing() -> None:
+    world = Listening()
+    seen = Neighbours(list("abcdef"), trained_until_ms=world.now_ms + 10 * 3_600_000)
+    ours = recommender(seen)
+    heard_of(ours, world, "a b c")
+    assert Source.SESSION_ENCODER.label not in _sources(ours.rank(world.play("ann", "a")))
+    world.pause(minutes=20 * 60)
+    assert Source.SESSION_ENCODER.label in _sources(ours.rank(world.play("ben", "a")))
+
+
+def test_of_several_encoders_the_one_speaks_that_has_seen_most_before() -> None:
+    world = Listening()
+    old, newer = Neighbours(list("abc")), Neighbours(list("abc"), trained_until_ms=world.now_ms + 3_600_000)
+    ours = recommender(newer, old)
+    heard_of(ours, world, "a b c")  # an hour's pause first
+    ours.rank(world.play("ann", "a"))
+    assert (len(old.heard), len(newer.heard)) == (0, 1)
+    early = Listening()
+    ours.rank(early.play("ben", "a"))
+    assert (len(old.heard), len(newer.heard)) == (1, 1)
+
+
+def test_a_restored_recommender_lists_what_the_first_one_does() -> None:
+    world, ours = Listening(), recommender(Neighbours(list("abcdef")), only=False)
+    heard_of(ours, world, "f e d c b a")
+    other = recommender(Neighbours(list("abcdef")), only=False)
+    other_world = Listening()
+    heard_of(other, other_world, "a b")
+    other.rank(other_world.play("ben", "a"))  # it has looked up the tracks of another catalogue
+    other.restore(State(dict(ours.state())))
+    snapshot = world.play("ann", "a")
+    assert listed(other.rank(snapshot)) == listed(ours.rank(snapshot))
+
+
+def test_silent_features_change_nothing_before_something_was_learned_of_them() -> None:
+    random = np.random.default_rng(1)
+    ranker, scores = Ranker(4, 8, 0.1, silent=[1, 3]), np.zeros(5)
+    for _ in range(50):
+        features = random.random((5, 4)).astype(np.float32)
+        features[:, [1, 3]] = 0.0
+        ranker.train(features, random.random(5) + 0.1, 5, 2, 1.0, scores)
+    loud = features.copy()
+    loud[:, [1, 3]] = random.random((5, 2))
+    fused, quiet_scores, loud_scores = np.ones(5), np.zeros(5), np.zeros(5)
+    ranker.score(features, fused, 5, quiet_scores)
+    ranker.score(loud, fused, 5, loud_scores)
+    assert loud_scores == pytest.approx(quiet_scores)
+    assert quiet_scores.std() > 0
+    ranker.train(loud, fused, 5, 2, 1.0, scores)
+    ranker.score(loud, fused, 5, loud_scores)
+    ranker.score(features, fused, 5, quiet_scores)
+    assert loud_scores != pytest.approx(quiet_scores, abs=1e-6)
+
+
+def _sources(ranked: RankedList) -> set[str]:
+    return {source.source for item in ranked.items for source in item.sources}

@@ -1,0 +1,87 @@
+"""An encoder on disk: refused with a reason where it is not what its manifest says."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from musicrec.errors import Incompatible
+from musicrec.sequence.encoder_files import GRAPH, MANIFEST, TRACKS, VECTORS, WEIGHTS, read_encoder, write_encoder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return written(tmp_path / "encoder")
+
+
+def written(folder: Path, *, rows: int = 3, dimension: int = 4) -> Path:
+    vectors = np.eye(3, 4, dtype=np.float16)
+    files = {WEIGHTS: save({VECTORS: vectors}), GRAPH: b"graph", TRACKS: json.dumps(["a", "b", "ü"]).encode()}
+    write_encoder(
+        folder,
+        files,
+        model="gru",
+        dimension=dimension,
+        scale=16.0,
+        longest=30,
+        tracks=rows,
+        sessions=7,
+        trained_until_ms=5,
+        training={"seed": 1},
+        metrics={},
+    )
+    return folder
+
+
+def test_what_was_written_is_read(folder: Path) -> None:
+    found = read_encoder(folder)
+    assert found.track_ids == ["a", "b", "ü"]
+    assert np.array_equal(found.vectors, np.eye(3, 4, dtype=np.float16))
+    assert found.graph == b"graph"
+    assert found.manifest.version.startswith("gru-")
+
+
+def test_another_content_has_another_version(folder: Path, tmp_path: Path) -> None:
+    other = written(tmp_path / "other")
+    assert read_encoder(other).manifest.version == read_encoder(folder).manifest.version
+    (other / GRAPH).write_bytes(b"another")
+    sums = json.loads((other / MANIFEST).read_text())
+    sums["sha256"][GRAPH] = "0" * 64
+    (other / MANIFEST).write_text(json.dumps(sums))
+    with pytest.raises(Incompatible, match="copy it again"):
+        read_encoder(other)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, GRAPH, TRACKS])
+def test_a_damaged_or_missing_file_is_named(folder: Path, name: str) -> None:
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[:-1])
+    with pytest.raises(Incompatible, match=f"{name}: sha256 .* is not the manifest's"):
+        read_encoder(folder)
+    (folder / name).unlink()
+    with pytest.raises(Incompatible, match=f"{name}: cannot read it"):
+        read_encoder(folder)
+
+
+def test_a_folder_without_a_manifest_is_no_encoder(tmp_path: Path) -> None:
+    with pytest.raises(Incompatible, match="name a folder that `musicrec train sequence` wrote"):
+        read_encoder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"format": 9}, "format 9, this release reads 1"), ({"scale": "much"}, "not a manifest of an encoder")],
+)
+def test_a_manifest_of_something_else_is_refused(folder: Path, change: dict[str, object], message: str) -> None:
+    found = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(found | change))
+    with pytest.raises(Incompatible, match=message):
+        read_encoder(folder)
+
+
+@pytest.mark.parametrize("shape", [{"rows": 2}, {"dimension": 5}])
+def test_vectors_that_do_not_fit_the_manifest_are_refused(tmp_path: Path, shape: dict[str, int]) -> None:
+    with pytest.raises(Incompatible, match="3 ids and vectors float16"):
+        read_encoder(written(tmp_path / "other", **shape))
