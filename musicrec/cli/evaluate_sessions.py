@@ -12,6 +12,7 @@ from musicrec.evaluation.baselines import FOR_TEXT_SESSIONS, USUAL, chosen
 from musicrec.evaluation.report import models_table
 from musicrec.evaluation.text_sessions import evaluate_text_sessions, read_text_sessions, validation_cases
 from musicrec.recommend import RankingSettings, Recommender
+from musicrec.sequence.encoder_loading import load_encoders
 
 
 def command(
@@ -24,6 +25,10 @@ def command(
     ] = None,
     learn_lag: Annotated[
         int | None, typer.Option(min=0, help="Learn a tested session once so many later ones have ended.")
+    ] = None,
+    encoder: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a trained session encoder; the one speaks that saw most before a case."),
     ] = None,
     baselines: Annotated[
         str, typer.Option(help=f"What stands beside musicrec: {', '.join(FOR_TEXT_SESSIONS)}, or all.")
@@ -50,7 +55,7 @@ def command(
         lessons, cases = iter(kept), iter(cut_off)
         title = "Every track of the newest training sessions"
     figures = evaluate_text_sessions(
-        Recommender(RankingSettings.for_text_sessions()),
+        Recommender(RankingSettings.for_text_sessions(), encoders=load_encoders(encoder)),
         lessons,
         cases,
         baselines=chosen(FOR_TEXT_SESSIONS, baselines),

@@ -16,6 +16,7 @@ from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.prequential import PrequentialRun
 from musicrec.evaluation.report import models_table
 from musicrec.recommend import Recommender
+from musicrec.sequence.encoder_loading import load_encoders
 
 
 def command(
@@ -26,6 +27,10 @@ def command(
     warm_up: Annotated[Path | None, typer.Option(help="An earlier log of the same form: learned, not scored.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many events of FILE.")] = None,
     unscored: Annotated[int, typer.Option(min=0, help="The first so many events of FILE are learned, not scored.")] = 0,
+    encoder: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of a trained session encoder; the one speaks that saw most before a case."),
+    ] = None,
     baselines: Annotated[
         str, typer.Option(help=f"What stands beside musicrec: {', '.join(FOR_STREAMS)}, or all.")
     ] = ",".join(USUAL),
@@ -42,7 +47,7 @@ def command(
     the difference over listeners, per baseline.  "repeat": the listener had played the target before; "unheard":
     nobody had; "early": the session holds one track so far; "completed", "skipped": what became of the target.
     """
-    run = PrequentialRun(Recommender(), baselines=chosen(FOR_STREAMS, baselines))
+    run = PrequentialRun(Recommender(encoders=load_encoders(encoder)), baselines=chosen(FOR_STREAMS, baselines))
     with _progress() as progress:
         if warm_up is not None:
             run.warm_up(_counted(read_log(warm_up), progress, "warm-up"))

@@ -39,6 +39,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "evaluate sessions": ("musicrec.cli.evaluate_sessions:command", "Train on text sessions, test on prefixes."),
     "evaluate audio": ("musicrec.cli.evaluate_audio:command", "Same-label precision of the audio vectors."),
+    "train sequence": (
+        "musicrec.cli.train_sequence:command",
+        "Train the session encoder on sessions in a file.",
+    ),
     "train audio": (
         "musicrec.cli.train_audio:command",
         "Train the audio network on audio that the command synthesises.",

@@ -97,6 +97,36 @@ def test_evaluate_sessions_sets_every_baseline_beside_it_and_goes_on_learning(tm
 
 @pytest.mark.eval_data
 @pytest.mark.torch
+def test_train_sequence_on_text_sessions_serves_an_evaluation(tmp_path: Path, eval_data: Path) -> None:
+    with gzip.open(eval_data / "nowplaying" / "all_train_seq.txt.gz", "rt") as source:
+        (tmp_path / "train.txt").write_text("".join(islice(source, 1_500)))
+    sessions, encoder = ("--train", tmp_path / "train.txt"), tmp_path / "encoder"
+    small = ("--dimension", 32, "--epochs", 1, "--work", tmp_path / "work")
+    trained = report("train", "sequence", encoder, *sessions, "--held-out", 300, *small)
+    assert trained["sessions"] == 1_200
+    assert trained["metrics"]["hr@20"] > 0.02
+    cases = (*sessions, "--validation", 300, "--baselines", "popularity")
+    without, beside = (
+        report("evaluate", "sessions", *cases, *more)["models"]["musicrec"]["all"]
+        for more in ((), ("--encoder", encoder))
+    )
+    assert without["events"] == beside["events"]
+    assert without != beside
+
+
+@pytest.mark.eval_data
+@pytest.mark.torch
+def test_train_sequence_on_a_log_serves_an_evaluation_of_what_came_later(tmp_path: Path, eval_data: Path) -> None:
+    log, encoder = eval_data / "listens.parquet", tmp_path / "encoder"
+    small = ("--dimension", 16, "--epochs", 1, "--work", tmp_path / "work")
+    trained = report("train", "sequence", encoder, "--train", log, "--limit", 4_000, *small)
+    assert trained["sessions"] > 50
+    cases = (log, "--limit", 5_000, "--unscored", 4_000)
+    check_models(report("evaluate", "stream", *cases, "--encoder", encoder))
+
+
+@pytest.mark.eval_data
+@pytest.mark.torch
 def test_evaluate_audio_on_real_music(tmp_path: Path, eval_data: Path) -> None:
     music, labels = eval_data / "game-music", tmp_path / "labels.tsv"
     with (music / "clips.tsv").open(newline="") as source, labels.open("w", newline="") as target:

@@ -1,0 +1,157 @@
+"""Training of the session encoder, and what it exports."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from index.session_encoder import ServedEncoder
+from musicrec.errors import Incompatible
+from musicrec.sequence.encoder_files import GRAPH, MANIFEST
+from musicrec.sequence.export import export
+from musicrec.sequence.initial_vectors import initial_vectors
+from musicrec.sequence.model import Model
+from musicrec.sequence.network import SequenceNetwork
+from musicrec.sequence.trainer import EpochReport, TrainingSettings, cases_of, measure, train
+from musicrec.sequence.training_sessions import LONGEST, TrainingSessions
+
+pytestmark = pytest.mark.torch
+
+SMALL = TrainingSettings(dimension=16, epochs=4, negatives=64, places=256, dropout=0.0)
+
+
+def walks(sessions: int, seed: int) -> list[list[str]]:
+    """Sessions on a circle of sixty tracks: two steps forward after an even number of plays, one after an odd one."""
+    random = np.random.default_rng(seed)
+    made = []
+    for _ in range(sessions):
+        at, walk = int(random.integers(60)), []
+        for place in range(int(random.integers(3, 9))):
+            walk.append(f"track-{at % 60}")
+            at += 1 + place % 2
+        made.append(walk)
+    return made
+
+
+@pytest.fixture
+def network() -> SequenceNetwork:
+    return randomised(Model.ATTENTION)
+
+
+def randomised(model: Model) -> SequenceNetwork:
+    torch.manual_seed(1)
+    network = SequenceNetwork(model, 16, 1, 2, 0.0).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)
+    return network
+
+
+def unit(*shape: int) -> torch.Tensor:
+    return functional.normalize(torch.randn(*shape, 16), dim=-1)
+
+
+@pytest.mark.parametrize("model", Model)
+def test_what_comes_later_changes_nothing_before(model: Model) -> None:
+    network, first = randomised(model), unit(2, 6)
+    second = first.clone()
+    second[:, 4:] = unit(2, 2)
+    before, after = network(first).detach(), network(second).detach()
+    assert torch.allclose(before[:, :4], after[:, :4], atol=1e-5)
+    assert not torch.allclose(before[:, 4:], after[:, 4:], atol=1e-2)
+
+
+@pytest.mark.parametrize("model", Model)
+def test_an_untrained_network_points_at_the_newest_track(model: Model) -> None:
+    vectors = unit(3, 5)
+    assert torch.allclose(SequenceNetwork(model, 16, 1, 2, 0.0).eval()(vectors), vectors, atol=1e-5)
+
+
+def test_attention_sees_the_order_of_the_tracks_before(network: SequenceNetwork) -> None:
+    vectors = unit(1, 4)
+    swapped = vectors[:, [1, 0, 2, 3]]
+    assert not torch.allclose(network(vectors)[:, -1], network(swapped)[:, -1], atol=1e-3)
+
+
+def test_training_begins_with_tracks_that_are_played_together_near_each_other() -> None:
+    sessions = [list("abc"), list("bca"), list("xyz"), list("yzx")] * 20 + [["alone", "alone"]]
+    training = TrainingSessions.of(sessions)
+    vectors = initial_vectors(training, 4, seed=1)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(7), abs=1e-5)
+    place = {track: row for row, track in enumerate(training.track_ids)}
+    together = vectors[place["a"]] @ vectors[place["c"]]
+    assert together > vectors[place["a"]] @ vectors[place["x"]] + 0.5
+
+
+@pytest.mark.parametrize("model", Model)
+def test_training_learns_a_rule_that_neighbourhood_alone_does_not_show(model: Model, tmp_path: Path) -> None:
+    training = TrainingSessions.of(walks(600, seed=1))
+    settings = replace(SMALL, model=model, epochs=6, learning_rate=1e-2)
+    cases = cases_of(walks(100, seed=2), training, seed=1)
+    reports: list[EpochReport] = []
+    trained = train(training, cases, settings, tmp_path, reports.append)
+    assert [report.epoch for report in reports] == [1, 2, 3, 4, 5, 6]
+    assert all(later.loss < earlier.loss for earlier, later in pairwise(reports))
+    assert measure(trained, cases) == reports[-1].held_out
+    assert reports[-1].held_out["mrr@20"] > 0.8  # of two tracks ahead, the right one first
+
+
+def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
+    training = TrainingSessions.of(walks(80, seed=1))
+
+    class Stopped(Exception):
+        pass
+
+    def stop(report: EpochReport) -> None:
+        if report.epoch == 2:
+            raise Stopped
+
+    unbroken = train(training, None, SMALL, tmp_path / "unbroken", lambda report: None)
+    with pytest.raises(Stopped):
+        train(training, None, SMALL, tmp_path / "stopped", stop)
+    epochs: list[int] = []
+    resumed = train(training, None, SMALL, tmp_path / "stopped", lambda report: epochs.append(report.epoch))
+    assert epochs == [3, 4]
+    assert torch.equal(resumed.unit_vectors, unbroken.unit_vectors)
+    with pytest.raises(Incompatible, match="made with other settings or sessions"):
+        train(training, None, replace(SMALL, seed=2), tmp_path / "stopped", lambda report: None)
+
+
+@pytest.mark.parametrize("model", Model)
+def test_what_is_served_without_torch_is_what_was_trained(model: Model, tmp_path: Path) -> None:
+    training = TrainingSessions.of(walks(80, seed=1))
+    settings = replace(SMALL, model=model, epochs=1)
+    trained = train(training, None, settings, tmp_path / "work", lambda report: None)
+    manifest = export(trained, training, settings, tmp_path / "encoder", trained_until_ms=7, metrics={})
+    served = ServedEncoder.load(tmp_path / "encoder")
+    assert (served.version, served.trained_until_ms) == (manifest.version, 7)
+    assert list(served.track_ids) == list(training.track_ids)
+    vectors, random = served.vectors.astype(np.float32), np.random.default_rng(1)
+    for length in (1, 2, 7, LONGEST):
+        rows = random.integers(len(vectors), size=length)
+        with torch.no_grad():
+            expected = trained.network(torch.from_numpy(vectors[rows])[None])[0, -1].numpy()
+        direction = served.direction(rows)
+        assert direction == pytest.approx(expected, abs=1e-5)
+        found, cosines = served.nearest(direction, 10)
+        exact = vectors @ direction
+        assert cosines == pytest.approx(np.sort(exact)[::-1][:10], abs=2e-3)
+        assert exact[found] == pytest.approx(cosines, abs=2e-3)
+
+
+def test_a_graph_that_cannot_be_run_is_refused(tmp_path: Path) -> None:
+    from musicrec.sequence.encoder_files import TRACKS, WEIGHTS, Manifest, write_encoder
+
+    training = TrainingSessions.of(walks(20, seed=1))
+    settings = replace(SMALL, epochs=1)
+    trained = train(training, None, settings, tmp_path / "work", lambda report: None)
+    export(trained, training, settings, tmp_path, trained_until_ms=7, metrics={})
+    files = {name: (tmp_path / name).read_bytes() for name in (WEIGHTS, TRACKS)} | {GRAPH: b"no graph"}
+    found = Manifest.model_validate_json((tmp_path / MANIFEST).read_bytes())
+    write_encoder(tmp_path, files, **found.model_dump(exclude={"format", "sha256"}))
+    with pytest.raises(Incompatible, match="its graph cannot be run"):
+        ServedEncoder.load(tmp_path)
