@@ -181,6 +181,8 @@ class RankingAgentSettings(_Section):
     max_listeners: Annotated[int, Field(ge=2)] = 200_000
     """Listeners whose plays are remembered, and of half as many the running session; who was silent longest is
     forgotten first."""
+    encoder_path: Path | None = None
+    """Folder of a session encoder that `musicrec train sequence` wrote; without one the lists do without its source."""
     snapshot_interval_s: Annotated[float, Field(gt=0)] = 600.0
     """Pause between two snapshots of what was learned; after a kill, what came since the last one is learned again."""
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 
 from aiokafka import ConsumerRecord
 
@@ -20,6 +21,8 @@ from index.serving import ServingIndex
 from musicrec.contracts import SessionSnapshot, Track
 from musicrec.errors import BadInput
 from musicrec.recommend import RankingSettings, Recommender
+from musicrec.recommend.session_encoder import SessionEncoder
+from musicrec.sequence.encoder_loading import load_encoders
 from musicrec.settings import Settings
 from musicrec.topic_follower import StartAt, TopicFollower
 from musicrec.topics import EMBEDDINGS, SESSIONS, TRACKS
@@ -41,8 +44,9 @@ otherwise fetch, decode and learn just while the same event is ranked."""
 class RankingState:
     """State of one ranking worker."""
 
-    def __init__(self, settings: RankingSettings, counters: Counters) -> None:
+    def __init__(self, settings: RankingSettings, counters: Counters, encoders: Sequence[SessionEncoder] = ()) -> None:
         self.index = ServingIndex()
+        self._encoders = encoders
         self._settings = settings
         self._counters = counters
         self.learned = self._nothing()
@@ -62,7 +66,7 @@ class RankingState:
         """
         chosen = settings.ranking
         bounded = replace(RankingSettings(), max_sessions=chosen.max_sessions, max_listeners=chosen.max_listeners)
-        state = cls(bounded, counters)
+        state = cls(bounded, counters, await asyncio.to_thread(_encoders, chosen.encoder_path))
         connection = settings.kafka.client_options()
         embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / origin)
         snapshots = RankingSnapshots(settings.data_dir / "ranking" / origin, origin, state._nothing)
@@ -99,6 +103,11 @@ class RankingState:
             await follower.ready()
             log.info("caught up: %d records taken from the topics", follower.handled)
             yield state
+
+    @property
+    def model_version(self) -> str:
+        """Name of what orders the lists: settings, and the encoder where there is one."""
+        return "+".join([self._settings.version(), *(encoder.version for encoder in self._encoders)])
 
     @property
     def recommender(self) -> Recommender:
@@ -144,7 +153,8 @@ class RankingState:
 
     def _nothing(self) -> Learned:
         return Learned(
-            Recommender(self._settings, audio=self.index), RunningSessions(limit=self._settings.max_listeners // 2)
+            Recommender(self._settings, audio=self.index, encoders=self._encoders),
+            RunningSessions(limit=self._settings.max_listeners // 2),
         )
 
     def _forget(self) -> None:
@@ -165,3 +175,10 @@ class RankingState:
             time.perf_counter() - started_s,
         )
         return StartAt(offsets=snapshot.offsets)
+
+
+def _encoders(folder: Path | None) -> Sequence[SessionEncoder]:
+    encoders = load_encoders([] if folder is None else [folder])
+    for encoder in encoders:
+        log.info("session encoder %s: %d tracks", encoder.version, len(encoder.track_ids))
+    return encoders
