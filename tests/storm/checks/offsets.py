@@ -1,6 +1,7 @@
 """Committed offsets: they only grow, and in the end nothing lies behind them."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -42,8 +43,9 @@ class Offsets:
                         continue
                     before = self._committed.get((group, partition), 0)
                     if at.offset < before:
-                        what = f"{group} went back from {before} to {at.offset} of {partition}"
-                        self._findings.add(Invariant.OFFSETS, what)
+                        what = f"{group} went back from {before} to {at.offset} since the last look"
+                        place = f"{partition.topic}, partition {partition.partition}"
+                        self._findings.add(Invariant.OFFSETS, what, place, time.time_ns() // 1_000_000)
                     self._committed[group, partition] = at.offset
         finally:
             await admin.close()
