@@ -51,7 +51,7 @@ def command(
     import torch
 
     from musicrec.sequence.export import export
-    from musicrec.sequence.trainer import EpochReport, TrainingSettings, cases_of
+    from musicrec.sequence.trainer import EpochReport, TrainingSettings, cases_of, measure
     from musicrec.sequence.trainer import train as train_encoder
     from musicrec.sequence.training_sessions import TrainingSessions
 
@@ -81,6 +81,8 @@ def command(
 
     cases = cases_of((session.tracks for session in sessions[kept:]), training, seed) if held_out else None
     trained = train_encoder(training, cases, settings, work, on_epoch)
+    if cases is not None and not metrics:  # all epochs were done before
+        metrics = measure(trained, cases)
     until_ms = sessions[kept - 1].ended_at_ms
     manifest = export(trained, training, settings, out, trained_until_ms=until_ms, metrics=metrics)
     console.print(f"{out}: {manifest.version}")

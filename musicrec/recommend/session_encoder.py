@@ -74,7 +74,7 @@ class EncodedTracks:
         listed = tracks != UNKNOWN
         tracks, logits = tracks[listed], self.encoder.scale * cosines[listed].astype(np.float64)
         heard = np.isin(tracks, newest_first)
-        best = float(logits[~heard].max(initial=-np.inf)) if not heard.all() else 0.0
+        best = float(logits[~heard].max()) if not heard.all() else 0.0
         logits += self._repeat_logit * heard - best
         order = np.argsort(-logits, kind="stable")
         return EncodedSession(direction, best, tracks[order], logits[order])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from musicrec.errors import BadInput
 from musicrec.evaluation.metrics import LIST_LENGTH, HitCounter
 from musicrec.sequence.checkpoint import Checkpoint
 from musicrec.sequence.initial_vectors import initial_vectors
@@ -54,6 +55,17 @@ class TrainingSettings:
     """Of a batch."""
     weight_decay: float = 1e-3
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            BadInput: names the setting.
+        """
+        if self.dimension % self.heads:
+            raise BadInput(
+                f"dimension: {self.dimension}; it is shared out among {self.heads} heads, so a multiple of that"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from index.session_encoder import ServedEncoder
-from musicrec.errors import Incompatible
+from musicrec.errors import BadInput, Incompatible
 from musicrec.sequence.encoder_files import GRAPH, MANIFEST
 from musicrec.sequence.export import export
 from musicrec.sequence.initial_vectors import initial_vectors
@@ -119,6 +119,11 @@ def test_a_run_that_was_stopped_ends_where_an_unbroken_one_does(tmp_path: Path) 
     assert torch.equal(resumed.unit_vectors, unbroken.unit_vectors)
     with pytest.raises(Incompatible, match="made with other settings or sessions"):
         train(training, None, replace(SMALL, seed=2), tmp_path / "stopped", lambda report: None)
+
+
+def test_a_dimension_that_the_heads_cannot_share_is_refused() -> None:
+    with pytest.raises(BadInput, match="dimension: 9; it is shared out among 2 heads"):
+        TrainingSettings(dimension=9)
 
 
 @pytest.mark.parametrize("model", Model)
