@@ -226,6 +226,7 @@ def _recommendation(rankers: Rankers, ranked: RankedList, **fields: object) -> R
     return Recommendation(
         items=ranked.items,
         degraded=ranked.degraded,
+        making=ranked.making,
         model_version=rankers.model_version,
         index_version=rankers.index_version(),
         **fields,  # type: ignore[arg-type]

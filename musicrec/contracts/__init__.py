@@ -6,6 +6,8 @@ from musicrec.contracts.listen import EventType, ListenEvent
 from musicrec.contracts.outcome import Outcome
 from musicrec.contracts.recommendation import (
     Degradation,
+    ExcludedCandidates,
+    Making,
     Mode,
     ReasonCode,
     Recommendation,
@@ -22,9 +24,11 @@ __all__ = [
     "DeadLetter",
     "Degradation",
     "EventType",
+    "ExcludedCandidates",
     "Genre",
     "ListenEvent",
     "ListenOutcome",
+    "Making",
     "Mode",
     "Outcome",
     "ReasonCode",

@@ -10,6 +10,8 @@ from musicrec.contracts.session import Trigger
 
 MAX_LIST_LENGTH = 200
 
+Count = Annotated[int, Field(ge=0)]
+
 
 class Mode(StrEnum):
     """What kind of list it is."""
@@ -113,6 +115,52 @@ class RecommendedItem(Record):
     """Why it is here, in one word."""
 
 
+class ExcludedCandidates(Record):
+    """Tracks that a source proposed and that must not be listed, each counted once."""
+
+    playing: Count = 0
+    """It is playing, or is the seed of a similar-to request."""
+    skipped: Count = 0
+    """Skipped in this session."""
+    blocked: Count = 0
+    """The listener blocked the track."""
+    artist_blocked: Count = 0
+    """The listener blocked the artist."""
+    removed: Count = 0
+    """Taken out of the catalogue."""
+
+
+class Making(Record):
+    """How a list came to be: candidates, fused into one order; the ranker's order; then the rules on whole lists."""
+
+    sources: tuple[Id, ...]
+    """Names of the sources that had a weight, those that proposed nothing among them."""
+    weights: tuple[Score, ...]
+    """For each source the weight of its ranks."""
+    proposed: tuple[Count, ...]
+    """For each source how many candidates it had, those that must not be listed among them."""
+    rank_constant: Score
+    """An item's fused score is the sum of weight / (this + rank) over its sources."""
+    repeat_factor: Score
+    """What the fused score is multiplied with where the track was heard in this session."""
+    candidates: Count
+    """Fused candidates that might be listed."""
+    excluded: ExcludedCandidates
+    """What might not."""
+    ranked: Count
+    """So many of the best candidates the ranker ordered anew; 0 where the order is the fusion's."""
+    fusion_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)]
+    """For each item its place in the fusion's order, from 1; 0 for a newly announced track in an exploration slot."""
+    ranker_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)] = ()
+    """The same in the order after the ranker; empty where the rules on whole lists kept that order."""
+    heard: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] = ()
+    """Places of this list, from 1, whose tracks were heard in this session."""
+    artist_cap: Count = 0
+    """Most tracks of one artist, where candidates allow; 0 for no cap."""
+    new_share: Score = 0.0
+    """Least share of tracks that the listener never played, where there are any."""
+
+
 class Timings(Record):
     """Where the time went, milliseconds."""
 
@@ -155,3 +203,5 @@ class Recommendation(VersionedRecord):
     """When it was made."""
     timings: Timings
     """Where the time went."""
+    making: Making | None = None
+    """How it came to be; `musicrec explain` puts it into words."""

@@ -52,6 +52,31 @@ IN_SESSION = 1
 """Bit of a track's mark: heard in this session."""
 EXCLUDED = 2
 """Bit of a track's mark, or of an artist's: must not be in the list."""
+CAUSE_SHIFT = np.int64(2)
+"""Above these bits stands the `Cause` of an exclusion."""
+
+
+class Cause(IntEnum):
+    """Why a track must not be listed; the value is its place among the counts."""
+
+    PLAYING = 0
+    SKIPPED = 1
+    BLOCKED = 2
+    ARTIST_BLOCKED = 3
+    REMOVED = 4
+
+
+_ARTIST_BLOCKED = np.int64(Cause.ARTIST_BLOCKED)
+_REMOVED = np.int64(Cause.REMOVED)
+
+
+def excluded_for(cause: Cause) -> int:
+    """Return the mark of a track that must not be listed.
+
+    >>> excluded_for(Cause.SKIPPED) & EXCLUDED
+    2
+    """
+    return EXCLUDED | cause << int(CAUSE_SHIFT)
 
 
 @kernel
@@ -67,6 +92,7 @@ def fuse(
     repeat_factor: float,
     track_scores: NDArray[np.float64],
     track_touched: NDArray[np.int64],
+    excluded: NDArray[np.int64],
     limit: int,
     out_keys: NDArray[np.int64],
     out_scores: NDArray[np.float64],
@@ -78,26 +104,38 @@ def fuse(
         counts: candidates in use per source.
         weights: per source.
         rank_constant: c; the smaller, the more the first ranks count.
-        marks: per track, IN_SESSION and EXCLUDED.
+        marks: per track, IN_SESSION, EXCLUDED and above them the cause.
         artist_marks: per artist, EXCLUDED.
         artist_of: per track, the artist or -1.
         flags: per track, bit 1 when it was removed from the catalogue.
         repeat_factor: factor on tracks heard in this session.
+        track_scores: scratch per track, 0 before and after; below 0 is one that was counted as excluded.
+        excluded: per cause, gets the number of proposed tracks that may not be listed.
     """
     touched = 0
+    excluded[:] = 0
     for source in range(keys.shape[0]):
         if weights[source] <= 0.0:
             continue
         for i in range(counts[source]):
             track = keys[source, i]
-            if marks[track] & EXCLUDED or flags[track] & 1:
+            if track_scores[track] < 0.0:
                 continue
             artist = artist_of[track]
-            if artist >= 0 and artist_marks[artist] & EXCLUDED:
-                continue
+            cause = np.int64(-1)
+            if marks[track] & EXCLUDED:
+                cause = np.int64(marks[track]) >> CAUSE_SHIFT
+            elif flags[track] & 1:
+                cause = _REMOVED
+            elif artist >= 0 and artist_marks[artist] & EXCLUDED:
+                cause = _ARTIST_BLOCKED
             if track_scores[track] == 0.0:
                 track_touched[touched] = track
                 touched += 1
+            if cause >= 0:
+                track_scores[track] = -1.0
+                excluded[cause] += 1
+                continue
             track_scores[track] += weights[source] / (rank_constant + 1.0 + i)
     for i in range(touched):
         track = track_touched[i]

@@ -1,24 +1,23 @@
 """From candidates to a list: exclusions, fusion, the ranker's order, artist cap, records."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.contracts import RecommendedItem
+from musicrec.contracts import Making, RecommendedItem
 from musicrec.contracts.recommendation import MAX_LIST_LENGTH
 from musicrec.recommend.candidates import CandidateGenerator, Query
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
-from musicrec.recommend.fusion import EXCLUDED, IN_SESSION, Source, fuse, ranks_of
+from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
+from musicrec.recommend.fusion import EXCLUDED, Cause, Source, fuse, ranks_of
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_memory import SCORED_SOURCES, ListenerMemory
+from musicrec.recommend.making import MakingRecorder
 from musicrec.recommend.ranked_list import ItemMaker
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import FEATURES, write_features
 from musicrec.recommend.reranking import cap_artists
-from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.top_k import MIN_CAPACITY
 
 HEAD: Final = 20
@@ -29,51 +28,6 @@ NOBODY: Final = ListenerMemory(number=-1)
 """Stands in where nothing is known of a listener; it never learns."""
 SEARCH_LIMIT: Final = 10_000
 """Tracks of the catalogue looked through, at most, for a list that every source left too short."""
-
-
-@dataclass(slots=True)
-class Exclusions:
-    """What must not be listed, and what was heard in this session.
-
-    Attributes:
-        marks: IN_SESSION or EXCLUDED by track.
-        artists: artists that are excluded.
-    """
-
-    marks: dict[int, int] = field(default_factory=dict)
-    artists: list[int] = field(default_factory=list)
-
-    @classmethod
-    def of_session(cls, query: Query, settings: RankingSettings) -> "Exclusions":
-        """Return what the session itself rules out."""
-        marks = dict.fromkeys(query.tracks, IN_SESSION)
-        if settings.exclude_skipped:
-            marks.update(dict.fromkeys(query.skipped, EXCLUDED))
-        if settings.exclude_current and query.tracks:
-            marks[query.tracks[0]] = EXCLUDED
-        return cls(marks)
-
-    def block(self, knowledge: Knowledge, tracks: Sequence[str], artists: Sequence[str]) -> None:
-        """Add what the listener blocked."""
-        for track_id in tracks:
-            if (track := knowledge.catalogue.index_of(track_id)) != UNKNOWN:
-                self.marks[track] = EXCLUDED
-        for artist_id in artists:
-            if (artist := knowledge.catalogue.artist_index_of(artist_id)) != UNKNOWN:
-                self.artists.append(artist)
-
-
-@dataclass(slots=True)
-class FusedCandidates:
-    """Candidates that may be listed, best first.
-
-    Attributes:
-        tracks: int64.
-        scores: float64, what orders them.
-    """
-
-    tracks: NDArray[np.int64]
-    scores: NDArray[np.float64]
 
 
 class ListMaker:
@@ -87,8 +41,10 @@ class ListMaker:
         most = candidates.keys.size
         self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
         self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
+        self._excluded: NDArray[np.int64] = np.zeros(len(Cause), np.int64)
         self._places: NDArray[np.int64] = np.zeros(most, np.int64)
         self._records = ItemMaker(candidates.keys.shape[1], self._settings.rank_constant)
+        self._makings = MakingRecorder(self._settings)
         self._ranks: NDArray[np.int32] = np.zeros((MAX_LIST_LENGTH, len(Source)), np.int32)
         ranked = max(1, self._settings.ranked_candidates)
         self._features: NDArray[np.float32] = np.zeros((ranked, FEATURES), np.float32)
@@ -118,7 +74,8 @@ class ListMaker:
             self._search_catalogue(wanted)
             count = self._fuse(weights)
         self._clear_marks(exclusions)
-        return FusedCandidates(self._fused[:count].copy(), self._fused_scores[:count].copy())
+        tracks, scores = self._fused[:count].copy(), self._fused_scores[:count].copy()
+        return FusedCandidates(tracks, scores, weights, exclusions, self._excluded.copy(), np.arange(count))
 
     def order(self, fused: FusedCandidates, query: Query) -> FusedCandidates:
         """Return the best fused candidates in the ranker's order, and behind them the rest in the fusion's."""
@@ -128,11 +85,12 @@ class ListMaker:
         self._write_features(fused, count, query)
         self._ranker.score(self._features, fused.scores, count, self._ranker_scores)
         order = np.argsort(-self._ranker_scores[:count], kind="stable")
-        tracks, scores = fused.tracks.copy(), np.log(fused.scores)
+        tracks, places, scores = fused.tracks.copy(), fused.fusion_places.copy(), np.log(fused.scores)
         scores[count:] += self._ranker_scores[order[-1]] - scores[count - 1] - 1.0
         tracks[:count] = tracks[order]
+        places[:count] = order
         scores[:count] = self._ranker_scores[order]
-        return FusedCandidates(tracks, scores)
+        return FusedCandidates(tracks, scores, fused.weights, fused.exclusions, fused.excluded, places, count)
 
     def teach(self, fused: FusedCandidates, query: Query, played: int, weight: float) -> None:
         """Let the ranker learn that `played` was played, where it was among the candidates."""
@@ -157,9 +115,7 @@ class ListMaker:
         listed = cap_artists(fused.tracks, count, artist_of, cap, min(limit, count), self._places)
         return self._places[:listed].copy()
 
-    def items(
-        self, fused: FusedCandidates, places: NDArray[np.int64], weights: NDArray[np.float64]
-    ) -> list[RecommendedItem]:
+    def items(self, fused: FusedCandidates, places: NDArray[np.int64]) -> list[RecommendedItem]:
         """Return the records of the candidates in `places`; no score is above that of the place before.
 
         An artist cap or the share of new tracks places a track below others with lower scores.  It then gets the
@@ -171,13 +127,19 @@ class ListMaker:
         track_id = self._knowledge.catalogue.track_id
         ids = [track_id(track) for track in listed.tolist()]
         scores = np.minimum.accumulate(fused.scores[places]).tolist()
-        return self._records.items(ids, scores, self._ranks[: len(listed)], weights)
+        return self._records.items(ids, scores, self._ranks[: len(listed)], fused.weights)
 
     def new_item(self, track: int, score: float, weights: NDArray[np.float64]) -> RecommendedItem:
         """Return the record of a track that stands in a list because it is new."""
         ranks = np.zeros((1, len(Source)), np.int32)
         ranks[0, Source.NEW] = 1
         return self._records.items([self._knowledge.catalogue.track_id(track)], [score], ranks, weights)[0]
+
+    def making(
+        self, fused: FusedCandidates, places: NDArray[np.int64], added: int, *, new_share: float = 0.0
+    ) -> Making:
+        """Return how the list came to be that holds the candidates in `places` and, behind them, `added` new tracks."""
+        return self._makings.record(fused, places, added, self._candidates.counts, new_share)
 
     def may_list(self, track: int, exclusions: Exclusions) -> bool:
         """Whether the track is in the catalogue and not excluded."""
@@ -202,6 +164,7 @@ class ListMaker:
             self._settings.repeat_factor,
             candidates.by_track.scores,
             candidates.by_track.touched,
+            self._excluded,
             len(self._fused),
             self._fused,
             self._fused_scores,

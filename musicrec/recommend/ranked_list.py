@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.contracts import Degradation, RecommendedItem, SourceRank
+from musicrec.contracts import Degradation, Making, RecommendedItem, SourceRank
 from musicrec.recommend.fusion import REASONS, Source
 
 
@@ -17,6 +17,7 @@ class RankedList:
     Attributes:
         items: best first.
         degraded: empty where nothing was lacking; never empty together with `items`.
+        making: how it came to be.
         candidates: int64, indices of the candidates that might have been listed, best first, before the list was cut.
         candidate_scores: float64, what ordered them.
         places: int64, for each item its place in `candidates`; -1 for an item from elsewhere (exploration).
@@ -24,6 +25,7 @@ class RankedList:
 
     items: tuple[RecommendedItem, ...]
     degraded: tuple[Degradation, ...]
+    making: Making
     candidates: NDArray[np.int64]
     candidate_scores: NDArray[np.float64]
     places: NDArray[np.int64]

@@ -14,9 +14,10 @@ from musicrec.contracts import Degradation, ListenOutcome, Mode, RecommendationR
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
 from musicrec.recommend.catalogue import UNKNOWN
-from musicrec.recommend.fusion import EXCLUDED, Source
+from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
+from musicrec.recommend.fusion import Cause, Source, excluded_for
 from musicrec.recommend.learning import Knowledge
-from musicrec.recommend.list_making import Exclusions, FusedCandidates, ListMaker
+from musicrec.recommend.list_making import ListMaker
 from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import ENCODER_COLUMNS, FEATURES
@@ -87,7 +88,7 @@ class Recommender:
             fused = self._lists.order(fused, query)
         explored = self._explored(query, exclusions, snapshot.revision)
         degraded = self._lacking(query, heard=bool(snapshot.entries))
-        return self._list(fused, self._lists.cut(fused, limit), limit, self._weights, degraded, explored)
+        return self._list(fused, self._lists.cut(fused, limit), limit, degraded, explored)
 
     def answer(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         """Return the list that a request asks for.
@@ -133,11 +134,12 @@ class Recommender:
             add_artists(query, self.knowledge)
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, exclusions, request.limit)
-        places = self._lists.cut(fused, request.limit)
-        if listener is not None:
-            heard = listener.tracks[: listener.length]
-            places = _with_new_tracks(fused.tracks, heard, request.limit, self.settings.personal_new_share)
-        return self._list(fused, places, request.limit, self._weights, self._lacking(query, heard=False), [])
+        lacking = self._lacking(query, heard=False)
+        if listener is None:
+            return self._list(fused, self._lists.cut(fused, request.limit), request.limit, lacking)
+        heard, new_share = listener.tracks[: listener.length], self.settings.personal_new_share
+        places = _with_new_tracks(fused.tracks, heard, request.limit, new_share)
+        return self._list(fused, places, request.limit, lacking, new_share=new_share)
 
     def _similar(self, request: RecommendationRequest, exclusions: Exclusions, now_ms: int) -> RankedList:
         degraded = []
@@ -147,45 +149,52 @@ class Recommender:
             degraded.append(Degradation.UNKNOWN_SEED)
         else:
             query.tracks.append(seed)
-            exclusions.marks[seed] = EXCLUDED
+            exclusions.marks[seed] = excluded_for(Cause.PLAYING)
             add_artists(query, self.knowledge)
         if self._audio is None or not len(self._audio):
             degraded.append(Degradation.NO_AUDIO_INDEX)
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, exclusions, request.limit)
-        places = self._lists.cut(fused, request.limit)
-        return self._list(fused, places, request.limit, self._weights, degraded, [])
+        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, degraded)
 
     def _from_catalogue(
         self, request: RecommendationRequest, weights: NDArray[np.float64], exclusions: Exclusions, now_ms: int
     ) -> RankedList:
         self._candidates.run(Query(now_ms=now_ms))
         fused = self._lists.fuse(weights, exclusions, request.limit)
-        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, weights, [], [])
+        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, [])
 
     def _list(
         self,
         fused: FusedCandidates,
         places: NDArray[np.int64],
         limit: int,
-        weights: NDArray[np.float64],
         degraded: list[Degradation],
-        explored: list[int],
+        explored: Sequence[int] = (),
+        *,
+        new_share: float = 0.0,
     ) -> RankedList:
         listed = set(fused.tracks[places].tolist())
         fresh = [track for track in explored if track not in listed][: self.settings.exploration_slots]
         kept = places[: max(0, limit - len(fresh))]
-        items = self._lists.items(fused, kept, weights)
+        items = self._lists.items(fused, kept)
         for track in fresh[: limit - len(kept)]:
-            items.append(self._lists.new_item(track, items[-1].score if items else 0.0, weights))
+            items.append(self._lists.new_item(track, items[-1].score if items else 0.0, fused.weights))
         if not items:
             has_tracks = self.knowledge.catalogue.available > 0
             degraded = [
                 Degradation.EVERYTHING_EXCLUDED if has_tracks else Degradation.EMPTY_CATALOGUE,
                 *degraded,
             ]
-        added = np.full(len(items) - len(kept), -1, np.int64)
-        return RankedList(tuple(items), tuple(degraded), fused.tracks, fused.scores, np.concatenate([kept, added]))
+        added = len(items) - len(kept)
+        return RankedList(
+            items=tuple(items),
+            degraded=tuple(degraded),
+            making=self._lists.making(fused, kept, added, new_share=new_share),
+            candidates=fused.tracks,
+            candidate_scores=fused.scores,
+            places=np.concatenate([kept, np.full(added, -1, np.int64)]),
+        )
 
     def _blocked(self, request: RecommendationRequest, snapshot: SessionSnapshot | None) -> Exclusions:
         exclusions = Exclusions()

@@ -98,6 +98,7 @@ def assert_same_lists(one: list[RankedList], other: list[RankedList]) -> None:
     for ours, theirs in zip(one, other, strict=True):
         assert ours.items == theirs.items
         assert ours.degraded == theirs.degraded
+        assert ours.making == theirs.making
         assert ours.candidates.tolist() == theirs.candidates.tolist()
         assert ours.candidate_scores.tolist() == theirs.candidate_scores.tolist()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from musicrec.recommend.fusion import EXCLUDED, IN_SESSION, fuse, ranks_of
+from musicrec.recommend.fusion import EXCLUDED, IN_SESSION, Cause, excluded_for, fuse, ranks_of
 from musicrec.recommend.reranking import cap_artists
 from musicrec.recommend.top_k import Scratch, take_top
 
@@ -11,19 +11,33 @@ from musicrec.recommend.top_k import Scratch, take_top
 def fused(
     rows: list[list[int]], weights: list[float], marks: dict[int, int] | None = None, repeat_factor: float = 1.0
 ) -> list[tuple[int, float]]:
+    return fused_and_excluded(rows, weights, marks, repeat_factor)[0]
+
+
+def fused_and_excluded(
+    rows: list[list[int]],
+    weights: list[float],
+    marks: dict[int, int] | None = None,
+    repeat_factor: float = 1.0,
+    removed: int = 0,
+    artist_blocked: int = 0,
+) -> tuple[list[tuple[int, float]], list[int]]:
     keys, counts = np.zeros((len(rows), 5), np.int64), np.zeros(len(rows), np.int64)
     for source, row in enumerate(rows):
         keys[source, : len(row)] = row
         counts[source] = len(row)
-    marked, scratch = np.zeros(100, np.uint8), Scratch()
+    marked, scratch, excluded = np.zeros(100, np.uint8), Scratch(), np.zeros(len(Cause), np.int64)
+    artist_of, artist_marks, flags = np.full(100, -1, np.int32), np.zeros(10, np.uint8), np.zeros(100, np.uint8)
+    flags[removed], artist_of[artist_blocked], artist_marks[3] = 1, 3, EXCLUDED
     for track, mark in (marks or {}).items():
         marked[track] = mark
     out_keys, out_scores = np.zeros(10, np.int64), np.zeros(10)
     found = fuse(
-        keys, counts, np.array(weights), 10.0, marked, np.zeros(10, np.uint8), np.full(100, -1, np.int32),
-        np.zeros(100, np.uint8), repeat_factor, scratch.scores, scratch.touched, 10, out_keys, out_scores,
+        keys, counts, np.array(weights), 10.0, marked, artist_marks, artist_of, flags, repeat_factor,
+        scratch.scores, scratch.touched, excluded, 10, out_keys, out_scores,
     )  # fmt: skip
-    return list(zip(out_keys[:found].tolist(), out_scores[:found].tolist(), strict=True))
+    assert not scratch.scores.any()
+    return list(zip(out_keys[:found].tolist(), out_scores[:found].tolist(), strict=True)), excluded.tolist()
 
 
 def test_a_track_gets_weight_over_c_plus_rank_from_every_source() -> None:
@@ -42,6 +56,18 @@ def test_excluded_tracks_are_left_out_and_heard_ones_damped() -> None:
         (3, pytest.approx(1 / 13)),
         (2, pytest.approx(0.5 / 12)),
     ]
+
+
+def test_an_excluded_track_is_counted_once_under_its_cause() -> None:
+    marks = {1: excluded_for(Cause.PLAYING), 2: excluded_for(Cause.SKIPPED), 3: excluded_for(Cause.BLOCKED)}
+    rows = [[1, 2, 3, 4, 5], [2, 1, 6, 5, 4]]
+    found, excluded = fused_and_excluded(rows, [1.0, 1.0], marks, removed=4, artist_blocked=5)
+    assert [track for track, _ in found] == [6]
+    assert dict(zip(Cause, excluded, strict=True)) == dict.fromkeys(Cause, 1)
+
+
+def test_what_no_source_proposed_is_not_counted_as_excluded() -> None:
+    assert fused_and_excluded([[1]], [1.0], {7: excluded_for(Cause.BLOCKED)})[1] == [0] * len(Cause)
 
 
 def test_a_source_of_weight_zero_proposes_nothing() -> None:

@@ -1,12 +1,24 @@
 """The ranking core through its door: learn, rank, answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from listening import Listening
 
-from musicrec.contracts import Degradation, EventType, Mode, ReasonCode, RecommendationRequest, SessionSnapshot, Track
+from musicrec.contracts import (
+    Degradation,
+    EventType,
+    ExcludedCandidates,
+    Mode,
+    ReasonCode,
+    RecommendationRequest,
+    SessionSnapshot,
+    Track,
+)
 from musicrec.errors import Incompatible
 from musicrec.recommend import RankedList, RankingSettings, Recommender
+from musicrec.recommend.state import State, joined
 
 SMALL = RankingSettings(max_sessions=1_000)
 
@@ -283,3 +295,63 @@ def test_settings_that_differ_have_other_versions() -> None:
 def test_a_setting_that_cannot_work_is_named() -> None:
     with pytest.raises(Incompatible, match="query_length: 0"):
         RankingSettings(query_length=0)
+
+
+def test_a_list_says_where_the_fusion_and_the_ranker_placed_its_items(
+    world: Listening, recommender: Recommender
+) -> None:
+    snapshot = world.play("ann", "b", "artist-1")
+    ranked = recommender.rank(snapshot)
+    fusion = Recommender(replace(SMALL, ranked_candidates=0))
+    fusion.restore(State(joined(recommender.state())))
+    plain = fusion.rank(snapshot)
+    assert ranked.making.ranked == ranked.making.candidates == len(ranked.candidates)
+    assert ranked.making.ranker_ranks == ()  # the list keeps the ranker's order
+    assert [listed(plain)[rank - 1] for rank in ranked.making.fusion_ranks] == listed(ranked)
+    assert plain.making.ranked == 0
+    assert plain.making.fusion_ranks == tuple(range(1, len(plain.items) + 1))
+
+
+def test_a_list_says_with_what_its_fused_scores_can_be_had_again(world: Listening, recommender: Recommender) -> None:
+    teach(recommender, [world.play("ann", "a", "artist-1")])
+    recommender.settings = replace(SMALL, ranked_candidates=0)
+    ranked = recommender.rank(world.play("ann", "b", "artist-1"))
+    making = ranked.making
+    weight_of = dict(zip(making.sources, making.weights, strict=True))
+    assert making.heard
+    for place, item in enumerate(ranked.items, 1):
+        parts = [weight_of[source.source] / (making.rank_constant + source.rank) for source in item.sources]
+        assert item.score == pytest.approx(sum(parts) * (making.repeat_factor if place in making.heard else 1.0))
+
+
+def test_a_list_counts_what_it_left_out_and_why(world: Listening, recommender: Recommender) -> None:
+    teach(recommender, [world.play("ann", "c", "artist-1", skip=True)])
+    world.feedback("ann", EventType.BLOCK_TRACK, "d")
+    world.feedback("ann", EventType.BLOCK_ARTIST, None, "artist-2")
+    snapshot = world.play("ann", "b", "artist-1")
+    recommender.learn(snapshot)
+    making = recommender.rank(snapshot).making
+    assert making.excluded == ExcludedCandidates(playing=1, skipped=1, blocked=1, artist_blocked=3)
+    assert making.candidates == 1
+
+
+def test_a_new_track_in_an_exploration_slot_has_no_place_before_it(world: Listening, recommender: Recommender) -> None:
+    recommender.add_track(Track(track_id="fresh", artist_id="artist-9"))
+    making = recommender.rank(world.play("ann", "b", "artist-1"), limit=3).making
+    assert making.fusion_ranks[-1] == 0
+    assert all(making.fusion_ranks[:-1])
+
+
+def test_an_artist_cap_and_the_places_that_it_passed_over_are_told(world: Listening, recommender: Recommender) -> None:
+    capped = Recommender(replace(SMALL, artist_cap=1))
+    capped.restore(State(joined(recommender.state())))
+    making = capped.rank(world.play("ann", "b", "artist-1"), limit=2).making
+    assert making.artist_cap == 1
+    assert making.ranker_ranks[0] == 1
+    assert making.ranker_ranks[1] > 2
+
+
+def test_a_list_on_request_tells_its_own_weights(world: Listening, recommender: Recommender) -> None:
+    making = recommender.answer(request(Mode.POPULAR, world), None, world.now_ms).making
+    assert making.sources == ("popular", "new")
+    assert making.proposed[0] == 7

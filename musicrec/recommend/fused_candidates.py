@@ -1,0 +1,68 @@
+"""Candidates of all sources in one order, and what must not be among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrec.recommend.candidates import Query
+from musicrec.recommend.catalogue import UNKNOWN
+from musicrec.recommend.fusion import IN_SESSION, Cause, excluded_for
+from musicrec.recommend.learning import Knowledge
+from musicrec.recommend.settings import RankingSettings
+
+
+@dataclass(slots=True)
+class Exclusions:
+    """What must not be listed, and what was heard in this session.
+
+    Attributes:
+        marks: by track, IN_SESSION or `excluded_for` a cause.
+        artists: artists that are excluded.
+    """
+
+    marks: dict[int, int] = field(default_factory=dict)
+    artists: list[int] = field(default_factory=list)
+
+    @classmethod
+    def of_session(cls, query: Query, settings: RankingSettings) -> "Exclusions":
+        """Return what the session itself rules out."""
+        marks = dict.fromkeys(query.tracks, IN_SESSION)
+        if settings.exclude_skipped:
+            marks.update(dict.fromkeys(query.skipped, excluded_for(Cause.SKIPPED)))
+        if settings.exclude_current and query.tracks:
+            marks[query.tracks[0]] = excluded_for(Cause.PLAYING)
+        return cls(marks)
+
+    def block(self, knowledge: Knowledge, tracks: Sequence[str], artists: Sequence[str]) -> None:
+        """Add what the listener blocked."""
+        for track_id in tracks:
+            if (track := knowledge.catalogue.index_of(track_id)) != UNKNOWN:
+                self.marks[track] = excluded_for(Cause.BLOCKED)
+        for artist_id in artists:
+            if (artist := knowledge.catalogue.artist_index_of(artist_id)) != UNKNOWN:
+                self.artists.append(artist)
+
+
+@dataclass(slots=True)
+class FusedCandidates:
+    """Candidates that may be listed, best first, and how they were found.
+
+    Attributes:
+        tracks: int64.
+        scores: float64, what orders them.
+        weights: float64 per source, with which they were fused.
+        exclusions: what must not be among them.
+        excluded: int64 per `Cause`, proposed tracks that are not among them.
+        fusion_places: int64, place of each in the order of the fusion, from 0.
+        ranked: so many of the first have the ranker's order.
+    """
+
+    tracks: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    exclusions: Exclusions
+    excluded: NDArray[np.int64]
+    fusion_places: NDArray[np.int64]
+    ranked: int = 0

@@ -1,0 +1,85 @@
+"""How a list came to be, as the record that is published with it."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrec.contracts import ExcludedCandidates, Making
+from musicrec.contracts.recommendation import MAX_LIST_LENGTH
+from musicrec.recommend.fused_candidates import FusedCandidates
+from musicrec.recommend.fusion import IN_SESSION, Source
+from musicrec.recommend.settings import RankingSettings
+
+
+class MakingRecorder:
+    """Records how lists of one recommender come to be; what they have in common is worked out once."""
+
+    def __init__(self, settings: RankingSettings) -> None:
+        self._settings = settings
+        self._in_order = list(range(MAX_LIST_LENGTH))
+        self._used = _UsedSources(np.zeros(len(Source)))
+
+    def record(
+        self,
+        fused: FusedCandidates,
+        places: NDArray[np.int64],
+        added: int,
+        proposed: NDArray[np.int64],
+        new_share: float,
+    ) -> Making:
+        """Return the record of a list.
+
+        Args:
+            fused: its candidates, in the order that the rules on whole lists were applied to.
+            places: int64, place in `fused` of each item, from 0.
+            added: newly announced tracks behind them.
+            proposed: int64 per source, how many candidates it had.
+            new_share: least share of tracks that the listener never played.
+        """
+        if self._used.of is not fused.weights:
+            self._used = _UsedSources(fused.weights)
+        # Lists, not arrays: of twenty numbers NumPy makes a microsecond each time that it is called.
+        settings, marks, at = self._settings, fused.exclusions.marks, places.tolist()
+        counts, from_elsewhere = proposed.tolist(), [0] * added
+        fusion_ranks = [place + 1 for place in fused.fusion_places[places].tolist()]
+        in_order = at == self._in_order[: len(at)]
+        return Making(
+            sources=self._used.labels,
+            weights=self._used.weights,
+            proposed=tuple([counts[source] for source in self._used.sources]),
+            rank_constant=settings.rank_constant,
+            repeat_factor=settings.repeat_factor,
+            candidates=len(fused.tracks),
+            excluded=_excluded(*fused.excluded.tolist()),
+            ranked=fused.ranked,
+            fusion_ranks=tuple(fusion_ranks + from_elsewhere),
+            ranker_ranks=() if in_order else tuple([place + 1 for place in at] + from_elsewhere),
+            heard=tuple(
+                [
+                    place
+                    for place, track in enumerate(fused.tracks[places].tolist(), 1)
+                    if marks.get(track) == IN_SESSION
+                ]
+            ),
+            artist_cap=settings.artist_cap,
+            new_share=new_share,
+        )
+
+
+class _UsedSources:
+    """The sources that have a weight; most lists of a recommender have the same."""
+
+    def __init__(self, weights: NDArray[np.float64]) -> None:
+        self.of = weights
+        self.sources = np.flatnonzero(weights > 0.0).tolist()
+        self.labels = tuple(Source(source).label for source in self.sources)
+        self.weights = tuple(weights[self.sources].tolist())
+
+
+@lru_cache(maxsize=4_096)
+def _excluded(playing: int, skipped: int, blocked: int, artist_blocked: int, removed: int) -> ExcludedCandidates:
+    # Immutable, and the same few again and again.
+    return ExcludedCandidates(
+        playing=playing, skipped=skipped, blocked=blocked, artist_blocked=artist_blocked, removed=removed
+    )
