@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dlq list": ("musicrec.cli.dlq:list_letters", "List dead letters, or count them by topic and reason."),
     "dlq show": ("musicrec.cli.dlq:show", "Show one dead letter, or write its value byte for byte."),
     "dlq replay": ("musicrec.cli.dlq:replay", "Publish refused messages again on the topic that they came from."),
+    "explain": ("musicrec.cli.explain:command", "Why each item of a published list is there."),
     "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
     "settings": ("musicrec.cli.settings:command", "Show every setting with the value in force."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),

@@ -1,0 +1,120 @@
+"""What the record of a list says about each of its items, worked out: parts of the fused score, places on the way.
+
+A list that was made before lists told their making has sources, ranks and reasons only; what is not known is None.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from math import isfinite
+
+from musicrec.contracts import Making, ReasonCode, Recommendation, RecommendedItem
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePart:
+    """What one source gave to an item."""
+
+    source: str
+    rank: int
+    """Place in the source's own list, from 1."""
+    part: float | None
+    """weight / (c + rank), its part of the fused score; None where the weights are not known."""
+    share: float | None
+    """The same as a share of all parts, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemExplanation:
+    """Why one item stands where it does."""
+
+    place: int
+    """From 1."""
+    track_id: str
+    reason: ReasonCode
+    score: float
+    """What ordered the list, as published."""
+    sources: tuple[SourcePart, ...]
+    """Strongest first."""
+    fused_score: float | None
+    """Sum of the parts, damped where the track was heard in this session."""
+    fusion_rank: int | None
+    """Place in the fusion's order, from 1; None for a new track in an exploration slot, or where it is not known."""
+    ranker_rank: int | None
+    """Place after the ranker, likewise."""
+    is_heard: bool
+    """Heard in this session already."""
+    is_exploration: bool
+    """Stands in an exploration slot, because the catalogue announced it lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A list and the way to it."""
+
+    made: Recommendation
+    items: tuple[ItemExplanation, ...]
+    left_out: int | None
+    """Candidates that stood before the last item and that a rule on whole lists left out; None where not known."""
+
+    @property
+    def making(self) -> Making | None:
+        """What the list recorded of its making."""
+        return self.made.making
+
+
+def explain(made: Recommendation) -> Explanation:
+    """Work out what a list's record says."""
+    making = made.making
+    places = range(1, len(made.items) + 1)
+    fusion_ranks = [_place(making.fusion_ranks, place) if making else None for place in places]
+    if making is not None and making.ranker_ranks:
+        ranker_ranks = [_place(making.ranker_ranks, place) for place in places]
+    else:
+        ranker_ranks = [place if rank else rank for place, rank in zip(places, fusion_ranks, strict=True)]
+    items = tuple(
+        _item(place, item, making, fusion_rank, ranker_rank)
+        for place, item, fusion_rank, ranker_rank in zip(places, made.items, fusion_ranks, ranker_ranks, strict=True)
+    )
+    known = [rank for rank in ranker_ranks if rank]
+    return Explanation(made, items, max(known, default=0) - len(known) if making is not None else None)
+
+
+def _place(ranks: tuple[int, ...], place: int) -> int | None:
+    # Whoever wrote the record may have fewer places than items.
+    return ranks[place - 1] if place <= len(ranks) else None
+
+
+def _item(
+    place: int, item: RecommendedItem, making: Making | None, fusion_rank: int | None, ranker_rank: int | None
+) -> ItemExplanation:
+    is_exploration, is_heard = fusion_rank == 0, making is not None and place in making.heard
+    parts = _parts(item, making)
+    known = [part for part in parts if part is not None]
+    total = sum(known)
+    damping = making.repeat_factor if making is not None and is_heard else 1.0
+    return ItemExplanation(
+        place=place,
+        track_id=item.track_id,
+        reason=item.reason,
+        score=item.score,
+        sources=tuple(
+            SourcePart(source.source, source.rank, part, part / total if part is not None and total > 0 else None)
+            for source, part in zip(item.sources, parts, strict=True)
+        ),
+        fused_score=total * damping if known and not is_exploration else None,
+        fusion_rank=fusion_rank or None,
+        ranker_rank=ranker_rank or None,
+        is_heard=is_heard,
+        is_exploration=is_exploration,
+    )
+
+
+def _parts(item: RecommendedItem, making: Making | None) -> list[float | None]:
+    if making is None:
+        return [None] * len(item.sources)
+    weights = dict(zip(making.sources, making.weights, strict=False))
+    with suppress(ArithmeticError):  # numbers that no ranking works with, from whoever wrote the record
+        parts = [weights.get(source.source, 0.0) / (making.rank_constant + source.rank) for source in item.sources]
+        if isfinite(sum(parts) * making.repeat_factor):
+            return list(parts)
+    return [None] * len(item.sources)

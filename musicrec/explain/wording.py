@@ -1,0 +1,131 @@
+"""An explanation as lines for people and as an object for programs; what comes from outside is escaped."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from musicrec.cloud_events import rfc_3339
+from musicrec.contracts import Degradation, ExcludedCandidates, Making, ReasonCode, Recommendation
+from musicrec.documents.member_docs import member_docs
+from musicrec.explain.explanation import Explanation, ItemExplanation, SourcePart
+from musicrec.printable import printable
+
+INDENT = " " * 6
+
+
+def lines_of(explanation: Explanation) -> Iterator[str]:
+    """Yield the lines that `musicrec explain` prints."""
+    made = explanation.made
+    yield _line(
+        "list", f"{made.list_id} for {made.user_id}: {_count(len(made.items), 'track')}, mode {made.mode.value}"
+    )
+    yield _line("made", f"{rfc_3339(made.generated_at_ms)} by {made.model_version}, vector index {made.index_version}")
+    yield _line("answers", _answered(made))
+    yield _line("time", _time(made))
+    degradations = member_docs(Degradation)
+    for code in made.degraded:
+        yield _line("without", f"{code.value}: {degradations[code.value]}")
+    yield from _making_lines(explanation)
+    reasons = member_docs(ReasonCode)
+    for item in explanation.items:
+        yield ""
+        yield from _item_lines(item, reasons, has_making=explanation.making is not None)
+
+
+def object_of(explanation: Explanation) -> dict[str, Any]:
+    """Return what `musicrec explain --json` prints: the record of the list, with items that are explained."""
+    record = explanation.made.model_dump(mode="json", exclude={"items"})
+    return {**record, "left_out": explanation.left_out, "items": [asdict(item) for item in explanation.items]}
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<9} {printable(text)}"
+
+
+def _answered(made: Recommendation) -> str:
+    if made.trigger is None:
+        return f"request {made.request_id}"
+    trigger = made.trigger
+    about = f"track {trigger.track_id}" if trigger.track_id is not None else f"artist {trigger.artist_id}"
+    outcome = f" ({trigger.outcome.value})" if trigger.outcome is not None else ""
+    text = f"{trigger.type.value} of {about}{outcome} at {rfc_3339(trigger.occurred_at_ms)}, event {trigger.event_id}"
+    if made.session_id is not None:
+        text += f", in session {made.session_id}"
+    if made.passed_over:
+        text += f"; and {_count(len(made.passed_over), 'older event')} that waited before it"
+    return text
+
+
+def _time(made: Recommendation) -> str:
+    timings = made.timings
+    if timings.event_to_list_ms is None:
+        return f"ranking {timings.ranking_ms:g} ms"
+    return f"{timings.event_to_list_ms:g} ms from event to list, ranking {timings.ranking_ms:g} ms of it"
+
+
+def _making_lines(explanation: Explanation) -> Iterator[str]:
+    making = explanation.making
+    if making is None:
+        yield _line("making", "not in the record: this list is older than that; sources, ranks and reasons are known")
+        return
+    yield _line("proposed", _proposed(making))
+    yield _line("excluded", _excluded(making.excluded))
+    order = f"the ranker ordered the best {making.ranked:,} anew" if making.ranked else "the ranker did nothing"
+    yield _line("order", f"{_count(making.candidates, 'candidate')} in the order of their fused scores; {order}")
+    yield _line("rules", "; ".join(_rules(explanation, making)))
+
+
+def _proposed(making: Making) -> str:
+    said = list(zip(making.sources, making.proposed, strict=False))
+    spoke = ", ".join(f"{source} {count:,}" for source, count in said if count) or "nothing"
+    silent = ", ".join(source for source, count in said if not count)
+    return f"{spoke}; nothing from {silent}" if silent else spoke
+
+
+def _excluded(excluded: ExcludedCandidates) -> str:
+    causes = {
+        "playing now, or the seed": excluded.playing,
+        "skipped in this session": excluded.skipped,
+        "blocked by the listener": excluded.blocked,
+        "of artists that the listener blocked": excluded.artist_blocked,
+        "removed from the catalogue": excluded.removed,
+    }
+    return ", ".join(f"{count:,} {cause}" for cause, count in causes.items() if count) or "no candidate"
+
+
+def _rules(explanation: Explanation, making: Making) -> Iterator[str]:
+    yield f"at most {making.artist_cap:,} of an artist" if making.artist_cap else "no artist cap"
+    if making.new_share:
+        yield f"at least {making.new_share:.0%} that the listener never played"
+    explored = sum(item.is_exploration for item in explanation.items)
+    yield f"{_count(explored, 'place')} for newly announced tracks"
+    if explanation.left_out:
+        yield f"{_count(explanation.left_out, 'candidate')} left out that stood before the last item"
+
+
+def _item_lines(item: ItemExplanation, reasons: dict[str, str], *, has_making: bool) -> Iterator[str]:
+    head = f"{item.place:>3}.  {printable(item.track_id)}"
+    yield f"{head}   {_way(item)}" if has_making else head
+    yield INDENT + reasons[item.reason.value]
+    yield INDENT + (", ".join(_source(source) for source in item.sources) or "no source is named")
+    if item.is_heard:
+        yield f"{INDENT}heard in this session already: its fused score was damped"
+
+
+def _way(item: ItemExplanation) -> str:
+    if item.is_exploration:
+        return "from the catalogue's new tracks, in an exploration slot"
+    if item.fusion_rank is None or item.ranker_rank is None:
+        return "its places before are not in the record"
+    way = f"fusion {item.fusion_rank} > ranker {item.ranker_rank} > list {item.place}"
+    moved = item.fusion_rank - item.place
+    return f"{way}  ({'up' if moved > 0 else 'down'} {abs(moved)})" if moved else way
+
+
+def _source(source: SourcePart) -> str:
+    share = "" if source.share is None else f" ({source.share:.0%} of its fused score)"
+    return f"{printable(source.source)}: rank {source.rank}{share}"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
