@@ -1,16 +1,14 @@
 """`musicrec evaluate stream`: test, then train, over a listening log."""
 
 import json
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from musicrec.contracts import ListenEvent
+from musicrec.cli.play_progress import counted, play_progress
 from musicrec.evaluation.baselines import FOR_STREAMS, USUAL, chosen
 from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.prequential import PrequentialRun
@@ -48,27 +46,14 @@ def command(
     nobody had; "early": the session holds one track so far; "completed", "skipped": what became of the target.
     """
     run = PrequentialRun(Recommender(encoders=load_encoders(encoder)), baselines=chosen(FOR_STREAMS, baselines))
-    with _progress() as progress:
+    with play_progress() as progress:
         if warm_up is not None:
-            run.warm_up(_counted(read_log(warm_up), progress, "warm-up"))
+            run.warm_up(counted(read_log(warm_up), progress, "warm-up"))
         events = read_log(file, limit)
-        run.warm_up(_counted(islice(events, unscored), progress, "learned only"))
-        run.score(_counted(events, progress, "scored"))
+        run.warm_up(counted(islice(events, unscored), progress, "learned only"))
+        run.score(counted(events, progress, "scored"))
     figures = run.figures()
     if as_json:
         print(json.dumps(figures))
     else:
         Console().print(models_table("Next play, test-then-train", figures))
-
-
-def _progress() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f} plays"))
-    return Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
-
-
-def _counted(events: Iterator[ListenEvent], progress: Progress, name: str) -> Iterator[ListenEvent]:
-    task = progress.add_task(name, total=None)
-    for count, event in enumerate(events, 1):
-        yield event
-        if count % 500 == 0:
-            progress.update(task, completed=count)

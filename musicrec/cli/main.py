@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dlq show": ("musicrec.cli.dlq:show", "Show one dead letter, or write its value byte for byte."),
     "dlq replay": ("musicrec.cli.dlq:replay", "Publish refused messages again on the topic that they came from."),
     "explain": ("musicrec.cli.explain:command", "Why each item of a published list is there."),
+    "diff": ("musicrec.cli.diff:command", "What another configuration of the ranking would change, on a recorded log."),
     "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
     "settings": ("musicrec.cli.settings:command", "Show every setting with the value in force."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),

@@ -6,7 +6,8 @@ before.  The list is made from the snapshot before the play, by the code that ru
 Source: Vinagre, Jorge, Gama, "Evaluation of recommender systems in streaming environments", 2015 (prequential).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
 
 from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSnapshot
 from musicrec.evaluation.baselines.baseline import Baselines
@@ -20,14 +21,31 @@ MAX_BEFORE = 40
 """Tracks of a session that the baselines are shown."""
 
 
-class PrequentialRun:
-    """One pass over a log; warm-up first, scored events after."""
+class Learners(Protocol):
+    """Models that are asked for each case and taught each play, side by side."""
 
-    def __init__(
-        self, recommender: Recommender, rules: SessionSettings | None = None, baselines: Baselines | None = None
+    def ask(
+        self, snapshot: SessionSnapshot, newest_first: Sequence[str], target: str, groups: Collection[Group]
     ) -> None:
-        """Prepare a pass; the usual rules of sessions and the usual baselines where none are given."""
-        self.contest = Contest(recommender, baselines)
+        """Score one case.
+
+        Args:
+            snapshot: the session before the play.
+            newest_first: its plays; the first is the current track.
+            target: what was played.
+            groups: groups of cases that this one belongs to.
+        """
+
+    def teach(self, snapshot: SessionSnapshot, play: str | None, before: str | None) -> None:
+        """Learn `snapshot`, whose newest play, if it is one, is `play`, right after `before`."""
+
+
+class PrequentialPass:
+    """One pass of some models over a log; warm-up first, scored events after."""
+
+    def __init__(self, learners: Learners, rules: SessionSettings | None = None) -> None:
+        """Prepare a pass; the usual rules of sessions where none are given."""
+        self._learners = learners
         self._rules = rules or SessionSettings()
         self._states: dict[str, ListenerState] = {}
         self._snapshots: dict[str, SessionSnapshot] = {}
@@ -46,10 +64,6 @@ class PrequentialRun:
             self._step(event, is_scored=True)
             progress()
 
-    def figures(self) -> dict[str, object]:
-        """Return the figures by their published keys."""
-        return self.contest.figures()
-
     def _step(self, event: ListenEvent, *, is_scored: bool) -> None:
         self._offset += 1
         # A log has no late events; its own order stands in for the offsets of a topic.
@@ -63,15 +77,15 @@ class PrequentialRun:
         self._states[event.user_id] = applied.state
         self._snapshots[event.user_id] = snapshot
         if event.type.is_listen and event.track_id is not None:
-            self.contest.teach(snapshot, event.track_id, snapshot.previous_track_id)
+            self._learners.teach(snapshot, event.track_id, snapshot.previous_track_id)
             self._played.setdefault(event.user_id, set()).add(event.track_id)
         else:
-            self.contest.teach(snapshot, None, None)
+            self._learners.teach(snapshot, None, None)
 
     def _ask(self, snapshot: SessionSnapshot) -> None:
         target, before = str(snapshot.trigger.track_id), self._snapshots[snapshot.user_id]
         newest_first = [entry.track_id for entry in reversed(before.entries[-MAX_BEFORE:])]
-        self.contest.ask(before, newest_first, target, self._groups(snapshot, before))
+        self._learners.ask(before, newest_first, target, self._groups(snapshot, before))
 
     def _groups(self, snapshot: SessionSnapshot, before: SessionSnapshot) -> list[Group]:
         target = snapshot.trigger.track_id
@@ -84,6 +98,22 @@ class PrequentialRun:
         elif outcome is not None and outcome.is_skip:
             groups.append(Group.SKIPPED)
         return groups
+
+
+class PrequentialRun:
+    """A pass of the recommender and the baselines."""
+
+    def __init__(
+        self, recommender: Recommender, rules: SessionSettings | None = None, baselines: Baselines | None = None
+    ) -> None:
+        """Prepare a pass; the usual rules of sessions and the usual baselines where none are given."""
+        self.contest = Contest(recommender, baselines)
+        log_pass = PrequentialPass(self.contest, rules)
+        self.warm_up, self.score = log_pass.warm_up, log_pass.score
+
+    def figures(self) -> dict[str, object]:
+        """Return the figures by their published keys."""
+        return self.contest.figures()
 
 
 def is_case(snapshot: SessionSnapshot) -> bool:

@@ -2,10 +2,26 @@
 
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from math import isfinite
+from typing import Final
 
 from musicrec.errors import Incompatible
 
 DAY_MS = 86_400_000
+
+AT_LEAST_1: Final = frozenset({
+    "max_sessions", "session_row_length", "max_tracks", "max_listeners", "history_length", "query_length",
+    "knn_neighbours", "memory_length", "popularity_half_life_ms", "popular_candidates", "candidates_per_source",
+    "ranker_hidden", "ranker_lesson_every",
+})  # fmt: skip
+"""Lengths of arrays that kernels write without a look at their bounds, and divisors."""
+ABOVE_0: Final = frozenset({
+    "knn_position_decay", "knn_match_decay", "knn_distance_decay", "knn_recency_ms", "rule_recency_ms",
+    "habit_recency_s",
+})  # fmt: skip
+"""Divisors."""
+POWERS_OF_TWO: Final = frozenset({"sessions_per_track", "tracks_per_artist"})
+ANY_SIGN: Final = frozenset({"encoder_repeat_logit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +163,17 @@ class RankingSettings:
         Raises:
             Incompatible: names the setting.
         """
-        for name in ("max_sessions", "session_row_length", "query_length", "candidates_per_source", "history_length"):
-            if getattr(self, name) < 1:
-                raise Incompatible(f"{name}: {getattr(self, name)}; at least 1 is needed")
+        for name, value in asdict(self).items():
+            if not isfinite(value):
+                raise Incompatible(f"{name}: {value}; a finite number is needed")
+            if name in AT_LEAST_1 and value < 1:
+                raise Incompatible(f"{name}: {value}; at least 1 is needed")
+            if name in POWERS_OF_TWO and (value < 4 or value & (value - 1)):
+                raise Incompatible(f"{name}: {value}; a power of two from 4 up is needed")
+            if name in ABOVE_0 and value <= 0:
+                raise Incompatible(f"{name}: {value}; more than 0 is needed")
+            if name not in ANY_SIGN and value < 0:
+                raise Incompatible(f"{name}: {value}; at least 0 is needed")
 
     @property
     def knows_listeners(self) -> bool:

@@ -292,9 +292,20 @@ def test_settings_that_differ_have_other_versions() -> None:
     assert RankingSettings().version() != RankingSettings.for_text_sessions().version()
 
 
-def test_a_setting_that_cannot_work_is_named() -> None:
-    with pytest.raises(Incompatible, match="query_length: 0"):
-        RankingSettings(query_length=0)
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"query_length": 0}, "query_length: 0; at least 1"),
+        ({"knn_neighbours": 0}, "knn_neighbours: 0; at least 1"),
+        ({"sessions_per_track": 500}, "sessions_per_track: 500; a power of two from 4 up"),
+        ({"knn_position_decay": 0.0}, "knn_position_decay: 0.0; more than 0"),
+        ({"weight_popular": -0.1}, "weight_popular: -0.1; at least 0"),
+        ({"rank_constant": float("nan")}, "rank_constant: nan; a finite number"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(setting: dict[str, float], said: str) -> None:
+    with pytest.raises(Incompatible, match=said):
+        replace(RankingSettings(), **setting)  # type: ignore[arg-type]
 
 
 def test_a_list_says_where_the_fusion_and_the_ranker_placed_its_items(
