@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from musicrec.cli.play_progress import counted, play_progress
+from musicrec.errors import BadInput
 from musicrec.evaluation.comparison import Comparison, Side
 from musicrec.evaluation.comparison_report import example_lines, hits_table, sources_table, summary_lines
 from musicrec.evaluation.listening_log import read_log
@@ -61,5 +62,11 @@ def command(
 
 
 def _side(configuration: RankingConfiguration) -> Side:
-    recommender = Recommender(configuration.settings, encoders=load_encoders(configuration.encoders))
-    return Side(configuration.name, recommender)
+    encoders = load_encoders(configuration.encoders)
+    try:
+        return Side(configuration.name, Recommender(configuration.settings, encoders=encoders))
+    except (MemoryError, ValueError):  # NumPy's word for an array beyond any memory
+        raise BadInput(
+            f"{configuration.name}: the ranking does not fit into memory; smaller max_sessions, session_row_length or "
+            "candidates_per_source are needed"
+        ) from None

@@ -19,7 +19,7 @@ KINDS: Final = {
 def hits_table(figures: Mapping[str, Any]) -> Table:
     """Return hit rate and reciprocal rank by group, and by how much B is above A."""
     table = Table(title="Next play, test-then-train")
-    table.add_column("cases of")
+    table.add_column("cases of", no_wrap=True)
     for column in ("cases", "metric", "A", "B", "B - A", "95 % from", "to"):
         table.add_column(column, justify="right", no_wrap=True)
     a, b = figures["a"]["groups"], figures["b"]["groups"]

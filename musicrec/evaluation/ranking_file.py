@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from musicrec.errors import BadInput, Incompatible
 from musicrec.recommend import RankingSettings
+from musicrec.recommend.settings import LARGEST
 
 DEFAULT: Final = "default"
 """Stands for a file that sets nothing."""
@@ -43,8 +44,10 @@ def read_configuration(name: str) -> RankingConfiguration:
         values = tomllib.loads(path.read_text())
     except OSError as error:
         raise BadInput(f"{name}: {error.strerror}; a TOML file or the word {DEFAULT} is needed") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not UTF-8, not TOML, or a number with more digits than Python reads
         raise BadInput(f"{name}: not a TOML file: {error}") from None
+    except RecursionError:
+        raise BadInput(f"{name}: not a TOML file with settings: it is nested too deep") from None
     encoders = _encoders(path, values.pop(ENCODER, []))
     try:
         settings = RankingSettings(**{key: _checked(name, key, value) for key, value in values.items()})
@@ -61,7 +64,7 @@ def _checked(name: str, key: str, value: object) -> Any:
         raise BadInput(f"{name}: {key!r} is no setting of the ranking{hint} Allowed are {allowed}")
     wanted = TYPES[key]
     # To Python, true is an integer.
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+    if wanted is float and type(value) is int and abs(value) <= LARGEST:
         return float(value)
     if type(value) is not wanted:
         raise BadInput(f"{name}: {key} = {value!r}: {WORDS[wanted]} is needed")

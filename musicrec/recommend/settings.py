@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
-from math import isfinite
 from typing import Final
 
 from musicrec.errors import Incompatible
 
 DAY_MS = 86_400_000
 
+LARGEST: Final = 10**15
+"""No setting has a use for more, and sums of a few still fit into every integer."""
 AT_LEAST_1: Final = frozenset({
     "max_sessions", "session_row_length", "max_tracks", "max_listeners", "history_length", "query_length",
     "knn_neighbours", "memory_length", "popularity_half_life_ms", "popular_candidates", "candidates_per_source",
@@ -164,8 +165,8 @@ class RankingSettings:
             Incompatible: names the setting.
         """
         for name, value in asdict(self).items():
-            if not isfinite(value):
-                raise Incompatible(f"{name}: {value}; a finite number is needed")
+            if not -LARGEST <= value <= LARGEST:  # as no comparison with what is not a number is true
+                raise Incompatible(f"{name}: {value}; a number of at most {LARGEST} is needed")
             if name in AT_LEAST_1 and value < 1:
                 raise Incompatible(f"{name}: {value}; at least 1 is needed")
             if name in POWERS_OF_TWO and (value < 4 or value & (value - 1)):

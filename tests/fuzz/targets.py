@@ -34,6 +34,9 @@ from musicrec.contracts import (
 )
 from musicrec.dead_letters import Place, letter_of, since_ms
 from musicrec.errors import BadInput, Incompatible
+from musicrec.evaluation.ranking_file import read_configuration
+from musicrec.explain import explain
+from musicrec.explain.wording import lines_of, object_of
 from musicrec.importers.event_file import count_events, read_event_times, read_events
 from musicrec.importers.event_order import in_time_order
 from musicrec.importers.lastfm_1k import read_lastfm_1k
@@ -134,6 +137,24 @@ def headers_in(data: bytes) -> Headers:
         name, equals, value = line.partition(b"=")
         found.append((name.decode("latin-1"), value if equals else None))
     return found
+
+
+def explanation(data: bytes) -> None:
+    """Every list that is taken is explained in words that do nothing to a terminal, and in strict JSON."""
+    made = taken(lambda: Recommendation.decode(data))
+    if not isinstance(made, BadInput):
+        assert all(line.isprintable() for line in lines_of(explain(made)))
+        json.dumps(object_of(explain(made)), allow_nan=False)
+
+
+def ranking_file(data: bytes) -> None:
+    """A file is a configuration of the ranking with a name of its own, or is refused by the file's name."""
+    path = file_of("ranking.toml", data)
+    found = taken(lambda: read_configuration(str(path)))
+    if isinstance(found, BadInput):
+        assert str(found).startswith(f"{path}: ")
+    else:
+        assert found.settings.version().startswith("rank-")
 
 
 def cloud_events(data: bytes) -> None:
@@ -318,6 +339,12 @@ LETTERS = (
 )
 WORDS = (b"musicrec.listens.v1.dlq[3]@17", b"2h", b"2026-01-31", b"2026-01-31T12:00:00+02:00", "\x1b[2J\u202e".encode())
 
+RANKING_FILES = (
+    b'rank_constant = 20\nknn_neighbours = 150\nexclude_current = false\nencoder = ["before", "encoder"]\n',
+    b"encoder_repeat_logit = -1e3\nranker_step = inf\n[knn]\nneighbours = 0x10\n",
+    b"max_sessions = " + b"9" * 400,
+)
+
 TARGETS: dict[str, Target] = {
     "listen": Target(decoder(ListenEvent), golden("listen")),
     "track": Target(decoder(Track), golden("track")),
@@ -327,6 +354,8 @@ TARGETS: dict[str, Target] = {
     "embedding": Target(decoder(TrackEmbedding), golden("track-embedding")),
     "outcome": Target(decoder(Outcome), golden("outcome")),
     "listen-message": Target(listen_message, tuple(_messages())),
+    "explanation": Target(explanation, golden("recommendation")),
+    "ranking-file": Target(ranking_file, RANKING_FILES, FEW),
     "cloud-events": Target(cloud_events, HEADERS),
     "dead-letter": Target(dead_letter_headers, LETTERS),
     "stored-state": Target(stored_state, (STATE,)),

@@ -9,7 +9,7 @@ from mutation import mutated
 from targets import DEEP, MAX_BYTES, ODD_VALUES, TARGETS
 
 some = settings(max_examples=60, deadline=None)
-"""Eighteen targets share a few seconds."""
+"""Twenty targets share a few seconds."""
 
 
 @pytest.mark.row(18, 19)

@@ -47,11 +47,14 @@ def test_folders_of_encoders_are_relative_to_the_file(file: Path) -> None:
         ("knn_neighbours = true", "knn_neighbours = True: an integer is needed"),
         ("rank_constant = '5'", "rank_constant = '5': a number is needed"),
         ("rank_constant = true", "rank_constant = True: a number is needed"),
-        ("rank_constant = nan", "rank_constant: nan; a finite number is needed"),
+        ("rank_constant = nan", "rank_constant: nan; a number of at most"),
         ("exclude_current = 1", "exclude_current = 1: true or false is needed"),
         ("query_length = 0", "query_length: 0; at least 1 is needed"),
         ("encoder = 'folder'", "encoder = 'folder': a list of folders is needed"),
         ("rank_constant", "not a TOML file: "),
+        ("max_sessions = " + "9" * 400, "max_sessions: 9999"),
+        ("rank_constant = " + "9" * 5_000, "not a TOML file: "),
+        ("a = " + "[" * 10_000, "nested too deep"),
     ],
 )
 def test_what_is_wrong_is_told_with_file_key_and_what_is_allowed(file: Path, text: str, said: str) -> None:

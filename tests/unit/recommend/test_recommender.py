@@ -300,7 +300,7 @@ def test_settings_that_differ_have_other_versions() -> None:
         ({"sessions_per_track": 500}, "sessions_per_track: 500; a power of two from 4 up"),
         ({"knn_position_decay": 0.0}, "knn_position_decay: 0.0; more than 0"),
         ({"weight_popular": -0.1}, "weight_popular: -0.1; at least 0"),
-        ({"rank_constant": float("nan")}, "rank_constant: nan; a finite number"),
+        ({"rank_constant": float("nan")}, "rank_constant: nan; a number of at most"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(setting: dict[str, float], said: str) -> None:
