@@ -107,7 +107,7 @@ def _item_lines(item: ItemExplanation, reasons: dict[str, str], *, has_making: b
     head = f"{item.place:>3}.  {printable(item.track_id)}"
     yield f"{head}   {_way(item)}" if has_making else head
     yield INDENT + reasons[item.reason.value]
-    yield INDENT + (", ".join(_source(source) for source in item.sources) or "no source is named")
+    yield INDENT + _sources(item)
     if item.is_heard:
         yield f"{INDENT}heard in this session already: its fused score was damped"
 
@@ -122,9 +122,18 @@ def _way(item: ItemExplanation) -> str:
     return f"{way}  ({'up' if moved > 0 else 'down'} {abs(moved)})" if moved else way
 
 
-def _source(source: SourcePart) -> str:
-    share = "" if source.share is None else f" ({source.share:.0%} of its fused score)"
-    return f"{printable(source.source)}: rank {source.rank}{share}"
+def _sources(item: ItemExplanation) -> str:
+    if not item.sources:
+        return "no source is named"
+    named = ", ".join(_source(source, has_share=item.fused_score is not None) for source in item.sources)
+    return f"fused score from {named}" if item.fused_score is not None else f"proposed by {named}"
+
+
+def _source(source: SourcePart, *, has_share: bool) -> str:
+    named = f"{printable(source.source)} rank {source.rank}"
+    if not has_share or source.share is None:
+        return named
+    return f"{named} ({source.share:.0%})" if source.share >= 0.01 else f"{named} (under 1%)"
 
 
 def _count(count: int, noun: str) -> str:

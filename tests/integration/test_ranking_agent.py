@@ -104,6 +104,8 @@ async def test_every_play_gets_a_list_that_continues_what_others_did(stack: Stac
     assert len(set(tracks)) == len(tracks)
     assert [item.score for item in after_b.items] == sorted((i.score for i in after_b.items), reverse=True)
     assert all(item.sources for item in after_b.items)
+    assert after_b.making is not None
+    assert after_b.making.excluded.playing == 1
     outcome = next(o for o in outcomes(tail, late) if o.track_id == c)
     assert (outcome.rank, outcome.list_id) == (1, after_b.list_id)
     assert outcome.sources == after_b.items[0].sources

@@ -117,9 +117,10 @@ def test_the_words_name_every_stage() -> None:
         "at most 1 of an artist; 1 place for newly announced tracks; 2 candidates left out",
         "fusion 7 > ranker 1 > list 1  (up 6)",
         "Other sessions that hold these tracks went on with it.",
-        "session_knn: rank 5 (67% of its fused score), popular: rank 10 (33% of its fused score)",
+        "fused score from session_knn rank 5 (67%), popular rank 10 (33%)",
         "heard in this session already",
         "in an exploration slot",
+        "proposed by new rank 1",
     ):
         assert part in text
 
