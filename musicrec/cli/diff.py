@@ -63,8 +63,10 @@ def command(
 
 def _side(configuration: RankingConfiguration) -> Side:
     encoders = load_encoders(configuration.encoders)
+    # As a ranking worker names it.
+    version = "+".join([configuration.settings.version(), *(encoder.version for encoder in encoders)])
     try:
-        return Side(configuration.name, Recommender(configuration.settings, encoders=encoders))
+        return Side(configuration.name, Recommender(configuration.settings, encoders=encoders), version)
     except (MemoryError, ValueError):  # NumPy's word for an array beyond any memory
         raise BadInput(
             f"{configuration.name}: the ranking does not fit into memory; smaller max_sessions, session_row_length or "

@@ -25,12 +25,18 @@ GROUPS: Final = (Group.REPEAT, Group.NEW, Group.COMPLETED, Group.SKIPPED)
 class Side:
     """One configuration and what its lists were like."""
 
-    def __init__(self, name: str, recommender: Recommender) -> None:
-        """Begin with nothing learned, under a name for the report."""
+    def __init__(self, name: str, recommender: Recommender, model_version: str | None = None) -> None:
+        """Begin with nothing learned, under a name for the report.
+
+        Args:
+            name: for the report.
+            recommender: makes the lists.
+            model_version: what its lists carry; that of its settings if not given.
+        """
         self.name = name
         self.recommender = recommender
         self.hits: dict[str, dict[int, HitCounter]] = {group: {} for group in (ALL, *GROUPS)}
-        self._version = recommender.settings.version()
+        self._version = model_version or recommender.settings.version()
         self._times_s: list[float] = []
         self._items = 0
         self._strongest: Counter[str] = Counter()

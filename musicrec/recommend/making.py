@@ -39,7 +39,7 @@ class MakingRecorder:
         """
         if self._used.of is not fused.weights:
             self._used = _UsedSources(fused.weights)
-        # Lists, not arrays: of twenty numbers NumPy makes a microsecond each time that it is called.
+        # Lists, not arrays: for twenty numbers a call of NumPy costs more than what it does.
         settings, marks, at = self._settings, fused.exclusions.marks, places.tolist()
         counts, from_elsewhere = proposed.tolist(), [0] * added
         fusion_ranks = [place + 1 for place in fused.fusion_places[places].tolist()]
