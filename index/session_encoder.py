@@ -11,11 +11,12 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 from index.inverted_file import InvertedFile, sample_size
 from musicrec.errors import Incompatible
+from musicrec.recommend.session_encoder import Codes
 from musicrec.sequence.encoder_files import EncoderFiles, read_encoder
 
 EXACT_BELOW: Final = 20_000
 """So many vectors are scanned in half a millisecond; above, lists pay."""
-PROBES: Final = 16
+PROBES: Final = 8
 """Lists that a search opens: candidates need not be the very nearest."""
 PUT_ROWS: Final = 8_192
 SEED: Final = 1
@@ -34,9 +35,10 @@ class ServedEncoder:
 
     def __init__(self, files: EncoderFiles) -> None:
         """Load the graph and put the vectors into lists; takes about a second per 60,000 tracks."""
-        self._files = files
+        self._manifest = files.manifest
+        self._track_ids = files.track_ids
         self._graph = _session(files.graph)
-        self._vectors = files.vectors
+        self._codes = Codes.of(files.vectors)
         self._file = _in_lists(files.vectors)
 
     @classmethod
@@ -57,36 +59,36 @@ class ServedEncoder:
     @property
     def version(self) -> str:
         """See `SessionEncoder`, as for all below."""
-        return self._files.manifest.version
+        return self._manifest.version
 
     @property
     def trained_until_ms(self) -> int:
         """Newest play in training."""
-        return self._files.manifest.trained_until_ms
+        return self._manifest.trained_until_ms
 
     @property
     def longest(self) -> int:
         """Tracks read."""
-        return self._files.manifest.longest
+        return self._manifest.longest
 
     @property
     def scale(self) -> float:
         """Logit per cosine."""
-        return self._files.manifest.scale
+        return self._manifest.scale
 
     @property
     def track_ids(self) -> Sequence[str]:
         """By row."""
-        return self._files.track_ids
+        return self._track_ids
 
     @property
-    def vectors(self) -> NDArray[np.float16]:
+    def codes(self) -> Codes:
         """By row."""
-        return self._vectors
+        return self._codes
 
     def direction(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Run the network."""
-        session = self._vectors[rows].astype(np.float32)[np.newaxis]
+        session = (self._codes.values[rows] * self._codes.steps[rows, np.newaxis])[np.newaxis]
         out: NDArray[np.float32] = self._graph.run(None, {"vectors": session})[0][0]
         return out
 

@@ -13,7 +13,7 @@ from musicrec.recommend.state import Array, State, named
 from musicrec.snapshot_folder import Facts, SnapshotFolder
 from streams.running_sessions import RunningSessions
 
-FORMAT = 2
+FORMAT = 3
 """Of the files; a change of any array's meaning or shape needs a new one."""
 
 Offsets = Mapping[TopicPartition, int]

@@ -102,6 +102,7 @@ class CandidateGenerator:
         keys: int64, shape (sources, candidates), each row best first.
         counts: int64 per source, candidates in use.
         by_track: scratch per track, shared with fusion.
+        weight_of: scratch per track, shared with the ranker's features; 0 between uses.
     """
 
     def __init__(self, knowledge: Knowledge, audio: AudioIndex | None, encoders: Sequence[SessionEncoder]) -> None:
@@ -124,12 +125,15 @@ class CandidateGenerator:
         self._query: NDArray[np.int64] = np.zeros(max(1, settings.query_length), np.int64)
         self._artists: NDArray[np.int64] = np.zeros(max(1, settings.artists_of_session), np.int64)
         self._decay = base_level_decay(settings)
+        self.weight_of: NDArray[np.float32] = np.zeros(MIN_CAPACITY, np.float32)
 
     def run(self, query: Query) -> None:
         """Fill `keys` and `counts` for this query."""
         capacity = max(MIN_CAPACITY, self._knowledge.catalogue.capacity)
         self.by_track.grow(capacity)
         self._totals.grow(capacity)
+        if len(self.weight_of) < capacity:
+            self.weight_of = np.zeros(capacity, np.float32)
         self.counts[:] = 0
         length = min(len(query.tracks), len(self._query))
         self._query[:length] = query.tracks[:length]
@@ -147,7 +151,7 @@ class CandidateGenerator:
         """Keep nothing of what the knowledge was before it was restored."""
         self._encoders.forget()
 
-    def put(self, source: Source, tracks: list[int]) -> None:
+    def put(self, source: Source, tracks: Sequence[int] | NDArray[np.int64]) -> None:
         """Make `tracks`, best first, the candidates of `source`."""
         count = min(len(tracks), self.keys.shape[1])
         self.keys[source, :count] = tracks[:count]
@@ -329,9 +333,8 @@ class CandidateGenerator:
 
     def _new(self) -> None:
         plays, flags = self._knowledge.popularity.plays, self._knowledge.catalogue.flags
-        newest = self._knowledge.novelty.newest(self._settings.new_candidates)
-        most = self._settings.new_max_plays
-        self.put(Source.NEW, [track for track in newest if plays[track] <= most and not flags[track] & REMOVED])
+        newest = np.array(self._knowledge.novelty.newest(self._settings.new_candidates), np.int64)
+        self.put(Source.NEW, newest[(plays[newest] <= self._settings.new_max_plays) & (flags[newest] & REMOVED == 0)])
 
 
 def base_level_decay(settings: RankingSettings) -> NDArray[np.float64]:

@@ -12,12 +12,15 @@ from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, fuse, ranks_of
 from musicrec.recommend.learning import Knowledge
+from musicrec.recommend.listener_company import write_company
 from musicrec.recommend.listener_memory import SCORED_SOURCES, ListenerMemory
 from musicrec.recommend.making import MakingRecorder
 from musicrec.recommend.ranked_list import ItemMaker
 from musicrec.recommend.ranker import Ranker
-from musicrec.recommend.ranking_features import FEATURES, write_features
+from musicrec.recommend.ranking_features import COMPANY_COLUMN, FEATURES, OTHERS_COLUMN, OWN_COLUMN, write_features
 from musicrec.recommend.reranking import cap_artists
+from musicrec.recommend.skip_forecast import SkipForecast
+from musicrec.recommend.successions import write_others_successions, write_own_successions
 from musicrec.recommend.top_k import MIN_CAPACITY
 
 HEAD: Final = 20
@@ -33,11 +36,14 @@ SEARCH_LIMIT: Final = 10_000
 class ListMaker:
     """Orders candidates; one instance serves one list at a time."""
 
-    def __init__(self, knowledge: Knowledge, candidates: CandidateGenerator, ranker: Ranker) -> None:
+    def __init__(
+        self, knowledge: Knowledge, candidates: CandidateGenerator, ranker: Ranker, skips: SkipForecast
+    ) -> None:
         self._knowledge = knowledge
         self._settings = knowledge.settings
         self._candidates = candidates
         self._ranker = ranker
+        self._skips = skips
         most = candidates.keys.size
         self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
         self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
@@ -84,6 +90,8 @@ class ListMaker:
             return fused
         self._write_features(fused, count, query)
         self._ranker.score(self._features, fused.scores, count, self._ranker_scores)
+        if self._settings.skip_aversion > 0:
+            self._skips.lower(self._features, count, self._settings.skip_aversion, self._ranker_scores)
         order = np.argsort(-self._ranker_scores[:count], kind="stable")
         tracks, places, scores = fused.tracks.copy(), fused.fusion_places.copy(), np.log(fused.scores)
         scores[count:] += self._ranker_scores[order[-1]] - scores[count - 1] - 1.0
@@ -92,13 +100,15 @@ class ListMaker:
         scores[:count] = self._ranker_scores[order]
         return FusedCandidates(tracks, scores, fused.weights, fused.exclusions, fused.excluded, places, count)
 
-    def teach(self, fused: FusedCandidates, query: Query, played: int, weight: float) -> None:
-        """Let the ranker learn that `played` was played, where it was among the candidates."""
+    def teach(self, fused: FusedCandidates, query: Query, played: int, *, was_skipped: bool) -> None:
+        """Let both networks learn that `played` was played, where it was among the candidates."""
         count = min(len(fused.tracks), len(self._features))
         rows = np.flatnonzero(fused.tracks[:count] == played)
         if len(rows):
             self._write_features(fused, count, query)
+            weight = self._settings.ranker_skip_weight if was_skipped else 1.0
             self._ranker.train(self._features, fused.scores, count, int(rows[0]), weight, self._ranker_scores)
+            self._skips.train(self._features, int(rows[0]), was_skipped=was_skipped)
         if query.listener is not None:
             self._count_hits(query.listener, played)
 
@@ -209,6 +219,59 @@ class ListMaker:
             self._day_plays_of,
             self._week_plays_of,
             self._artist_plays,
+            self._features,
+        )
+        write_own_successions(
+            fused.tracks,
+            count,
+            session,
+            len(session),
+            listener.tracks,
+            listener.ended_at_s,
+            listener.length,
+            self._settings.ranker_history,
+            self._settings.habit_gap_s,
+            self._place_of,
+            OWN_COLUMN,
+            self._features,
+        )
+        write_company(
+            fused.tracks,
+            count,
+            session,
+            len(session),
+            listener.tracks,
+            listener.ended_at_s,
+            listener.length,
+            self._settings.ranker_history,
+            self._settings.habit_gap_s,
+            query.now_ms // 1000,
+            self._place_of,
+            candidates.weight_of,
+            COMPANY_COLUMN,
+            self._features,
+        )
+        store = knowledge.sessions
+        postings = store.rows_of
+        write_others_successions(
+            fused.tracks,
+            count,
+            session,
+            len(session),
+            query.session,
+            listener.number,
+            store.tracks,
+            store.lengths,
+            store.session,
+            store.listener,
+            store.next_serial,
+            postings.values,
+            postings.start,
+            postings.room,
+            postings.written,
+            self._settings.rule_rows_per_track,
+            self._place_of,
+            OTHERS_COLUMN,
             self._features,
         )
 

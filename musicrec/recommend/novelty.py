@@ -1,6 +1,7 @@
 """Tracks that came lately: announced by the catalogue, or played for the first time."""
 
 from collections import deque
+from itertools import islice
 
 import numpy as np
 
@@ -24,13 +25,12 @@ class Novelty:
 
     def newest(self, limit: int) -> list[int]:
         """Return up to `limit` tracks, announced ones first, the newest of each kind first."""
-        announced = [self._announced[-1 - i] for i in range(min(limit, len(self._announced)))]
-        left = min(limit - len(announced), len(self._first_played))
-        return announced + [self._first_played[-1 - i] for i in range(left)]
+        announced = self.announced(limit)
+        return announced + list(islice(reversed(self._first_played), limit - len(announced)))
 
     def announced(self, limit: int) -> list[int]:
         """Return up to `limit` announced tracks, the newest first."""
-        return [self._announced[-1 - i] for i in range(min(limit, len(self._announced)))]
+        return list(islice(reversed(self._announced), limit))
 
     def state(self) -> Pieces:
         """Yield both kinds of tracks; see `Stateful`."""

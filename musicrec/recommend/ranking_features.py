@@ -13,17 +13,24 @@ from numpy.typing import NDArray
 
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.kernel import kernel
+from musicrec.recommend.listener_company import COMPANY_FEATURES
 from musicrec.recommend.listener_memory import SCORED_SOURCES
+from musicrec.recommend.successions import OTHERS_FEATURES, OWN_FEATURES
 
 RANKED_SOURCES: Final = len(Source) - SCORED_SOURCES
 PER_SCORED: Final = 5
 PAST_FEATURES: Final = 23
 CONTEXT_FEATURES: Final = 10 + SCORED_SOURCES
 ENCODER_FEATURES: Final = 2
-FEATURES: Final = PER_SCORED * SCORED_SOURCES + 2 * RANKED_SOURCES + PAST_FEATURES + CONTEXT_FEATURES + ENCODER_FEATURES
+OWN_COLUMN: Final = (
+    PER_SCORED * SCORED_SOURCES + 2 * RANKED_SOURCES + PAST_FEATURES + CONTEXT_FEATURES + ENCODER_FEATURES
+)
+OTHERS_COLUMN: Final = OWN_COLUMN + OWN_FEATURES
+COMPANY_COLUMN: Final = OTHERS_COLUMN + OTHERS_FEATURES
+FEATURES: Final = COMPANY_COLUMN + COMPANY_FEATURES
 ENCODER_COLUMNS: Final = (
     *range(PER_SCORED * Source.SESSION_ENCODER, PER_SCORED * (Source.SESSION_ENCODER + 1)),
-    *range(FEATURES - ENCODER_FEATURES, FEATURES),
+    *range(OWN_COLUMN - ENCODER_FEATURES, OWN_COLUMN),
 )
 """What the session encoder says; a trained one may come when the ranker has learned for long."""
 

@@ -23,6 +23,7 @@ from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import ENCODER_COLUMNS, FEATURES
 from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.recommend.settings import RankingSettings
+from musicrec.recommend.skip_forecast import SkipForecast
 from musicrec.recommend.state import Pieces, State, named
 
 EVIDENCE = (
@@ -56,9 +57,10 @@ class Recommender:
         self.settings = settings or RankingSettings()
         self.knowledge = Knowledge(self.settings)
         self.ranker = Ranker(FEATURES, self.settings.ranker_hidden, self.settings.ranker_step, silent=ENCODER_COLUMNS)
+        self.skips = SkipForecast(FEATURES, self.settings.skip_hidden, self.settings.ranker_step)
         self._audio = audio
         self._candidates = CandidateGenerator(self.knowledge, audio, encoders)
-        self._lists = ListMaker(self.knowledge, self._candidates, self.ranker)
+        self._lists = ListMaker(self.knowledge, self._candidates, self.ranker, self.skips)
         self._weights = _source_weights(self.settings)
 
     def learn(self, snapshot: SessionSnapshot) -> bool:
@@ -114,11 +116,13 @@ class Recommender:
         """Yield all that was learned, for a snapshot; see `Stateful`. Lists may be made meanwhile."""
         yield from named("knowledge", self.knowledge.state())
         yield from named("ranker", self.ranker.state())
+        yield from named("skips", self.skips.state())
 
     def restore(self, state: State) -> None:
         """Become what `state` was taken from: every later list is the same; see `Stateful`."""
         self.knowledge.restore(state.part("knowledge"))
         self.ranker.restore(state.part("ranker"))
+        self.skips.restore(state.part("skips"))
         self._candidates.forget()
 
     def _personal(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
@@ -249,7 +253,7 @@ class Recommender:
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, Exclusions.of_session(query, self.settings), 0)
         is_skip = snapshot.trigger.outcome in (ListenOutcome.SKIPPED_EARLY, ListenOutcome.SKIPPED_LATE)
-        self._lists.teach(fused, query, played, self.settings.ranker_skip_weight if is_skip else 1.0)
+        self._lists.teach(fused, query, played, was_skipped=is_skip)
 
 
 def _source_weights(settings: RankingSettings) -> NDArray[np.float64]:

@@ -137,10 +137,14 @@ class RankingSettings:
     """Best fused candidates that the ranker orders; 0 leaves the order to the fusion."""
     ranker_hidden: int = 32
     ranker_step: float = 0.05
-    ranker_lesson_every: int = 8
+    ranker_lesson_every: int = 4
     """One play in so many is a lesson: a lesson costs as much as a list."""
     ranker_skip_weight: float = 0.5
     """Weight of a lesson whose play was skipped."""
+    skip_hidden: int = 8
+    """Units of the network that foresees skips."""
+    skip_aversion: float = 1.0
+    """How far down goes what is likely to be skipped: this times -log P(not skipped); 0 leaves it where it is."""
     ranker_history: int = 4_096
     """Newest plays of the listener in which a candidate is looked for."""
 
@@ -222,4 +226,5 @@ class RankingSettings:
             exploration_slots=0,
             rank_constant=3.0,
             ranker_lesson_every=4,
+            skip_aversion=0.0,
         )

@@ -87,8 +87,7 @@ class _Newest(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return the direction at the newest place."""
-        directions: Tensor = self.network(vectors)
-        return directions[:, -1]
+        return self.network.newest(vectors)
 
 
 @contextmanager

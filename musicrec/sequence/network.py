@@ -43,6 +43,10 @@ class SequenceNetwork(nn.Module):
         """Return the direction at every place."""
         return functional.normalize(self.last(self.mixer(self.dropout(vectors))), dim=-1)
 
+    def newest(self, vectors: Tensor) -> Tensor:
+        """Return the direction at the newest place, shape (sessions, dimension), without the work for the others."""
+        return functional.normalize(self.last(self.mixer(self.dropout(vectors), newest=True)), dim=-1)[:, -1]
+
 
 class Attention(nn.Module):
     """Blocks of causal self-attention that know how far back each place lies."""
@@ -51,13 +55,14 @@ class Attention(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(_Block(dimension, heads, dropout) for _ in range(blocks))
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Mix."""
+    def forward(self, vectors: Tensor, *, newest: bool = False) -> Tensor:
+        """Mix; with `newest` the last block does so for the newest place alone."""
         place = torch.arange(vectors.shape[1], device=vectors.device)
         back = place[:, None] - place[None, :]
         future = torch.where(back < 0, torch.finfo(vectors.dtype).min, 0.0)
-        for block in self.blocks:
-            vectors = block(vectors, back.clamp(0, LONGEST - 1), future)
+        for number, block in enumerate(self.blocks, 1):
+            first = vectors.shape[1] - 1 if newest and number == len(self.blocks) else 0
+            vectors = block(vectors, back.clamp(0, LONGEST - 1), future, first)
         return vectors
 
 
@@ -78,17 +83,25 @@ class _Block(nn.Module):
             nn.init.zeros_(silent.weight)
             nn.init.zeros_(silent.bias)
 
-    def forward(self, vectors: Tensor, back: Tensor, future: Tensor) -> Tensor:
-        sessions, length, dimension = vectors.shape
+    def forward(self, vectors: Tensor, back: Tensor, future: Tensor, first: int) -> Tensor:
+        """Return the places from `first` on."""
+        sessions, _, dimension = vectors.shape
         normal = self.before_attention(vectors)
-        parts = self.queries_keys_values(normal).view(sessions, length, 3, self.heads, dimension // self.heads)
-        queries, keys, values = parts.permute(2, 0, 3, 1, 4)
+        asking = normal[:, first:]
+        of_queries, of_rest = self.queries_keys_values.weight.split([dimension, 2 * dimension])
+        plus_queries, plus_rest = self.queries_keys_values.bias.split([dimension, 2 * dimension])
+        queries = self._by_head(functional.linear(asking, of_queries, plus_queries))
+        keys, values = map(self._by_head, functional.linear(normal, of_rest, plus_rest).chunk(2, dim=-1))
         logits = queries @ keys.transpose(-1, -2) / math.sqrt(dimension // self.heads)
-        weights = (logits + self.by_distance[:, back] + future).softmax(-1)
-        attended = (weights @ values).permute(0, 2, 1, 3).reshape(sessions, length, dimension)
-        vectors = vectors + self.dropout(self.attended(attended) * self.gate(normal).sigmoid())
+        weights = (logits + self.by_distance[:, back[first:]] + future[first:]).softmax(-1)
+        attended = (weights @ values).permute(0, 2, 1, 3).reshape(sessions, -1, dimension)
+        vectors = vectors[:, first:] + self.dropout(self.attended(attended) * self.gate(asking).sigmoid())
         wide, gate = self.wide(self.before_layer(vectors)).chunk(2, dim=-1)
         return vectors + self.dropout(self.narrow(functional.silu(gate) * wide))
+
+    def _by_head(self, vectors: Tensor) -> Tensor:
+        sessions, length, dimension = vectors.shape
+        return vectors.view(sessions, length, self.heads, dimension // self.heads).permute(0, 2, 1, 3)
 
 
 class Recurrence(nn.Module):
@@ -102,7 +115,8 @@ class Recurrence(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Mix."""
+    def forward(self, vectors: Tensor, *, newest: bool = False) -> Tensor:
+        """Mix; with `newest` only the newest place comes out."""
         state, _ = self.layers(vectors)
-        return vectors + self.out(state)
+        first = vectors.shape[1] - 1 if newest else 0
+        return vectors[:, first:] + self.out(state[:, first:])

@@ -12,6 +12,7 @@ from musicrec.contracts import ReasonCode
 from musicrec.recommend import RankedList, RankingSettings, Recommender
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.ranker import Ranker
+from musicrec.recommend.session_encoder import Codes
 from musicrec.recommend.state import State
 
 LONG_AGO_MS = START_MS - 1
@@ -33,6 +34,10 @@ class Neighbours:
     def vectors(self) -> NDArray[np.float16]:
         angle = 2 * np.pi * np.arange(len(self.track_ids)) / len(self.track_ids)
         return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float16)
+
+    @property
+    def codes(self) -> Codes:
+        return Codes.of(self.vectors)
 
     def direction(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         self.heard.append(rows.tolist())

@@ -135,7 +135,9 @@ def test_what_is_served_without_torch_is_what_was_trained(model: Model, tmp_path
     served = ServedEncoder.load(tmp_path / "encoder")
     assert (served.version, served.trained_until_ms) == (manifest.version, 7)
     assert list(served.track_ids) == list(training.track_ids)
-    vectors, random = served.vectors.astype(np.float32), np.random.default_rng(1)
+    vectors = served.codes.values * served.codes.steps[:, np.newaxis]
+    assert vectors == pytest.approx(trained.unit_vectors.numpy(), abs=4e-3)
+    random = np.random.default_rng(1)
     for length in (1, 2, 7, LONGEST):
         rows = random.integers(len(vectors), size=length)
         with torch.no_grad():
@@ -144,8 +146,8 @@ def test_what_is_served_without_torch_is_what_was_trained(model: Model, tmp_path
         assert direction == pytest.approx(expected, abs=1e-5)
         found, cosines = served.nearest(direction, 10)
         exact = vectors @ direction
-        assert cosines == pytest.approx(np.sort(exact)[::-1][:10], abs=2e-3)
-        assert exact[found] == pytest.approx(cosines, abs=2e-3)
+        assert cosines == pytest.approx(np.sort(exact)[::-1][:10], abs=5e-3)
+        assert exact[found] == pytest.approx(cosines, abs=5e-3)
 
 
 def test_a_graph_that_cannot_be_run_is_refused(tmp_path: Path) -> None:
