@@ -57,7 +57,7 @@ class Recommender:
         self.settings = settings or RankingSettings()
         self.knowledge = Knowledge(self.settings)
         self.ranker = Ranker(FEATURES, self.settings.ranker_hidden, self.settings.ranker_step, silent=ENCODER_COLUMNS)
-        self.skips = SkipForecast(FEATURES, self.settings.skip_hidden, self.settings.ranker_step)
+        self.skips = SkipForecast(FEATURES, self.settings.skip_hidden, self.settings.skip_step)
         self._audio = audio
         self._candidates = CandidateGenerator(self.knowledge, audio, encoders)
         self._lists = ListMaker(self.knowledge, self._candidates, self.ranker, self.skips)

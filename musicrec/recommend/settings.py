@@ -143,6 +143,8 @@ class RankingSettings:
     """Weight of a lesson whose play was skipped."""
     skip_hidden: int = 8
     """Units of the network that foresees skips."""
+    skip_step: float = 0.15
+    """Its AdaGrad step."""
     skip_aversion: float = 1.0
     """How far down goes what is likely to be skipped: this times -log P(not skipped); 0 leaves it where it is."""
     ranker_history: int = 4_096
