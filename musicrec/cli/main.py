@@ -40,6 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Test-then-train over a listening log, beside baselines.",
     ),
     "evaluate sessions": ("musicrec.cli.evaluate_sessions:command", "Train on text sessions, test on prefixes."),
+    "evaluate ablations": (
+        "musicrec.cli.evaluate_ablations:command",
+        "What each part of the ranking is worth, as a page with a picture.",
+    ),
     "evaluate audio": ("musicrec.cli.evaluate_audio:command", "Same-label precision of the audio vectors."),
     "train sequence": (
         "musicrec.cli.train_sequence:command",

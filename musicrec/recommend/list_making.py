@@ -221,6 +221,34 @@ class ListMaker:
             self._artist_plays,
             self._features,
         )
+        if self._settings.knows_company:
+            self._write_company(fused, count, session, listener, query.now_ms // 1000)
+        if self._settings.knows_successions:
+            self._write_successions(fused, count, session, listener, query.session)
+
+    def _write_company(
+        self, fused: FusedCandidates, count: int, session: NDArray[np.int64], listener: ListenerMemory, now_s: int
+    ) -> None:
+        write_company(
+            fused.tracks,
+            count,
+            session,
+            len(session),
+            listener.tracks,
+            listener.ended_at_s,
+            listener.length,
+            self._settings.ranker_history,
+            self._settings.habit_gap_s,
+            now_s,
+            self._place_of,
+            self._candidates.weight_of,
+            COMPANY_COLUMN,
+            self._features,
+        )
+
+    def _write_successions(
+        self, fused: FusedCandidates, count: int, session: NDArray[np.int64], listener: ListenerMemory, number: int
+    ) -> None:
         write_own_successions(
             fused.tracks,
             count,
@@ -235,30 +263,14 @@ class ListMaker:
             OWN_COLUMN,
             self._features,
         )
-        write_company(
-            fused.tracks,
-            count,
-            session,
-            len(session),
-            listener.tracks,
-            listener.ended_at_s,
-            listener.length,
-            self._settings.ranker_history,
-            self._settings.habit_gap_s,
-            query.now_ms // 1000,
-            self._place_of,
-            candidates.weight_of,
-            COMPANY_COLUMN,
-            self._features,
-        )
-        store = knowledge.sessions
+        store = self._knowledge.sessions
         postings = store.rows_of
         write_others_successions(
             fused.tracks,
             count,
             session,
             len(session),
-            query.session,
+            number,
             listener.number,
             store.tracks,
             store.lengths,

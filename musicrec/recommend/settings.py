@@ -147,6 +147,10 @@ class RankingSettings:
     """Its AdaGrad step."""
     skip_aversion: float = 1.0
     """How far down goes what is likely to be skipped: this times -log P(not skipped); 0 leaves it where it is."""
+    knows_successions: bool = True
+    """Whether the ranker sees what followed the current track before."""
+    knows_company: bool = True
+    """Whether it sees what the listener played around the session's tracks before."""
     ranker_history: int = 4_096
     """Newest plays of the listener in which a candidate is looked for."""
 
@@ -229,4 +233,5 @@ class RankingSettings:
             rank_constant=3.0,
             ranker_lesson_every=4,
             skip_aversion=0.0,
+            knows_company=False,
         )
