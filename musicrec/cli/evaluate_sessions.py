@@ -42,8 +42,11 @@ def command(
     excluded, as the public protocol has it.  Settings are chosen on --validation, never on a test.
 
     JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early ▸ events, hr@20, mrr@20; and
-    coverage@20, p50_ms, p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 % interval of the difference over
-    sessions, per baseline.  "repeat": the prefix holds the target; "early": it is one track.
+    coverage@20, popularity@20, p50_ms, p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 % interval of the
+    difference over sessions, per baseline.  "repeat": the prefix holds the target; "early": it is one track.
+    "coverage@20": share of the known tracks that were ever listed; "popularity@20": mean over lists, and over the
+    tracks in each, of its plays so far divided by those of the most played track.  artist_diversity@20 and
+    hr_completed_minus_skipped are null: the format has neither artists nor skips.
     """
     if (test is None) == (validation is None):
         raise BadInput("evaluate sessions: give either --test or --validation")

@@ -41,9 +41,13 @@ def command(
     these out of the figures.
 
     JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early | completed | skipped ▸
-    events, hr@20, mrr@20; and coverage@20, p50_ms, p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 % interval of
-    the difference over listeners, per baseline.  "repeat": the listener had played the target before; "unheard":
-    nobody had; "early": the session holds one track so far; "completed", "skipped": what became of the target.
+    events, hr@20, mrr@20; and hr_completed_minus_skipped, coverage@20, popularity@20, artist_diversity@20, p50_ms,
+    p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 % interval of the difference over listeners, per baseline.
+    "repeat": the listener had played the target before; "unheard": nobody had; "early": the session holds one track so
+    far; "completed", "skipped": what became of the target.  "hr_completed_minus_skipped": hr@20 of those minus hr@20
+    of these; "coverage@20": share of the known tracks that were ever listed; "popularity@20": mean over lists, and over
+    the tracks in each, of its plays so far divided by those of the most played track; "artist_diversity@20": mean over
+    lists of the share of pairs of tracks that are of different artists.  null: there was nothing to count.
     """
     run = PrequentialRun(Recommender(encoders=load_encoders(encoder)), baselines=chosen(FOR_STREAMS, baselines))
     with play_progress() as progress:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from musicrec.contracts import SessionSnapshot
 from musicrec.evaluation.baselines import FOR_STREAMS, USUAL
@@ -40,6 +41,7 @@ class Contest:
         self._track_of: dict[str, int] = {}
         self._session_of: dict[str, int] = {}
         self._listener_of: dict[str, int] = {}
+        self._artist_of: dict[str, int] = {}
         self._asked: dict[str, int] = {}
 
     def ask(
@@ -59,6 +61,8 @@ class Contest:
         board = self.scores[OURS]
         board.times_s.append(time.perf_counter() - started_s)
         board.listed.update(ranked.candidates[ranked.places[ranked.places >= 0]].tolist())
+        shown = [self._track_of.get(item.track_id, -1) for item in ranked.items]
+        self._describe(board, np.array([track for track in shown if track >= 0], np.int64))
         sought = self.recommender.knowledge.catalogue.index_of(target)
         if sought == UNKNOWN:
             groups = [*groups, Group.UNHEARD]
@@ -76,14 +80,16 @@ class Contest:
             listed, scores = self._allowed(baseline.rank(self._memory, question), question.tracks)
             board.times_s.append(time.perf_counter() - started_s)
             board.listed.update(listed[:LIST_LENGTH].tolist())
+            self._describe(board, listed[:LIST_LENGTH])
             board.count(conservative_rank(sought, listed, scores), groups, unit=unit)
 
     def teach(self, snapshot: SessionSnapshot, play: str | None, before: str | None) -> None:
         """Let every model learn `snapshot`, whose newest play, if it is one, is `play`, right after `before`."""
         self.recommender.learn(snapshot)
-        if play is None or not self._baselines:
+        if play is None:
             return
         previous = None if before is None else self._number(before)
+        artist = snapshot.trigger.artist_id
         self._memory.learn(
             Play(
                 listener=self._listener_of.setdefault(snapshot.user_id, len(self._listener_of)),
@@ -91,6 +97,8 @@ class Contest:
                 track=self._number(play),
                 before=previous,
                 ended_at_ms=snapshot.trigger.occurred_at_ms,
+                artist=-1 if artist is None else self._artist_of.setdefault(artist, len(self._artist_of)),
+                outcome=snapshot.trigger.outcome,
             )
         )
 
@@ -101,6 +109,10 @@ class Contest:
         for name in self._baselines:
             models[name]["musicrec_above"] = intervals(self.scores[OURS].units, self.scores[name].units)
         return {"models": models}
+
+    def _describe(self, board: Scoreboard, listed: NDArray[np.int64]) -> None:
+        memory = self._memory
+        board.lists.count(memory.counts[listed], memory.most_plays, memory.artist_of[listed])
 
     def _allowed(self, ranking: Ranking, tracks: Sequence[int]) -> Ranking:
         """Drop the current track where the recommender may not list it either."""

@@ -11,6 +11,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.evaluation.list_character import ListCharacter
+
 LIST_LENGTH = 20
 """Cut-off of every figure."""
 
@@ -83,6 +85,7 @@ class Scoreboard:
         groups: over the cases of each group.
         units: the same per listener: over the listeners, an interval of confidence is drawn.
         listed: tracks that were ever in a list.
+        lists: what the lists are like.
         times_s: how long each list took.
     """
 
@@ -90,6 +93,7 @@ class Scoreboard:
     groups: dict[Group, HitCounter] = field(default_factory=lambda: {group: HitCounter() for group in Group})
     units: dict[int, HitCounter] = field(default_factory=dict)
     listed: set[int] = field(default_factory=set)
+    lists: ListCharacter = field(default_factory=ListCharacter)
     times_s: list[float] = field(default_factory=list)
 
     def count(self, rank: int, groups: Iterable[Group], *, unit: int) -> None:
@@ -105,7 +109,15 @@ class Scoreboard:
         return {
             "all": self.all.figures(),
             **{group.value: counter.figures() for group, counter in self.groups.items()},
+            "hr_completed_minus_skipped": self._completed_minus_skipped(),
             "coverage@20": round(len(self.listed) / max(1, known_tracks), 6),
+            **self.lists.figures(),
             "p50_ms": round(float(np.percentile(times_ms, 50)), 4),
             "p99_ms": round(float(np.percentile(times_ms, 99)), 4),
         }
+
+    def _completed_minus_skipped(self) -> float | None:
+        completed, skipped = self.groups[Group.COMPLETED], self.groups[Group.SKIPPED]
+        if not completed.cases or not skipped.cases:
+            return None
+        return round(completed.hits / completed.cases - skipped.hits / skipped.cases, 6)

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.contracts import ListenOutcome
 from musicrec.recommend.listener_memory import ListenerMemory
 from musicrec.recommend.popularity import Popularity, place_in_top
 from musicrec.recommend.session_store import SessionStore
@@ -35,6 +36,8 @@ class Play:
         track: what.
         before: the track right before it in the session, where there was one.
         ended_at_ms: when, event time.
+        artist: whose track it is; -1 where nobody said so.
+        outcome: how the listen ended, where that is known.
     """
 
     listener: int
@@ -42,6 +45,8 @@ class Play:
     track: int
     before: int | None
     ended_at_ms: int
+    artist: int = -1
+    outcome: ListenOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,10 @@ class PlayMemory:
     """Counts, transitions, sessions and histories.
 
     Attributes:
+        plays: how many were learned.
+        known: indices of tracks lie below.
         counts: float64, plays per track; `top[:top_length]` are the tracks with most.
+        artist_of: int32 per track, its artist, -1 where nobody said so.
         lately: plays that lose half their weight every day.
         followers: by track, how often each track came right after it.
         sessions: rows of tracks.
@@ -74,7 +82,10 @@ class PlayMemory:
     """
 
     def __init__(self, max_sessions: int = 500_000) -> None:
+        self.plays = 0
+        self.known = 0
         self.counts: NDArray[np.float64] = np.zeros(MIN_CAPACITY)
+        self.artist_of: NDArray[np.int32] = np.full(MIN_CAPACITY, -1, np.int32)
         self.top: NDArray[np.int64] = np.zeros(CANDIDATES, np.int64)
         self.top_length = 0
         self.lately = Popularity(DAY_MS, CANDIDATES)
@@ -90,6 +101,10 @@ class PlayMemory:
     def learn(self, play: Play) -> None:
         """Take in a play."""
         self._make_room(play.track)
+        self.plays += 1
+        self.known = max(self.known, play.track + 1)
+        if self.artist_of[play.track] < 0:
+            self.artist_of[play.track] = play.artist
         self.counts[play.track] += 1
         self.top_length = place_in_top(self.top, self.top_length, self.counts, play.track)
         self.lately.count(play.track, 1.0, play.ended_at_ms)
@@ -103,11 +118,17 @@ class PlayMemory:
         listener = self.listeners.setdefault(play.listener, ListenerMemory(play.listener))
         listener.remember(play.track, play.ended_at_ms, 1.0, HISTORY_LENGTH)
 
+    @property
+    def most_plays(self) -> float:
+        """Plays of the most played track; 0 before the first."""
+        return float(self.counts[self.top[0]]) if self.top_length else 0.0
+
     def _make_room(self, track: int) -> None:
         if track < len(self.counts):
             return
         capacity = 2 * max(track, len(self.counts))
         self.counts = np.concatenate([self.counts, np.zeros(capacity - len(self.counts))])
+        self.artist_of = np.concatenate([self.artist_of, np.full(capacity - len(self.artist_of), -1, np.int32)])
         self.lately.grow(capacity)
         self.sessions.grow(capacity)
         self.by_track.grow(capacity)

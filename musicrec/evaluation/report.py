@@ -13,6 +13,8 @@ COLUMNS: Final = (
     "HR early",
     "HR completed - skipped",
     "coverage",
+    "popularity",
+    "diversity",
     "p50 ms",
     "p99 ms",
 )
@@ -32,8 +34,10 @@ def models_table(title: str, figures: Mapping[str, Any]) -> Table:
             f"{row['repeat']['hr@20']:.4f}",
             f"{row['new']['hr@20']:.4f}",
             f"{row['early']['hr@20']:.4f}",
-            f"{row['completed']['hr@20'] - row['skipped']['hr@20']:.4f}" if row["skipped"]["events"] else "",
+            _where_known(row["hr_completed_minus_skipped"], 4),
             f"{row['coverage@20']:.3f}",
+            _where_known(row["popularity@20"], 3),
+            _where_known(row["artist_diversity@20"], 3),
             f"{row['p50_ms']:.3f}",
             f"{row['p99_ms']:.3f}",
         )
@@ -42,3 +46,7 @@ def models_table(title: str, figures: Mapping[str, Any]) -> Table:
         f"{first['all']['events']:,} cases: {first['repeat']['events']:,} repeats, {first['new']['events']:,} new"
     )
     return table
+
+
+def _where_known(figure: float | None, digits: int) -> str:
+    return "" if figure is None else f"{figure:.{digits}f}"

@@ -25,7 +25,7 @@ def report(*arguments: object) -> dict[str, Any]:
     return figures
 
 
-def check_models(figures: dict[str, Any]) -> None:
+def check_models(figures: dict[str, Any], *, artists: bool = True) -> None:
     assert tuple(figures["models"]) == MODELS
     for name, row in figures["models"].items():
         for part in ("all", "repeat", "new", "unheard", "early", "completed", "skipped"):
@@ -33,6 +33,12 @@ def check_models(figures: dict[str, Any]) -> None:
             assert 0 <= row[part]["mrr@20"] <= row[part]["hr@20"] <= 1
         assert row["repeat"]["events"] + row["new"]["events"] == row["all"]["events"] > 0
         assert 0 <= row["coverage@20"] <= 1
+        assert 0 < row["popularity@20"] <= 1
+        for figure, known in (
+            ("artist_diversity@20", artists),
+            ("hr_completed_minus_skipped", row["skipped"]["events"]),
+        ):
+            assert (row[figure] is not None) == bool(known)
         assert 0 < row["p50_ms"] <= row["p99_ms"]
         if name != "musicrec":
             assert all(low <= high for low, high in row["musicrec_above"].values())
@@ -79,7 +85,7 @@ def test_evaluate_sessions_takes_every_test_line_as_a_case(tmp_path: Path, eval_
         with gzip.open(eval_data / "nowplaying" / f"{name}.gz", "rt") as source:
             (tmp_path / name).write_text("".join(islice(source, lines)))
     figures = report("evaluate", "sessions", "--train", tmp_path / "all_train_seq.txt", "--test", tmp_path / "test.txt")
-    check_models(figures)
+    check_models(figures, artists=False)
     assert {row["all"]["events"] for row in figures["models"].values()} == {500}
 
 

@@ -38,3 +38,16 @@ def test_repeats_and_new_targets_add_up_to_all() -> None:
 
 def test_no_case_gives_zeros() -> None:
     assert Scoreboard().figures(0)["all"] == {"events": 0, "hr@20": 0.0, "mrr@20": 0.0}
+
+
+def test_hits_on_completed_targets_are_set_against_those_on_skipped_ones() -> None:
+    board = Scoreboard()
+    for rank, group in ((1, Group.COMPLETED), (0, Group.COMPLETED), (3, Group.COMPLETED), (2, Group.SKIPPED)):
+        board.count(rank, [group], unit=0)
+    assert board.figures(9)["hr_completed_minus_skipped"] == pytest.approx(2 / 3 - 1, abs=1e-6)
+
+
+def test_without_a_skipped_target_there_is_no_difference() -> None:
+    board = Scoreboard()
+    board.count(1, [Group.COMPLETED], unit=0)
+    assert board.figures(9)["hr_completed_minus_skipped"] is None

@@ -94,3 +94,17 @@ def test_a_short_play_is_a_skipped_target() -> None:
     evaluation.score([long, short.model_copy(update={"ms_played": 5_000})])
     groups = evaluation.contest.scores["musicrec"].groups
     assert (groups[Group.SKIPPED].cases, groups[Group.COMPLETED].cases) == (1, 0)
+
+
+def test_lists_are_described_by_the_plays_and_artists_before_the_case() -> None:
+    evaluation = run()
+    heard = [("bob", "a", 0), ("bob", "b", 3), ("eve", "b", 4), ("ann", "c", 50), ("ann", "d", 53)]
+    artists = {"a": "x", "b": "x", "c": "y", "d": "y"}
+    named = [event.model_copy(update={"artist_id": artists[str(event.track_id)]}) for event in plays(*heard)]
+    evaluation.warm_up(named[:4])
+    evaluation.score(named[4:])
+    figures = evaluation.figures()["models"]
+    assert isinstance(figures, dict)
+    # b, a are listed after c: 2 and 1 plays, the most played has 2; both are of x.
+    assert figures["popularity"]["popularity@20"] == (2 / 2 + 1 / 2) / 2
+    assert figures["popularity"]["artist_diversity@20"] == 0.0
