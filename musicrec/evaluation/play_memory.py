@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.contracts import ListenOutcome
+from musicrec.evaluation.built_models import BuiltModels
 from musicrec.recommend.listener_memory import ListenerMemory
 from musicrec.recommend.popularity import Popularity, place_in_top
 from musicrec.recommend.session_store import SessionStore
@@ -78,6 +79,7 @@ class PlayMemory:
         followers: by track, how often each track came right after it.
         sessions: rows of tracks.
         listeners: histories.
+        models: what baselines have built from it.
         by_track, by_row, totals, row_match: scratch of the kernels.
     """
 
@@ -96,6 +98,7 @@ class PlayMemory:
         self.totals = Scratch()
         self.by_row = Scratch(max_sessions)
         self.row_match: NDArray[np.int32] = np.zeros(max_sessions, np.int32)
+        self.models = BuiltModels()
         self._row_of: dict[int, int] = {}
 
     def learn(self, play: Play) -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from musicrec.errors import BadInput
+from musicrec.evaluation.baselines.als import Als
 from musicrec.evaluation.baselines.baseline import Baselines
 from musicrec.evaluation.baselines.item_knn import ItemKnn
 from musicrec.evaluation.baselines.personal_recency import PersonalRecency
@@ -16,9 +17,11 @@ from musicrec.evaluation.baselines.rank_fusion import RankFusion
 from musicrec.evaluation.baselines.sequential_rules import SequentialRules
 from musicrec.evaluation.baselines.session_knn import VmisKnn, Vstan
 from musicrec.evaluation.baselines.transitions import Markov, PersonalMarkov
+from musicrec.evaluation.baselines.truncated_svd import TruncatedSvd
 
 USUAL: Final = ("popularity", "markov", "session-knn")
 """Quick ones, beside every evaluation."""
+
 
 FOR_STREAMS: Final[Baselines] = MappingProxyType(
     {
@@ -31,6 +34,8 @@ FOR_STREAMS: Final[Baselines] = MappingProxyType(
         "sequential-rules": SequentialRules(),
         "session-knn": VmisKnn(),
         "vstan": Vstan(),
+        "svd": TruncatedSvd(),
+        "als": Als(),
         "rank-fusion": RankFusion(((PersonalMarkov(), 0.7), (Vstan(), 0.3))),
     }
 )
@@ -64,6 +69,8 @@ FOR_TEXT_SESSIONS: Final[Baselines] = MappingProxyType(
         "sequential-rules": _TEXT_RULES,
         "session-knn": VmisKnn(),
         "vstan": _TEXT_VSTAN,
+        "svd": TruncatedSvd(),
+        "als": Als(),
         "rank-fusion": RankFusion(((_TEXT_VSTAN, 0.8), (_TEXT_RULES, 0.2)), rank_constant=1.0),
     }
 )
