@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from musicrec.contracts import SessionSnapshot
 from musicrec.evaluation.baselines import FOR_STREAMS, USUAL
-from musicrec.evaluation.baselines.baseline import Baselines
+from musicrec.evaluation.baselines.baseline import Baselines, PlayByPlay
 from musicrec.evaluation.confidence import intervals
 from musicrec.evaluation.metrics import LIST_LENGTH, Group, Scoreboard, conservative_rank
 from musicrec.evaluation.play_memory import Play, PlayMemory, Question, Ranking
 from musicrec.recommend import RankedList, Recommender
 from musicrec.recommend.catalogue import UNKNOWN
+
+LONGEST_QUESTION = 40
+"""Tracks of a session that models which learn play by play are shown."""
 
 OURS = "musicrec"
 """The recommender's name beside the baselines'."""
@@ -36,12 +39,14 @@ class Contest:
         """
         self.recommender = recommender
         self._baselines = {name: FOR_STREAMS[name] for name in USUAL} if baselines is None else dict(baselines)
+        self._play_by_play = [model for model in self._baselines.values() if isinstance(model, PlayByPlay)]
         self._memory = PlayMemory()
         self.scores = {name: Scoreboard() for name in (OURS, *self._baselines)}
         self._track_of: dict[str, int] = {}
         self._session_of: dict[str, int] = {}
         self._listener_of: dict[str, int] = {}
         self._artist_of: dict[str, int] = {}
+        self._newest: dict[str, SessionSnapshot] = {}
         self._asked: dict[str, int] = {}
 
     def ask(
@@ -90,17 +95,20 @@ class Contest:
             return
         previous = None if before is None else self._number(before)
         artist = snapshot.trigger.artist_id
-        self._memory.learn(
-            Play(
-                listener=self._listener_of.setdefault(snapshot.user_id, len(self._listener_of)),
-                session=self._session_number(snapshot.session_id),
-                track=self._number(play),
-                before=previous,
-                ended_at_ms=snapshot.trigger.occurred_at_ms,
-                artist=-1 if artist is None else self._artist_of.setdefault(artist, len(self._artist_of)),
-                outcome=snapshot.trigger.outcome,
-            )
+        learned = Play(
+            listener=self._listener_of.setdefault(snapshot.user_id, len(self._listener_of)),
+            session=self._session_number(snapshot.session_id),
+            track=self._number(play),
+            before=previous,
+            ended_at_ms=snapshot.trigger.occurred_at_ms,
+            artist=-1 if artist is None else self._artist_of.setdefault(artist, len(self._artist_of)),
+            outcome=snapshot.trigger.outcome,
         )
+        for model in self._play_by_play:
+            model.learn(self._memory, self._question_before(snapshot, learned), learned)
+        self._memory.learn(learned)
+        if self._play_by_play:
+            self._newest[snapshot.user_id] = snapshot
 
     def figures(self) -> dict[str, object]:
         """Return the figures of every model by their published keys."""
@@ -109,6 +117,14 @@ class Contest:
         for name in self._baselines:
             models[name]["musicrec_above"] = intervals(self.scores[OURS].units, self.scores[name].units)
         return {"models": models}
+
+    def _question_before(self, snapshot: SessionSnapshot, play: Play) -> Question:
+        """Return what would have been asked right before the play that made the snapshot."""
+        before = self._newest.get(snapshot.user_id)
+        if before is None or before.session_id != snapshot.session_id:
+            return Question(play.listener, play.session, [], play.ended_at_ms)
+        tracks = [self._track_of[entry.track_id] for entry in reversed(before.entries[-LONGEST_QUESTION:])]
+        return Question(play.listener, play.session, tracks, before.trigger.occurred_at_ms)
 
     def _describe(self, board: Scoreboard, listed: NDArray[np.int64]) -> None:
         memory = self._memory

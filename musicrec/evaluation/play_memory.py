@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from musicrec.contracts import ListenOutcome
 from musicrec.evaluation.built_models import BuiltModels
+from musicrec.evaluation.tastes import Tastes
 from musicrec.recommend.listener_memory import ListenerMemory
 from musicrec.recommend.popularity import Popularity, place_in_top
 from musicrec.recommend.session_store import SessionStore
@@ -79,6 +80,7 @@ class PlayMemory:
         followers: by track, how often each track came right after it.
         sessions: rows of tracks.
         listeners: histories.
+        tastes: what listeners like by content.
         models: what baselines have built from it.
         by_track, by_row, totals, row_match: scratch of the kernels.
     """
@@ -98,6 +100,7 @@ class PlayMemory:
         self.totals = Scratch()
         self.by_row = Scratch(max_sessions)
         self.row_match: NDArray[np.int32] = np.zeros(max_sessions, np.int32)
+        self.tastes = Tastes()
         self.models = BuiltModels()
         self._row_of: dict[int, int] = {}
 
@@ -108,6 +111,7 @@ class PlayMemory:
         self.known = max(self.known, play.track + 1)
         if self.artist_of[play.track] < 0:
             self.artist_of[play.track] = play.artist
+        self.tastes.learn(play.listener, play.track, play.artist, play.outcome, play.ended_at_ms)
         self.counts[play.track] += 1
         self.top_length = place_in_top(self.top, self.top_length, self.counts, play.track)
         self.lately.count(play.track, 1.0, play.ended_at_ms)

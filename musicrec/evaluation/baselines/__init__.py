@@ -10,9 +10,11 @@ from typing import Final
 from musicrec.errors import BadInput
 from musicrec.evaluation.baselines.als import Als
 from musicrec.evaluation.baselines.baseline import Baselines
+from musicrec.evaluation.baselines.content_profile import ContentProfile
 from musicrec.evaluation.baselines.item_knn import ItemKnn
 from musicrec.evaluation.baselines.personal_recency import PersonalRecency
 from musicrec.evaluation.baselines.popularity import AllTimePopularity, RecentPopularity
+from musicrec.evaluation.baselines.preference_classifier import PreferenceClassifier
 from musicrec.evaluation.baselines.rank_fusion import RankFusion
 from musicrec.evaluation.baselines.sequential_rules import SequentialRules
 from musicrec.evaluation.baselines.session_knn import VmisKnn, Vstan
@@ -21,7 +23,6 @@ from musicrec.evaluation.baselines.truncated_svd import TruncatedSvd
 
 USUAL: Final = ("popularity", "markov", "session-knn")
 """Quick ones, beside every evaluation."""
-
 
 FOR_STREAMS: Final[Baselines] = MappingProxyType(
     {
@@ -36,6 +37,8 @@ FOR_STREAMS: Final[Baselines] = MappingProxyType(
         "vstan": Vstan(),
         "svd": TruncatedSvd(),
         "als": Als(),
+        "content-profile": ContentProfile(),
+        "preference-classifier": PreferenceClassifier(),
         "rank-fusion": RankFusion(((PersonalMarkov(), 0.7), (Vstan(), 0.3))),
     }
 )
