@@ -31,7 +31,7 @@ def command(
         typer.Option(help="Folder of a trained session encoder; the one speaks that saw most before a case."),
     ] = None,
     baselines: Annotated[
-        str, typer.Option(help=f"What stands beside musicrec: {', '.join(FOR_TEXT_SESSIONS)}, or all.")
+        str, typer.Option(help=f"What stands beside musicrec: {', '.join(FOR_TEXT_SESSIONS)}, or all (but sasrec).")
     ] = ",".join(USUAL),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
 ) -> None:
@@ -39,7 +39,9 @@ def command(
 
     Nothing more is learned unless --learn-lag says so: then every model goes on learning, on the same schedule.  The
     cases of a session stand together, the longest first.  The settings are those for text sessions: no session track is
-    excluded, as the public protocol has it.  Settings are chosen on --validation, never on a test.
+    excluded, as the public protocol has it.  Settings are chosen on --validation, never on a test.  The factors of svd
+    and als are built anew after every 20,000 plays, from what was learned by then; sasrec is trained once, on all of
+    TRAIN, and stays frozen.
 
     JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early ▸ events, hr@20, mrr@20; and
     coverage@20, popularity@20, p50_ms, p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 % interval of the

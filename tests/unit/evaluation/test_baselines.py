@@ -3,7 +3,7 @@
 import pytest
 
 from musicrec.errors import BadInput
-from musicrec.evaluation.baselines import FOR_STREAMS, chosen
+from musicrec.evaluation.baselines import FOR_STREAMS, FOR_TEXT_SESSIONS, chosen
 from musicrec.evaluation.baselines.baseline import Baseline
 from musicrec.evaluation.baselines.item_knn import ItemKnn
 from musicrec.evaluation.baselines.personal_recency import PersonalRecency
@@ -119,6 +119,8 @@ def test_rank_fusion_adds_up_reciprocal_ranks() -> None:
 
 def test_baselines_are_chosen_by_name() -> None:
     assert list(chosen(FOR_STREAMS, "markov, vstan")) == ["markov", "vstan"]
-    assert chosen(FOR_STREAMS, "all") is FOR_STREAMS
+    assert chosen(FOR_STREAMS, "all") == FOR_STREAMS
+    assert chosen(FOR_TEXT_SESSIONS, "all").keys() == FOR_TEXT_SESSIONS.keys() - {"sasrec"}
+    assert list(chosen(FOR_TEXT_SESSIONS, "sasrec")) == ["sasrec"]
     with pytest.raises(BadInput, match="no baseline 'vstann'; there are popularity,"):
         chosen(FOR_STREAMS, "vstann")

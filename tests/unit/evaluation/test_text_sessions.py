@@ -1,12 +1,15 @@
 """Public splits as text."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from musicrec.errors import BadInput
-from musicrec.evaluation.baselines import FOR_TEXT_SESSIONS
+from musicrec.evaluation.baselines import FOR_TEXT_SESSIONS, chosen
+from musicrec.evaluation.baselines.sasrec import SasRec
 from musicrec.evaluation.text_sessions import (
     evaluate_text_sessions,
     read_text_sessions,
@@ -85,7 +88,8 @@ def test_no_model_finds_what_stands_in_the_test_alone() -> None:
 
     def hit_rates(lessons: list[list[str]]) -> set[float]:
         recommender = Recommender(RankingSettings.for_text_sessions())
-        figures = evaluate_text_sessions(recommender, lessons, test, baselines=FOR_TEXT_SESSIONS)["models"]
+        baselines = chosen(FOR_TEXT_SESSIONS, "all")
+        figures = evaluate_text_sessions(recommender, lessons, test, baselines=baselines)["models"]
         assert isinstance(figures, dict)
         return {row["all"]["hr@20"] for row in figures.values()}
 
@@ -98,3 +102,32 @@ def test_validation_takes_the_newest_sessions_out_of_the_training() -> None:
     assert (kept, cases) == ([["1"], ["2"]], [["3", "4", "5"], ["3", "4"]])
     with pytest.raises(BadInput, match="3 sessions for validation of 3"):
         validation_cases([["1"], ["2"], ["3"]], 3)
+
+
+@pytest.mark.parametrize("name", ["svd", "als"])
+def test_factors_are_built_anew_from_sessions_that_have_ended_and_from_no_others(name: str) -> None:
+    test = [["1", "2", "3"], ["1", "2", "3"], ["1", "2", "3"]]
+    train = [["5", "6"], ["6", "7"]]
+
+    def hits(every_plays: int) -> int:
+        recommender = Recommender(RankingSettings.for_text_sessions())
+        baseline: Any = replace(cast(Any, FOR_TEXT_SESSIONS[name]), every_plays=every_plays)
+        baselines = {name: baseline}
+        figures = evaluate_text_sessions(recommender, train, test, baselines=baselines, learn_lag=0)["models"]
+        assert isinstance(figures, dict)
+        return round(len(test) * figures[name]["all"]["hr@20"])
+
+    # Built before the first session, it cannot know that 3 follows; built anew after three plays, it can.
+    assert hits(1_000) == 0
+    assert hits(3) == 2
+
+
+def test_sasrec_is_trained_on_the_training_sessions_alone_and_stays_frozen() -> None:
+    pytest.importorskip("replay", reason="needs musicrec[bench-sasrec]")
+    small = SasRec(dimension=8, negatives=16, batch=8, epochs=60, learning_rate=0.02, dropout=0.0)
+    train = [["1", "2", "3"], ["4", "5", "6"], *([str(track), str(track + 1)] for track in range(10, 90, 2))] * 3
+    test = [["1", "2"], ["4", "5"], ["50", "200"], ["50", "200"]]
+    recommender = Recommender(RankingSettings.for_text_sessions())
+    figures = evaluate_text_sessions(recommender, train, test, baselines={"sasrec": small}, learn_lag=0)["models"]
+    assert isinstance(figures, dict)
+    assert figures["sasrec"]["all"]["hr@20"] == 2 / 4
