@@ -1,23 +1,32 @@
-"""Choose the settings of the baselines for text sessions, on the newest sessions of the training file.
+"""Choose the settings of the baselines: for text sessions, on the newest sessions of the training file; for streams, on
+the first plays of a log, which `musicrec evaluate stream --unscored` then leaves out of the figures.
 
 python tests/measure/tune_baselines.py --train all_train_seq.txt.gz [--validation 12800] [--cases 20000] [NAME ...]
+python tests/measure/tune_baselines.py --log listens.parquet [--limit 100000] [--unscored 50000] NAME ...
 
-One setting after the other takes the best of its values, the others held, until none changes or `--rounds` are over.
-The last line of each is the best found, to be written into `musicrec/evaluation/baselines/__init__.py`.
+With --train, one setting after the other takes the best of its values, the others held, until none changes or
+`--rounds` are over, and the last line of each is the best found, to be written into
+`musicrec/evaluation/baselines/__init__.py`; sasrec is measured after each epoch.  With --log, every value of every
+setting is tried in one pass, the others held.
 """
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from musicrec.evaluation.baselines import FOR_TEXT_SESSIONS
+from musicrec.evaluation.baselines import FOR_STREAMS, FOR_TEXT_SESSIONS
+from musicrec.evaluation.baselines.sasrec import SasRec, epochs_of, sequences_of
+from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.metrics import HitCounter, conservative_rank
 from musicrec.evaluation.play_memory import Play, PlayMemory, Question
+from musicrec.evaluation.prequential import PrequentialRun
 from musicrec.evaluation.text_sessions import EPOCH_MS, PLAY_STEP_MS, SESSION_STEP_MS, read_text_sessions
+from musicrec.recommend import Recommender
 
 VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "item-knn": {
@@ -52,8 +61,36 @@ VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
         "recency_power": (0.5, 1.0, 2.0),
         "repeat_factor": (0.1, 0.2, 0.3, 0.5, 1.0),
     },
+    "svd": {
+        "repeat_factor": (0.3, 1.0),
+        "place_decay": (0.6, 0.7, 0.9),
+        "dimension": (512, 1_024),
+        "popularity_power": (0.2, 0.4, 0.7),
+    },
+    "als": {
+        "repeat_factor": (0.3, 1.0),
+        "place_decay": (0.6, 0.8),
+        "confidence": (10.0, 40.0, 160.0),
+        "dimension": (128, 256),
+    },
 }
-"""What is tried."""
+"""What is tried on text sessions."""
+
+STREAM_VALUES: Mapping[str, Mapping[str, Sequence[Any]]] = {
+    "svd": {
+        "dimension": (128, 512),
+        "popularity_power": (0.4, 0.7),
+        "repeat_factor": (0.3, 1.0),
+    },
+    "als": {"dimension": (64, 128), "confidence": (10.0, 40.0), "repeat_factor": (0.3, 1.0)},
+    "content-profile": {
+        "place_decay": (0.6, 0.8),
+        "history_weight": (0.3, 1.0, 3.0),
+        "popularity_power": (0.25, 0.5, 1.0),
+    },
+    "preference-classifier": {"noes": (0, 4), "rate": (0.03, 0.1)},
+}
+"""What is tried on a log."""
 
 
 def fusions() -> Mapping[str, Sequence[Any]]:
@@ -107,15 +144,52 @@ def worth(counter: HitCounter) -> float:
     return figures["hr@20"] + figures["mrr@20"]
 
 
+def tune_on_log(names: Sequence[str], log: Path, limit: int, unscored: int) -> None:
+    """Print what each value of each setting is worth, the others held; all in one pass over the log."""
+    tried: dict[str, Any] = {}
+    for name in names:
+        now: Any = FOR_STREAMS[name]
+        tried[f"{name} {now}"] = now
+        for setting, values in STREAM_VALUES[name].items():
+            for value in values:
+                if value != getattr(now, setting):
+                    tried[f"{name} {setting} = {value}"] = replace(now, **{setting: value})
+    run = PrequentialRun(Recommender(), baselines=tried)
+    events = read_log(log, limit)
+    run.warm_up(islice(events, unscored))
+    run.score(events)
+    for name, board in run.contest.scores.items():
+        print(f"{name}: {board.all.figures()}", flush=True)
+
+
+def tune_sasrec(memory: PlayMemory, cases: Sequence[Case]) -> None:
+    """Print what SASRec is worth after each epoch, for three repeat factors."""
+    recipe = cast(SasRec, FOR_TEXT_SESSIONS["sasrec"])
+    for epoch, trained in enumerate(epochs_of(recipe, sequences_of(memory), memory.known), 1):
+        for factor in (0.1, 0.3, 1.0):
+            asked = replace(recipe, repeat_factor=factor)
+            counter = HitCounter()
+            for case in cases:
+                counter.count(conservative_rank(case.target, *asked.rank_by(trained, case.question)))
+            print(f"sasrec: epoch {epoch}, repeat_factor = {factor}: {counter.figures()}", flush=True)
+
+
 def main() -> None:
     """Search."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(VALUES)}, rank-fusion; all if none")
-    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join((*VALUES, 'rank-fusion', 'sasrec'))}")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--train", type=Path)
+    source.add_argument("--log", type=Path)
     parser.add_argument("--validation", type=int, default=12_800, help="newest sessions that are cases")
     parser.add_argument("--cases", type=int, default=20_000, help="of them, drawn at random")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--limit", type=int, default=100_000, help="first events of the log")
+    parser.add_argument("--unscored", type=int, default=50_000, help="first of them, learned alone")
     options = parser.parse_args()
+    if options.log:
+        tune_on_log(options.names or list(STREAM_VALUES), options.log, options.limit, options.unscored)
+        return
     sessions = list(read_text_sessions(options.train))
     cut = len(sessions) - options.validation
     memory, index = learned(sessions[:cut])
@@ -124,6 +198,9 @@ def main() -> None:
     cases = [cases[place] for place in picked]
     tried_values = {**VALUES, "rank-fusion": fusions()}
     for name in options.names or tried_values:
+        if name == "sasrec":
+            tune_sasrec(memory, cases)
+            continue
         best: Any = FOR_TEXT_SESSIONS[name]
         score = measured(best, memory, cases)
         print(f"{name}: {score.figures()}", flush=True)

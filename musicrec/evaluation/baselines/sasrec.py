@@ -54,7 +54,10 @@ class SasRec:
         Raises:
             Incompatible: the library is missing.
         """
-        trained = memory.models.of(self, memory.plays, None, lambda _: self._train(memory))
+        return self.rank_by(memory.models.of(self, memory.plays, None, lambda _: self._train(memory)), question)
+
+    def rank_by(self, trained: "TrainedSasRec", question: Question) -> Ranking:
+        """Return the likeliest tracks by a network that is there already."""
         heard = [track for track in question.tracks if track < trained.tracks]
         if not heard:
             return np.zeros(0, np.int64), np.zeros(0)
