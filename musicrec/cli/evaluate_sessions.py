@@ -40,7 +40,7 @@ def command(
     Nothing more is learned unless --learn-lag says so: then every model goes on learning, on the same schedule.  The
     cases of a session stand together, the longest first.  The settings are those for text sessions: no session track is
     excluded, as the public protocol has it.  Settings are chosen on --validation, never on a test.  The factors of svd
-    and als are built anew after every 20,000 plays, from what was learned by then; sasrec is trained once, on all of
+    and als are built anew after every 50,000 plays, from what was learned by then; sasrec is trained once, on all of
     TRAIN, and stays frozen.
 
     JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early ▸ events, hr@20, mrr@20; and

@@ -37,7 +37,7 @@ def command(
     """Replay a listening log through the session logic and the ranking, guess each play before it is learned.
 
     A case is a play whose session already holds another track; the target is its track, different from the one before.
-    Every model learns on the same schedule; the factors of svd and als are built anew after every 20,000 plays, from
+    Every model learns on the same schedule; the factors of svd and als are built anew after every 50,000 plays, from
     what was learned by then.  Where settings were chosen on the first events of a log, --unscored keeps
     these out of the figures.
 

@@ -76,8 +76,8 @@ FOR_TEXT_SESSIONS: Final[Baselines] = MappingProxyType(
         "sequential-rules": _TEXT_RULES,
         "session-knn": VmisKnn(),
         "vstan": _TEXT_VSTAN,
-        "svd": TruncatedSvd(),
-        "als": Als(),
+        "svd": TruncatedSvd(dimension=1_024, repeat_factor=1.0),
+        "als": Als(dimension=256, confidence=160.0, iterations=8, repeat_factor=1.0),
         "sasrec": SasRec(),
         "rank-fusion": RankFusion(((_TEXT_VSTAN, 0.8), (_TEXT_RULES, 0.2)), rank_constant=1.0),
     }

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from musicrec.evaluation.baselines.session_matrix import companions
 from musicrec.evaluation.play_memory import CANDIDATES, PlayMemory, Question, Ranking
 
-EVERY_PLAYS = 20_000
-"""Plays from one build of the factors to the next: about twelve days of the #nowplaying sessions."""
+EVERY_PLAYS = 50_000
+"""Plays from one build of the factors to the next: about a month of the #nowplaying sessions."""
 ROWS_PER_TRACK = 512
 """Newest sessions of a track whose tracks are scored."""
 
