@@ -20,6 +20,9 @@ PROBES: Final = 8
 """Lists that a search opens: candidates need not be the very nearest."""
 PUT_ROWS: Final = 8_192
 SEED: Final = 1
+TRIED: Final = 100
+"""Neighbours asked for in a trial, as many as candidates of a list."""
+UNIT_TOLERANCE: Final = 0.01
 _REFUSALS: Final = (
     onnx_errors.Fail,
     onnx_errors.InvalidArgument,
@@ -42,19 +45,40 @@ class ServedEncoder:
         self._file = _in_lists(files.vectors)
 
     @classmethod
-    def load(cls, folder: Path) -> "ServedEncoder":
-        """Read a folder.
+    def load(cls, folder: Path, manifest_sha256: str | None = None) -> "ServedEncoder":
+        """Read a folder and try what came out of it.
+
+        Args:
+            folder: what `musicrec train sequence` wrote.
+            manifest_sha256: of the manifest that is meant; see `read_encoder`.
 
         Raises:
+            Unreadable: a file is missing or cannot be read.
             Incompatible: it does not hold an encoder that this release can serve.
         """
-        files = read_encoder(folder)
+        files = read_encoder(folder, manifest_sha256)
         try:
             encoder = cls(files)
-            encoder.direction(np.zeros(1, np.int64))
+            encoder.try_out()
         except _REFUSALS as error:
             raise Incompatible(f"{folder}: its graph cannot be run: {error}; train it again") from error
+        except ValueError as error:
+            raise Incompatible(f"{folder}: {error}; train it again") from error
         return encoder
+
+    def try_out(self) -> None:
+        """Ask for sessions of several lengths, and what lies there: the first list then waits for nothing.
+
+        Raises:
+            ValueError: an answer is no direction.
+        """
+        random = np.random.default_rng(SEED)
+        for length in sorted({1, 2, self.longest // 2 + 1, self.longest}):
+            direction = self.direction(random.integers(len(self._vectors), size=length))
+            shape = self._vectors.shape[1:]
+            if direction.shape != shape or not abs(float(np.linalg.norm(direction)) - 1.0) < UNIT_TOLERANCE:
+                raise ValueError(f"its graph's answer for {length} tracks is no unit vector of shape {shape}")
+            self.nearest(direction, TRIED)
 
     @property
     def version(self) -> str:

@@ -12,6 +12,7 @@ from musicrec.topics import (
     DEAD_LETTERS,
     EMBEDDINGS,
     LISTENS,
+    MODELS,
     OUTCOMES,
     RECOMMENDATIONS,
     REQUESTS,
@@ -134,7 +135,7 @@ SESSION: Final = Service(
 RANKING: Final = Service(
     "ranking",
     "ranking agent",
-    reads=(SESSIONS, REQUESTS, TRACKS, EMBEDDINGS),
+    reads=(SESSIONS, REQUESTS, TRACKS, EMBEDDINGS, MODELS),
     writes=(RECOMMENDATIONS, *_dead_letters_of(SESSIONS, REQUESTS)),
     describes=(LISTENS,),
     group="musicrec-ranking",
@@ -176,6 +177,7 @@ WEB: Final = Service(
     watches=("musicrec-session", "musicrec-ranking", "musicrec-outcome", "musicrec-embedder"),
 )
 TOPICS_COMMAND: Final = Service("topics", "`musicrec topics`", describes=TOPICS, creates=TOPICS)
+MODEL_COMMAND: Final = Service("model", "`musicrec model`", reads=(MODELS,), writes=(MODELS,))
 PUBLISHER: Final = Service("publisher", "a platform that publishes", writes=(LISTENS, TRACKS, REQUESTS))
 SUBSCRIBER: Final = Service(
     "subscriber", "a platform that subscribes", reads=(RECOMMENDATIONS, OUTCOMES), group="musicrec-subscriber"
@@ -183,4 +185,4 @@ SUBSCRIBER: Final = Service(
 
 AGENTS: Final = {service.name: service for service in (SESSION, RANKING, OUTCOME, EMBEDDER)}
 """The agents' rows by the name that `musicrec worker` takes."""
-SERVICES: Final = (*AGENTS.values(), WEB, TOPICS_COMMAND, PUBLISHER, SUBSCRIBER)
+SERVICES: Final = (*AGENTS.values(), WEB, TOPICS_COMMAND, MODEL_COMMAND, PUBLISHER, SUBSCRIBER)

@@ -13,6 +13,7 @@ from typing import Final
 from musicrec import __version__
 from musicrec.contracts import (
     ListenEvent,
+    ModelAnnouncement,
     Outcome,
     Recommendation,
     RecommendationRequest,
@@ -123,6 +124,8 @@ def _id_and_time(record: VersionedRecord) -> tuple[str, int] | None:
             return record.event_id, record.played_at_ms
         case TrackEmbedding():
             return f"{record.track_id}@{record.embedded_at_ms}", record.embedded_at_ms
+        case ModelAnnouncement():
+            return f"{record.name}@{record.announced_at_ms}", record.announced_at_ms
         case _:
             return None  # a track: the platform writes it, and knows its own id and time
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from musicrec.contracts import (
     ListenEvent,
+    ModelAnnouncement,
     Outcome,
     Recommendation,
     RecommendationRequest,
@@ -156,7 +157,19 @@ OUTCOMES: Final = Topic(
     purpose="what was played after each list",
 )
 
-RECORD_TOPICS: Final = (LISTENS, TRACKS, SESSIONS, REQUESTS, EMBEDDINGS, RECOMMENDATIONS, OUTCOMES)
+MODELS: Final = Topic(
+    name="musicrec.models.v1",
+    record=ModelAnnouncement,
+    key="name",
+    partitions=1,
+    cleanup="compact",
+    retention_ms=None,
+    written_by="`musicrec model`",
+    read_by="ranking agent, `musicrec model`",
+    purpose="trained models to load; a tombstone withdraws one",
+)
+
+RECORD_TOPICS: Final = (LISTENS, TRACKS, SESSIONS, REQUESTS, EMBEDDINGS, RECOMMENDATIONS, OUTCOMES, MODELS)
 
 
 def dead_letter_topic(source: Topic, written_by: str) -> Topic:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from musicrec import __version__
 from streams import metrics
 from streams.messages import Decision, Incoming
-from streams.metrics import EventOutcome, Metric
+from streams.metrics import EventOutcome, Metric, ModelOutcome
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +44,10 @@ class Counters:
         self._event_to_list = self._histogram(metrics.EVENT_TO_LIST)
         self._redis_calls = self._histogram(metrics.REDIS_CALLS)
         self._last_event = self._gauge(metrics.LAST_EVENT)
-        build = Info(metrics.BUILD.name.removesuffix("_info"), metrics.BUILD.meaning, registry=self.registry)
-        build.info({"agent": name, "version": __version__, "python": platform.python_version()})
+        self.tell(metrics.BUILD)({"agent": name, "version": __version__, "python": platform.python_version()})
         self.learned = self._counter(metrics.LEARNED)
         self.unreadable = self._counter(metrics.UNREADABLE)
+        self._model_loads = self._counter(metrics.MODEL_LOADS)
         self._logged: dict[str, int] = {}
 
     def _counter(self, metric: Metric) -> Counter:
@@ -94,6 +94,15 @@ class Counters:
     def retried(self, topic: str) -> None:
         """Count that a batch is tried again."""
         self._retries.labels(topic).inc()
+
+    def model(self, outcome: ModelOutcome) -> None:
+        """Count what became of an announced model."""
+        self._model_loads.labels(outcome.value).inc()
+
+    def tell(self, metric: Metric) -> Callable[[dict[str, str]], None]:
+        """Return what sets the labels of a metric that is always 1."""
+        info = Info(metric.name.removesuffix("_info"), metric.meaning, registry=self.registry)
+        return info.info
 
     def show(self, metric: Metric, read: Callable[[], float]) -> None:
         """Have a gauge read when it is asked for."""

@@ -56,6 +56,19 @@ class EventOutcome(StrEnum):
     """A message asked for nothing: feedback where only listens are joined, an older version of a track."""
 
 
+class ModelOutcome(StrEnum):
+    """What became of an announced model."""
+
+    IN_USE = "in_use"
+    """It was loaded, and makes the lists."""
+    WITHDRAWN = "withdrawn"
+    """It was taken back, and what the setting names makes the lists."""
+    MISSING = "missing"
+    """A file is not there or cannot be read; it is tried again every half minute, the old one stays."""
+    REFUSED = "refused"
+    """It is damaged, another one than announced, or outside the directory; the old one stays."""
+
+
 EVENTS: Final = Metric(
     "musicrec_events_total", "counter", ("topic", "outcome"), "Messages finished, by what became of them."
 )
@@ -116,6 +129,12 @@ INDEX_VECTORS: Final = Metric("musicrec_index_vectors", "gauge", (), "Tracks in 
 INDEX_NEWEST: Final = Metric(
     "musicrec_index_newest_timestamp_seconds", "gauge", (), "When the newest of these vectors was made, Unix time."
 )
+MODEL_LOADS: Final = Metric(
+    "musicrec_model_loads_total", "counter", ("outcome",), "What became of announced models, as below."
+)
+MODEL: Final = Metric(
+    "musicrec_model_info", "info", ("version",), "Session encoder that makes the lists, `none` without one; always 1."
+)
 REBALANCES: Final = Metric(
     "musicrec_rebalances_total", "counter", (), "Rebalances of the group that this worker has been through."
 )
@@ -144,6 +163,8 @@ METRICS: Final = (
     FOLLOWER_LAG,
     INDEX_VECTORS,
     INDEX_NEWEST,
+    MODEL,
+    MODEL_LOADS,
     BUILD,
 )
 
@@ -155,6 +176,7 @@ def metrics_document() -> str:
     rows = [(f"`{m.name}`", m.kind, ", ".join(m.labels) or "none", m.meaning) for m in METRICS]
     outcomes = [(f"`{value}`", meaning) for value, meaning in member_docs(EventOutcome).items()]
     reasons = [(f"`{value}`", meaning) for value, meaning in member_docs(DeadLetterReason).items()]
+    loads = [(f"`{value}`", meaning) for value, meaning in member_docs(ModelOutcome).items()]
     parts = [
         HEADING,
         *_table(("metric", "type", "labels", "meaning"), rows),
@@ -166,6 +188,10 @@ def metrics_document() -> str:
         "and `reason` one of",
         "",
         *_table(("reason", "meaning"), reasons),
+        "",
+        "`outcome` of `musicrec_model_loads_total` is one of",
+        "",
+        *_table(("outcome", "meaning"), loads),
     ]
     return "\n".join([parts[0], "", *parts[1:], ""])
 

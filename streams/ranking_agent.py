@@ -34,7 +34,6 @@ class Rankers:
     running: RunningSessions
     lists: ListStore
     settings: RankingAgentSettings
-    model_version: str
     index_version: Callable[[], str]
     name: str = "ranking"
 
@@ -227,7 +226,7 @@ def _recommendation(rankers: Rankers, ranked: RankedList, **fields: object) -> R
         items=ranked.items,
         degraded=ranked.degraded,
         making=ranked.making,
-        model_version=rankers.model_version,
+        model_version=ranked.model_version,
         index_version=rankers.index_version(),
         **fields,  # type: ignore[arg-type]
     )

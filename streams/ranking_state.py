@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 
 from aiokafka import ConsumerRecord
 
@@ -22,10 +21,10 @@ from musicrec.contracts import SessionSnapshot, Track
 from musicrec.errors import BadInput
 from musicrec.recommend import RankingSettings, Recommender
 from musicrec.recommend.session_encoder import SessionEncoder
-from musicrec.sequence.encoder_loading import load_encoders
 from musicrec.settings import Settings
 from musicrec.topic_follower import StartAt, TopicFollower
 from musicrec.topics import EMBEDDINGS, SESSIONS, TRACKS
+from streams.announced_encoder import AnnouncedEncoder
 from streams.counters import Counters
 from streams.ranking_snapshots import Learned, RankingSnapshots
 from streams.running_sessions import RunningSessions
@@ -44,9 +43,9 @@ otherwise fetch, decode and learn just while the same event is ranked."""
 class RankingState:
     """State of one ranking worker."""
 
-    def __init__(self, settings: RankingSettings, counters: Counters, encoders: Sequence[SessionEncoder] = ()) -> None:
+    def __init__(self, settings: RankingSettings, counters: Counters) -> None:
         self.index = ServingIndex()
-        self._encoders = encoders
+        self._encoder: SessionEncoder | None = None
         self._settings = settings
         self._counters = counters
         self.learned = self._nothing()
@@ -66,13 +65,19 @@ class RankingState:
         """
         chosen = settings.ranking
         bounded = replace(RankingSettings(), max_sessions=chosen.max_sessions, max_listeners=chosen.max_listeners)
-        state = cls(bounded, counters, await asyncio.to_thread(_encoders, chosen.encoder_path))
+        state = cls(bounded, counters)
         connection = settings.kafka.client_options()
         embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / origin)
         snapshots = RankingSnapshots(settings.data_dir / "ranking" / origin, origin, state._nothing)
+        models = AnnouncedEncoder(connection, counters, models=chosen.models_dir, otherwise=chosen.encoder_path)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(embeddings.stop)
-            start_at, _ = await asyncio.gather(state._restored(snapshots), embeddings.start())
+            stack.push_async_callback(models.stop)
+            start_at, _, encoder = await asyncio.gather(
+                state._restored(snapshots), embeddings.start(), models.first(chosen.model_wait_s)
+            )
+            # Before anything is learned: the ranker learns what the encoder's word is worth.
+            await state.use_encoder(encoder)
             # One follower for both topics: its places and what it brought are saved as a pair.
             follower = TopicFollower(
                 connection | LEARNING_BATCH,
@@ -85,10 +90,12 @@ class RankingState:
             def followed() -> tuple[Followed, ...]:
                 vectors = Followed(EMBEDDINGS.name, embeddings.is_ready, embeddings.lag, embeddings.ended)
                 topics = " and ".join(follower.topics)
-                return (vectors, Followed(topics, follower.caught_up, follower.lag, follower.ended))
+                places = Followed(topics, follower.caught_up, follower.lag, follower.ended)
+                return (vectors, places, models.followed())
 
             watch(followed)
             follower.start()
+            models.start(state.use_encoder)
             stack.push_async_callback(follower.stop)
             keeper = SnapshotKeeper(
                 lambda: state.learned,
@@ -105,11 +112,6 @@ class RankingState:
             yield state
 
     @property
-    def model_version(self) -> str:
-        """Name of what orders the lists: settings, and the encoder where there is one."""
-        return "+".join([self._settings.version(), *(encoder.version for encoder in self._encoders)])
-
-    @property
     def recommender(self) -> Recommender:
         """Makes the lists."""
         return self.learned.recommender
@@ -122,6 +124,16 @@ class RankingState:
     def index_version(self) -> str:
         """Return the version of the vectors in use."""
         return self.index.version or "none"
+
+    async def use_encoder(self, encoder: SessionEncoder | None) -> None:
+        """Have an encoder, or none, make the lists: between two of them, and only when it has all it needs."""
+        maker, encoded = self.recommender, None
+        if encoder is not None:
+            encoded = await in_daemon_thread(lambda: maker.encoded(encoder))
+            if maker is not self.recommender:  # all was forgotten meanwhile, and tracks have other numbers
+                return await self.use_encoder(encoder)
+        self._encoder = encoder
+        maker.use_encoder(encoded)
 
     def take(self, records: Sequence[ConsumerRecord]) -> None:
         """Take in records of both topics, in order."""
@@ -153,7 +165,7 @@ class RankingState:
 
     def _nothing(self) -> Learned:
         return Learned(
-            Recommender(self._settings, audio=self.index, encoders=self._encoders),
+            Recommender(self._settings, audio=self.index, encoders=[self._encoder] if self._encoder else []),
             RunningSessions(limit=self._settings.max_listeners // 2),
         )
 
@@ -175,10 +187,3 @@ class RankingState:
             time.perf_counter() - started_s,
         )
         return StartAt(offsets=snapshot.offsets)
-
-
-def _encoders(folder: Path | None) -> Sequence[SessionEncoder]:
-    encoders = load_encoders([] if folder is None else [folder])
-    for encoder in encoders:
-        log.info("session encoder %s: %d tracks", encoder.version, len(encoder.track_ids))
-    return encoders

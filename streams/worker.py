@@ -232,7 +232,6 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
         state.running,
         lists,
         settings.ranking,
-        model_version=state.model_version,
         index_version=state.index_version,
     )
     return [(SESSIONS, SessionRanking(rankers)), (REQUESTS, RequestRanking(rankers))]

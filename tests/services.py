@@ -45,8 +45,13 @@ async def status_of(process: ChildProcess, deadline_s: float = 60.0) -> int:
         await process.stop()
 
 
-async def command(stack: StackAddresses, folder: Path, *arguments: str) -> tuple[int, str]:
+async def command(stack: StackAddresses, folder: Path, *arguments: str, **environment: object) -> tuple[int, str]:
     """Run `musicrec` to its end; return its status and what it said."""
     program = [sys.executable, "-m", "musicrec.cli.main", *arguments]
-    process = ChildProcess.start("musicrec", program, folder / "command.log", stack.environment())
+    process = ChildProcess.start(
+        "musicrec",
+        program,
+        folder / "command.log",
+        stack.environment() | {name: str(value) for name, value in environment.items()},
+    )
     return await status_of(process), process.log_file.read_text()

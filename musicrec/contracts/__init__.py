@@ -3,6 +3,7 @@
 from musicrec.contracts.dead_letter import DeadLetter
 from musicrec.contracts.embedding import Genre, TrackEmbedding
 from musicrec.contracts.listen import EventType, ListenEvent
+from musicrec.contracts.model import ModelAnnouncement, ModelFiles
 from musicrec.contracts.outcome import Outcome
 from musicrec.contracts.recommendation import (
     Degradation,
@@ -30,6 +31,8 @@ __all__ = [
     "ListenOutcome",
     "Making",
     "Mode",
+    "ModelAnnouncement",
+    "ModelFiles",
     "Outcome",
     "ReasonCode",
     "Recommendation",

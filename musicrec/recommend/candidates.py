@@ -101,6 +101,7 @@ class CandidateGenerator:
     Attributes:
         keys: int64, shape (sources, candidates), each row best first.
         counts: int64 per source, candidates in use.
+        encoders: what the trained ones say.
         by_track: scratch per track, shared with fusion.
         weight_of: scratch per track, shared with the ranker's features; 0 between uses.
     """
@@ -110,7 +111,7 @@ class CandidateGenerator:
         self._knowledge = knowledge
         self._settings = settings
         self._audio = audio
-        self._encoders = Encoders(encoders, knowledge.catalogue, settings.encoder_repeat_logit)
+        self.encoders = Encoders(encoders, knowledge.catalogue, settings.encoder_repeat_logit)
         # Wider than the candidates of a source: where all of them are few, one row fills the longest list there is.
         width = settings.candidates_per_source + MAX_LIST_LENGTH
         self.keys: NDArray[np.int64] = np.zeros((len(Source), width), np.int64)
@@ -137,9 +138,9 @@ class CandidateGenerator:
         self.counts[:] = 0
         length = min(len(query.tracks), len(self._query))
         self._query[:length] = query.tracks[:length]
+        self._from_encoder(query)
         if length:
             self._from_sessions(query, length)
-            self._from_encoder(query)
             self._from_artists(query)
             self._from_audio(query)
         if query.listener is not None and query.listener.length:
@@ -149,7 +150,7 @@ class CandidateGenerator:
 
     def forget(self) -> None:
         """Keep nothing of what the knowledge was before it was restored."""
-        self._encoders.forget()
+        self.encoders.forget()
 
     def put(self, source: Source, tracks: Sequence[int] | NDArray[np.int64]) -> None:
         """Make `tracks`, best first, the candidates of `source`."""
@@ -159,14 +160,14 @@ class CandidateGenerator:
 
     def encoder_logits(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the encoder's logit of each track, 0 for its best new one, float32; NaN where it has none."""
-        logits = self._encoders.logits(tracks)
+        logits = self.encoders.logits(tracks)
         return np.full(len(tracks), np.nan, np.float32) if logits is None else logits
 
     def _from_encoder(self, query: Query) -> None:
         settings = self._settings
         if settings.weight_session_encoder <= 0:
             return
-        said = self._encoders.ask(query.tracks, query.now_ms, settings.candidates_per_source)
+        said = self.encoders.ask(query.tracks, query.now_ms, settings.candidates_per_source)
         if said is not None:
             row, count = Source.SESSION_ENCODER, len(said.tracks)
             self.counts[row] = count

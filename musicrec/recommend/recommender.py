@@ -21,7 +21,7 @@ from musicrec.recommend.list_making import ListMaker
 from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import ENCODER_COLUMNS, FEATURES
-from musicrec.recommend.session_encoder import SessionEncoder
+from musicrec.recommend.session_encoder import EncodedTracks, SessionEncoder
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_forecast import SkipForecast
 from musicrec.recommend.state import Pieces, State, named
@@ -62,6 +62,7 @@ class Recommender:
         self._candidates = CandidateGenerator(self.knowledge, audio, encoders)
         self._lists = ListMaker(self.knowledge, self._candidates, self.ranker, self.skips)
         self._weights = _source_weights(self.settings)
+        self._version = self.settings.version()
 
     def learn(self, snapshot: SessionSnapshot) -> bool:
         """Take in a snapshot; return False, changing nothing, if its revision was learned before."""
@@ -111,6 +112,17 @@ class Recommender:
             weights = _only(Source.NEW, Source.POPULAR)
             return self._from_catalogue(request, weights, self._blocked(request, snapshot), now_ms)
         return self._personal(request, snapshot, now_ms)
+
+    def encoded(self, encoder: SessionEncoder) -> EncodedTracks:
+        """Return a trained encoder as `use_encoder` takes it; may run in another thread, see `Encoders.prepared`."""
+        return self._candidates.encoders.prepared(encoder)
+
+    def use_encoder(self, encoded: EncodedTracks | None) -> None:
+        """Make lists with this encoder from the next one on, or without any; see `Encoders` for what the former does.
+
+        What the ranker has learned stays: it knows what an encoder's word was worth, not whose it was.
+        """
+        self._candidates.encoders.use(encoded)
 
     def state(self) -> Pieces:
         """Yield all that was learned, for a snapshot; see `Stateful`. Lists may be made meanwhile."""
@@ -198,7 +210,12 @@ class Recommender:
             candidates=fused.tracks,
             candidate_scores=fused.scores,
             places=np.concatenate([kept, np.full(added, -1, np.int64)]),
+            model_version=self._model_version(),
         )
+
+    def _model_version(self) -> str:
+        encoder = self._candidates.encoders.version
+        return self._version if encoder is None else f"{self._version}+{encoder}"
 
     def _blocked(self, request: RecommendationRequest, snapshot: SessionSnapshot | None) -> Exclusions:
         exclusions = Exclusions()

@@ -12,6 +12,9 @@ from musicrec.recommend.kernel import fast_kernel, kernel
 
 LARGEST_CODE: Final = 127
 
+FORMER_UNASKED: Final = 10_000
+"""Lists and lessons in a row; a partition that lags by hours, among others that do not, brings one more often."""
+
 
 class SessionEncoder(Protocol):
     """A trained network, and vectors of the tracks that it knows, by row."""
@@ -94,7 +97,7 @@ class EncodedTracks:
 
     def ask(self, newest_first: NDArray[np.int64], k: int) -> "EncodedSession | None":
         """Return where a session goes and the `k` tracks that lie nearest; None where no track of it is known."""
-        self._follow()
+        self.follow()
         known = self._row_of[newest_first]
         known = known[known != UNKNOWN][: self.encoder.longest]
         if not len(known):
@@ -126,7 +129,8 @@ class EncodedTracks:
         )
         return out
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """Look up the tracks that the catalogue has heard of since the last time; it may grow meanwhile."""
         known = len(self._catalogue)
         if len(self._row_of) < known:
             grown = np.full(self._catalogue.capacity, UNKNOWN, np.int64)
@@ -158,7 +162,14 @@ class EncodedSession:
 
 
 class Encoders:
-    """Several encoders, of which the one speaks that has seen the most, but nothing as new as the question."""
+    """Several encoders, of which the one speaks that has seen the most, but nothing as new as the question.
+
+    An encoder that is put in place of another speaks about what came after its training.  About older questions, those
+    of a worker that catches up or of late events, it would say what it knows by heart; so the former one goes on
+    speaking about these, as long as they come: after `FORMER_UNASKED` questions without one of them what lay behind is
+    worked off, and its memory, as large as that of the new one, is given back.  A former one that was trained until the
+    same time or later would never speak, and goes at once: so does what is taken back.
+    """
 
     def __init__(self, encoders: Sequence[SessionEncoder], catalogue: Catalogue, repeat_logit: float) -> None:
         """Take encoders.
@@ -169,11 +180,39 @@ class Encoders:
             repeat_logit: added for tracks of the session itself, near which its direction always lies.
         """
         newest_first = sorted(encoders, key=lambda encoder: -encoder.trained_until_ms)
+        self._catalogue = catalogue
+        self._repeat_logit = repeat_logit
         self._encoders = [EncodedTracks(encoder, catalogue, repeat_logit) for encoder in newest_first]
         self._newest_first: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._former: EncodedTracks | None = None
+        self._unasked = 0
         self._speaks: EncodedTracks | None = None
         self.session: EncodedSession | None = None
         """What was said about the session that was asked for last; None where nobody spoke."""
+
+    @property
+    def version(self) -> str | None:
+        """Of the encoder whose turn it was with the last question; None where it was nobody's."""
+        return self._speaks.encoder.version if self._speaks is not None else None
+
+    def prepared(self, encoder: SessionEncoder) -> EncodedTracks:
+        """Return what `use` takes, all tracks looked up.
+
+        That can take a second: another thread may do it, while this one answers and the catalogue grows.
+        """
+        encoded = EncodedTracks(encoder, self._catalogue, self._repeat_logit)
+        encoded.follow()
+        return encoded
+
+    def use(self, encoded: EncodedTracks | None) -> None:
+        """Put one encoder, or none, in place of what speaks now: with the next question, whole."""
+        before = self._encoders[0] if self._encoders else None
+        self._former, self._unasked = None, 0
+        if encoded is not None and before is not None:
+            was_trained_earlier = before.encoder.trained_until_ms < encoded.encoder.trained_until_ms
+            self._former = before if was_trained_earlier else None
+        self._encoders = [each for each in (encoded, self._former) if each is not None]
+        self._speaks = self.session = None
 
     def forget(self) -> None:
         """Look all tracks up anew: the catalogue is another one."""
@@ -186,6 +225,7 @@ class Encoders:
         Whoever learns from what was said (`Ranker`) would otherwise trust an encoder for what it knows by heart.
         """
         self._speaks = next((each for each in self._encoders if each.encoder.trained_until_ms < now_ms), None)
+        self._drop_former()
         self.session = None
         if self._speaks is not None and newest_first:
             self._newest_first = np.array(newest_first, np.int64)
@@ -197,6 +237,13 @@ class Encoders:
         if self._speaks is None or self.session is None:
             return None
         return self._speaks.logits(self.session, tracks, self._newest_first)
+
+    def _drop_former(self) -> None:
+        """Drop the former encoder once it has not been asked for long."""
+        self._unasked = 0 if self._speaks is self._former else self._unasked + 1
+        if self._former is not None and self._unasked >= FORMER_UNASKED:
+            self._encoders.remove(self._former)
+            self._former = None
 
 
 @kernel

@@ -11,13 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.numpy import load
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from musicrec.errors import Incompatible
 from musicrec.sequence.model import Model
@@ -30,6 +28,10 @@ MANIFEST: Final = "manifest.json"
 VECTORS: Final = "tracks.vectors"
 
 
+class Unreadable(Incompatible):
+    """A file is not there, or cannot be read now: what is still being copied may come."""
+
+
 class Manifest(BaseModel):
     """What a folder holds."""
 
@@ -39,13 +41,13 @@ class Manifest(BaseModel):
     """Of the folder."""
     model: Model
     """What mixes the places of a session."""
-    dimension: int
+    dimension: Annotated[int, Field(ge=1)]
     """Components of a vector."""
-    scale: float
+    scale: Annotated[float, Field(allow_inf_nan=False)]
     """A candidate's logit is this times the cosine of its vector with the session's direction."""
-    longest: int
+    longest: Annotated[int, Field(ge=1)]
     """Newest tracks of a session that are read."""
-    tracks: int
+    tracks: Annotated[int, Field(ge=1)]
     """How many it knows."""
     sessions: int
     """How many it was trained on."""
@@ -100,35 +102,62 @@ def write_encoder(folder: Path, files: Mapping[str, bytes], **described: object)
     return manifest
 
 
-def read_encoder(folder: Path) -> EncoderFiles:
+def read_encoder(folder: Path, manifest_sha256: str | None = None) -> EncoderFiles:
     """Read and check an encoder.
 
+    Args:
+        folder: what `write_encoder` wrote.
+        manifest_sha256: of the manifest that is meant; whatever lies there where none is given.
+
     Raises:
-        Incompatible: a file is missing, damaged, of another format, or does not fit the others.
+        Unreadable: a file is missing or cannot be read.
+        Incompatible: a file is damaged, of another format, not the one that is meant, or does not fit the others.
     """
-    manifest = _manifest(folder / MANIFEST)
+    manifest = _manifest(folder / MANIFEST, manifest_sha256)
     data = {name: _checked(folder / name, manifest) for name in (WEIGHTS, GRAPH, TRACKS)}
     try:
-        vectors = load(data[WEIGHTS])[VECTORS]
+        vectors = _vectors(data[WEIGHTS])
         track_ids = json.loads(data[TRACKS])
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise Incompatible(f"{folder}: not an encoder: {error}; train it again") from error
+    if not isinstance(track_ids, list) or not all(isinstance(track_id, str) for track_id in track_ids):
+        raise Incompatible(f"{folder / TRACKS}: not a list of track ids; train it again")
     shape = (manifest.tracks, manifest.dimension)
     if vectors.shape != shape or vectors.dtype != np.float16 or len(track_ids) != manifest.tracks:
         raise Incompatible(
             f"{folder}: {len(track_ids)} ids and vectors {vectors.dtype} {vectors.shape}, the manifest says float16 "
             f"{shape}; train it again"
         )
+    if not np.isfinite(vectors).all():
+        raise Incompatible(f"{folder / WEIGHTS}: vectors that are not finite; train it again")
     return EncoderFiles(manifest, track_ids, vectors, data[GRAPH])
 
 
-def _manifest(path: Path) -> Manifest:
+def manifest_sha256(folder: Path) -> str:
+    """Return the sha256 of an encoder's manifest, and so of all that it names.
+
+    Raises:
+        Unreadable: there is none, or it cannot be read.
+    """
+    return hashlib.sha256(_manifest_bytes(folder / MANIFEST)).hexdigest()
+
+
+def _manifest_bytes(path: Path) -> bytes:
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
-        raise Incompatible(
+        raise Unreadable(
             f"{path}: cannot read it ({error.strerror}); name a folder that `musicrec train sequence` wrote"
         ) from error
+
+
+def _manifest(path: Path, expected: str | None) -> Manifest:
+    data = _manifest_bytes(path)
+    digest = hashlib.sha256(data).hexdigest()
+    if expected is not None and digest != expected:
+        raise Incompatible(f"{path}: sha256 {digest[:12]}… is not the announced {expected[:12]}…; copy it again")
+    try:
+        manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
         raise Incompatible(f"{path}: not a manifest of an encoder: {error}") from error
     if manifest.format != FORMAT:
@@ -136,11 +165,28 @@ def _manifest(path: Path) -> Manifest:
     return manifest
 
 
+def _vectors(weights: bytes) -> NDArray[np.float16]:
+    """Return the tracks' vectors where they lie in the file's bytes.
+
+    The library's reader copies every tensor and holds the interpreter meanwhile: at a million tracks nobody would get a
+    list for a third of a second.
+
+    Source: safetensors' format: eight bytes that tell the length of a JSON header, the header, the tensors.
+    """
+    start = 8 + int.from_bytes(weights[:8], "little")
+    described = json.loads(weights[8:start])[VECTORS]
+    if described["dtype"] != "F16":
+        raise ValueError(f"{VECTORS} is {described['dtype']}, not F16")
+    first, end = described["data_offsets"]
+    shape = described["shape"]
+    return np.frombuffer(weights, "<f2", (end - first) // 2, start + first).reshape(shape)
+
+
 def _checked(path: Path, manifest: Manifest) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Incompatible(f"{path}: cannot read it ({error.strerror}); copy the whole folder again") from error
+        raise Unreadable(f"{path}: cannot read it ({error.strerror}); copy the whole folder again") from error
     digest, expected = hashlib.sha256(data).hexdigest(), manifest.sha256.get(path.name, "none")
     if digest != expected:
         raise Incompatible(f"{path}: sha256 {digest[:12]}… is not the manifest's {expected[:12]}…; copy it again")

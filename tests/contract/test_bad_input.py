@@ -8,6 +8,7 @@ import pytest
 
 from musicrec.contracts import (
     ListenEvent,
+    ModelAnnouncement,
     Outcome,
     Recommendation,
     RecommendationRequest,
@@ -27,6 +28,7 @@ RECORDS: dict[type[Record], str] = {
     TrackEmbedding: "track-embedding",
     Recommendation: "recommendation",
     Outcome: "outcome",
+    ModelAnnouncement: "model",
 }
 LISTEN = (GOLDEN / "listen.v1.json").read_bytes()
 
@@ -246,6 +248,27 @@ def test_a_vector_is_finite_of_unit_length_and_of_its_dimension(vector: str, dim
     value = json.dumps(golden | {"vector_f16": vector, "dimension": dimension}).encode()
 
     assert str(refusal(TrackEmbedding, value)).startswith("TrackEmbedding: vector_f16: ")
+
+
+@pytest.mark.parametrize(
+    "folder", ["", "/etc", "..", "a/../../b", "a/..", ".", "a\\b", "a\nb", "a\0b", "a" * 1025], ids=repr
+)
+def test_a_model_lies_below_the_directory_of_models(folder: str) -> None:
+    golden = json.loads((GOLDEN / "model.v1.json").read_bytes())
+    golden["files"]["folder"] = folder
+
+    error = refusal(ModelAnnouncement, json.dumps(golden).encode())
+
+    assert error.reason is INVALID
+    assert str(error).startswith("files.folder: ")
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 63, "0" * 65, "G" * 64, "A" * 64])
+def test_a_model_names_the_sha256_of_its_manifest(digest: str) -> None:
+    golden = json.loads((GOLDEN / "model.v1.json").read_bytes())
+    golden["files"]["manifest_sha256"] = digest
+
+    assert str(refusal(ModelAnnouncement, json.dumps(golden).encode())).startswith("files.manifest_sha256: ")
 
 
 @pytest.mark.row(18)

@@ -22,6 +22,8 @@ from musicrec.contracts import (
     ListenOutcome,
     Making,
     Mode,
+    ModelAnnouncement,
+    ModelFiles,
     Outcome,
     ReasonCode,
     Recommendation,
@@ -248,6 +250,18 @@ RECORDS: dict[str, Record] = {
         played_at_ms=NOON_MS,
         list_length=0,
         sources=(),
+    ),
+    "model.v1.json": ModelAnnouncement(
+        name="session_encoder",
+        files=ModelFiles(
+            version="attention-0123456789ab", manifest_sha256="0123456789abcdef" * 4, folder="2020/encoder 1"
+        ),
+        announced_at_ms=NOON_MS,
+    ),
+    "model.v1.minimal.json": ModelAnnouncement(
+        name="session_encoder",
+        files=ModelFiles(version="attention-0123456789ab", manifest_sha256="0123456789abcdef" * 4, folder="ü"),
+        announced_at_ms=NOON_MS,
     ),
 }
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from musicrec.documents.member_docs import member_docs
-from streams.metrics import METRICS, EventOutcome, metrics_document
+from streams.metrics import METRICS, EventOutcome, ModelOutcome, metrics_document
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDED = {"topic", "partition", "outcome", "reason", "op", "server", "agent", "version", "python"}
@@ -26,4 +26,5 @@ def test_names_follow_the_conventions_and_labels_are_bounded() -> None:
 
 
 def test_every_outcome_is_explained() -> None:
-    assert member_docs(EventOutcome).keys() == {outcome.value for outcome in EventOutcome}
+    for outcomes in (EventOutcome, ModelOutcome):
+        assert member_docs(outcomes).keys() == {outcome.value for outcome in outcomes}

@@ -23,6 +23,7 @@ from musicrec.cloud_events import check_headers
 from musicrec.contracts import (
     DeadLetter,
     ListenEvent,
+    ModelAnnouncement,
     Outcome,
     Recommendation,
     RecommendationRequest,
@@ -353,6 +354,7 @@ TARGETS: dict[str, Target] = {
     "request": Target(decoder(RecommendationRequest), golden("request")),
     "embedding": Target(decoder(TrackEmbedding), golden("track-embedding")),
     "outcome": Target(decoder(Outcome), golden("outcome")),
+    "model": Target(decoder(ModelAnnouncement), golden("model")),
     "listen-message": Target(listen_message, tuple(_messages())),
     "explanation": Target(explanation, golden("recommendation")),
     "ranking-file": Target(ranking_file, RANKING_FILES, FEW),

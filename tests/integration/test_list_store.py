@@ -103,7 +103,7 @@ def rankers(store: ListStore, *tracks: str, stale_after_ms: int = 0) -> Rankers:
     for track in tracks:
         recommender.add_track(Track(track_id=track))
     settings = RankingAgentSettings(stale_after_ms=stale_after_ms)
-    return Rankers(recommender, RunningSessions(), store, settings, "m", lambda: "none")
+    return Rankers(recommender, RunningSessions(), store, settings, lambda: "none")
 
 
 @pytest.mark.row(10, 44)

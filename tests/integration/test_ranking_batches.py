@@ -36,7 +36,7 @@ def ranking(redis: Redis, settings: RankingAgentSettings | None = None) -> Sessi
         recommender.add_track(Track(track_id=track))
     settings = settings or RankingAgentSettings(stale_after_ms=0)  # the events of these tests are of any age
     lists = ListStore(redis, f"cluster {uuid.uuid4().hex[:8]}")
-    return SessionRanking(Rankers(recommender, RunningSessions(), lists, settings, "m", lambda: "none"))
+    return SessionRanking(Rankers(recommender, RunningSessions(), lists, settings, lambda: "none"))
 
 
 def batch(snapshots: Sequence[SessionSnapshot]) -> list[Incoming]:

@@ -9,27 +9,17 @@ from aiokafka import ConsumerRecord
 from conftest import Worker, start_worker
 from probe import play, producing, publish_events, reading
 from services import status_of
+from tiny_encoder import trained
 
 from musicrec.contracts import Recommendation
 from musicrec.local import StackAddresses
-from musicrec.sequence.encoder_files import GRAPH, Manifest
-from musicrec.sequence.export import export
-from musicrec.sequence.trainer import TrainingSettings, train
-from musicrec.sequence.training_sessions import TrainingSessions
+from musicrec.sequence.encoder_files import GRAPH
 from musicrec.topics import RECOMMENDATIONS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.torch]
 
 LEARNED_DEADLINE_S = 30.0
 """The worker knows of a play within a second; a loaded machine gets more time."""
-
-
-def trained(folder: Path, tracks: list[str]) -> Manifest:
-    """Train an encoder that knows these tracks, on what was played long ago."""
-    training = TrainingSessions.of([tracks] * 20)
-    settings = TrainingSettings(dimension=16, epochs=1, negatives=16)
-    made = train(training, None, settings, folder / "work", lambda report: None)
-    return export(made, training, settings, folder / "encoder", trained_until_ms=0, metrics={})
 
 
 def listener(record: ConsumerRecord) -> str:
@@ -41,7 +31,7 @@ async def test_lists_name_the_encoder_and_what_it_proposed(
 ) -> None:
     run = uuid.uuid4().hex[:8]
     tracks = [f"{name} {run}" for name in "abc"]
-    manifest = await asyncio.to_thread(trained, tmp_path, tracks)
+    manifest = await asyncio.to_thread(trained, tmp_path / "encoder", tracks)
     path = {"MUSICREC_RANKING__ENCODER_PATH": str(tmp_path / "encoder")}
     proposed: set[str] = set()
     async with (
@@ -69,7 +59,7 @@ async def test_lists_name_the_encoder_and_what_it_proposed(
 async def test_a_damaged_encoder_ends_the_start_with_its_file_and_the_way_out(
     stack: StackAddresses, tmp_path: Path
 ) -> None:
-    trained(tmp_path, list("abc"))
+    trained(tmp_path / "encoder", list("abc"))
     with (tmp_path / "encoder" / GRAPH).open("ab") as graph:
         graph.write(b"!")
     process = start_worker(stack, tmp_path, "ranking", MUSICREC_RANKING__ENCODER_PATH=str(tmp_path / "encoder"))

@@ -185,7 +185,6 @@ def ranking(redis: Redis) -> Rankers:
         RunningSessions(),
         ListStore(redis, "cluster"),
         RankingAgentSettings(stale_after_ms=0),
-        "m",
         lambda: "none",
     )
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
 
-from musicrec.contracts import ListenEvent, Mode, RecommendationRequest, Record, TrackEmbedding
+from musicrec.contracts import ListenEvent, Mode, ModelFiles, RecommendationRequest, Record, TrackEmbedding
 
 LONGEST_LIST = 3
 """Items of generated lists: enough for an order, few enough for speed."""
@@ -38,6 +38,8 @@ def _completed(model: type[Record], fields: dict[str, Any], dimension: int, seed
         vector = np.random.default_rng(seed).normal(size=dimension)
         vector /= np.linalg.norm(vector)
         fields |= {"dimension": dimension, "vector_f16": TrackEmbedding.pack(vector.astype(np.float32))}
+    if model is ModelFiles:
+        fields |= {"manifest_sha256": f"{seed:064x}", "folder": f"models/{dimension}"}
     return model(**fields)
 
 

@@ -11,6 +11,7 @@ STAMPS = {
     "index/follower.py": "age of a snapshot",
     "musicrec/cli/demo.py": "event times that end now",
     "musicrec/cli/dlq.py": "--since, as the topic has it",
+    "musicrec/cli/model.py": "when a model was announced",
     "musicrec/cli/replay.py": "--shift-to-now",
     "musicrec/demo/show.py": "event times that end now",
     "musicrec/local/kafka_server.py": "name of a folder",

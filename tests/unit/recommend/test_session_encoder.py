@@ -12,7 +12,7 @@ from musicrec.contracts import ReasonCode
 from musicrec.recommend import RankedList, RankingSettings, Recommender
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.ranker import Ranker
-from musicrec.recommend.session_encoder import Codes
+from musicrec.recommend.session_encoder import FORMER_UNASKED, Codes
 from musicrec.recommend.state import State
 
 LONG_AGO_MS = START_MS - 1
@@ -121,6 +121,98 @@ def test_of_several_encoders_the_one_speaks_that_has_seen_most_before() -> None:
     early = Listening()
     ours.rank(early.play("ben", "a"))
     assert (len(old.heard), len(newer.heard)) == (1, 1)
+
+
+def swapped(ours: Recommender, encoder: Neighbours | None) -> None:
+    ours.use_encoder(None if encoder is None else ours.encoded(encoder))
+
+
+def test_a_list_is_made_by_one_encoder_and_says_by_which() -> None:
+    world, ours = Listening(), recommender(Neighbours(list("abcdef")))
+    heard_of(ours, world, "f e d c b a")
+    settings = ours.settings.version()
+    before = ours.rank(world.play("ann", "a"), 1)
+    swapped(ours, Neighbours(list("adbecf"), version="another"))
+    after = ours.rank(world.play("ben", "a"), 1)
+    swapped(ours, None)
+    without = ours.rank(world.play("eve", "a"), 1)
+    assert (listed(before), before.model_version) == (["b"], f"{settings}+circle")
+    assert (listed(after), after.model_version) == (["d"], f"{settings}+another")
+    assert without.model_version == settings
+    assert Source.SESSION_ENCODER.label not in _sources(without)
+
+
+def test_a_list_whose_question_is_older_than_every_encoder_names_none() -> None:
+    world = Listening()
+    ours = recommender(Neighbours(list("abc"), trained_until_ms=world.now_ms + 10 * 3_600_000))
+    heard_of(ours, world, "a b c")
+    assert ours.rank(world.play("ann", "a")).model_version == ours.settings.version()
+
+
+def test_tracks_that_are_heard_of_while_an_encoder_is_prepared_are_listed_by_it() -> None:
+    world, ours = Listening(), recommender()
+    heard_of(ours, world, "a")
+    encoded = ours.encoded(Neighbours(list("abcdef")))
+    heard_of(ours, world, "b")
+    ours.use_encoder(encoded)
+    assert listed(ours.rank(world.play("ann", "a"), 1)) == ["b"]
+
+
+def test_the_former_encoder_speaks_about_what_the_new_one_was_trained_on() -> None:
+    world, late = Listening(), Listening()
+    former = Neighbours(list("abc"), version="former")
+    ours = recommender(former)
+    heard_of(ours, world, "a b c")
+    swapped(ours, Neighbours(list("abc"), trained_until_ms=world.now_ms, version="new"))
+    assert ours.rank(late.play("ann", "a")).model_version.endswith("+former")
+    world.pause(minutes=60)
+    assert ours.rank(world.play("ben", "a")).model_version.endswith("+new")
+
+
+def test_the_former_encoder_goes_when_nobody_asks_for_it_any_more() -> None:
+    world, late = Listening(), Listening()
+    ours = recommender(Neighbours(list("abc"), version="former"))
+    heard_of(ours, world, "a b c")
+    swapped(ours, Neighbours(list("abc"), trained_until_ms=world.now_ms, version="new"))
+    world.pause(minutes=60)
+    old, new = late.play("ann", "a"), world.play("ben", "a")
+    for _ in range(FORMER_UNASKED - 1):
+        ours.rank(new, 1)
+    assert ours.rank(old, 1).model_version.endswith("+former")
+    for _ in range(FORMER_UNASKED):
+        ours.rank(new, 1)
+    assert ours.rank(old, 1).model_version == ours.settings.version()
+    assert ours.rank(new, 1).model_version.endswith("+new")
+
+
+def test_an_older_encoder_that_is_put_back_speaks_alone() -> None:
+    world = Listening()
+    newer = Neighbours(list("abc"), trained_until_ms=world.now_ms, version="newer")
+    ours = recommender(newer)
+    heard_of(ours, world, "a b c")
+    world.pause(minutes=60)
+    swapped(ours, Neighbours(list("abc"), version="older"))
+    assert ours.rank(world.play("ann", "a")).model_version.endswith("+older")
+    assert newer.heard == []
+
+
+def test_of_two_that_were_trained_until_the_same_time_the_one_put_in_use_last_speaks() -> None:
+    world, ours = Listening(), recommender(Neighbours(list("abc"), version="first"))
+    heard_of(ours, world, "a b c")
+    for version in ("second", "third"):
+        swapped(ours, Neighbours(list("abc"), version=version))
+        assert ours.rank(world.play("ann", "a")).model_version.endswith(f"+{version}")
+
+
+def test_what_was_learned_with_one_encoder_is_restored_beside_another() -> None:
+    world, ours = Listening(), recommender(Neighbours(list("abcdef")), only=False)
+    heard_of(ours, world, "f e d c b a")
+    swapped(ours, Neighbours(list("adbecf"), version="another"))
+    state = State(dict(ours.state()))
+    other = recommender(Neighbours(list("adbecf"), version="another"), only=False)
+    other.restore(state)
+    snapshot = world.play("ann", "a")
+    assert listed(other.rank(snapshot)) == listed(ours.rank(snapshot))
 
 
 def test_a_restored_recommender_lists_what_the_first_one_does() -> None:

@@ -8,7 +8,17 @@ import pytest
 from safetensors.numpy import save
 
 from musicrec.errors import Incompatible
-from musicrec.sequence.encoder_files import GRAPH, MANIFEST, TRACKS, VECTORS, WEIGHTS, read_encoder, write_encoder
+from musicrec.sequence.encoder_files import (
+    GRAPH,
+    MANIFEST,
+    TRACKS,
+    VECTORS,
+    WEIGHTS,
+    Unreadable,
+    manifest_sha256,
+    read_encoder,
+    write_encoder,
+)
 
 
 @pytest.fixture
@@ -16,9 +26,11 @@ def folder(tmp_path: Path) -> Path:
     return written(tmp_path / "encoder")
 
 
-def written(folder: Path, *, rows: int = 3, dimension: int = 4) -> Path:
-    vectors = np.eye(3, 4, dtype=np.float16)
-    files = {WEIGHTS: save({VECTORS: vectors}), GRAPH: b"graph", TRACKS: json.dumps(["a", "b", "ü"]).encode()}
+def written(
+    folder: Path, *, rows: int = 3, dimension: int = 4, size: float = 1.0, ids: object = ("a", "b", "ü")
+) -> Path:
+    vectors = np.eye(3, 4, dtype=np.float16) * np.float16(size)
+    files = {WEIGHTS: save({VECTORS: vectors}), GRAPH: b"graph", TRACKS: json.dumps(ids).encode()}
     write_encoder(
         folder,
         files,
@@ -85,3 +97,37 @@ def test_a_manifest_of_something_else_is_refused(folder: Path, change: dict[str,
 def test_vectors_that_do_not_fit_the_manifest_are_refused(tmp_path: Path, shape: dict[str, int]) -> None:
     with pytest.raises(Incompatible, match="3 ids and vectors float16"):
         read_encoder(written(tmp_path / "other", **shape))
+
+
+def test_what_is_not_there_may_still_come_and_what_is_damaged_does_not_mend(folder: Path) -> None:
+    (folder / GRAPH).write_bytes(b"another")
+    with pytest.raises(Incompatible) as damaged:
+        read_encoder(folder)
+    (folder / GRAPH).unlink()
+    with pytest.raises(Unreadable):
+        read_encoder(folder)
+    (folder / MANIFEST).unlink()
+    with pytest.raises(Unreadable):
+        read_encoder(folder)
+    assert not isinstance(damaged.value, Unreadable)
+
+
+def test_a_manifest_that_is_another_than_the_one_meant_is_refused(folder: Path) -> None:
+    meant = manifest_sha256(folder)
+    assert read_encoder(folder, meant).track_ids == ["a", "b", "ü"]
+    found = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(found | {"scale": 17.0}))
+    with pytest.raises(Incompatible, match=f"{MANIFEST}: sha256 .* is not the announced {meant[:12]}"):
+        read_encoder(folder, meant)
+
+
+@pytest.mark.parametrize("ids", [{"a": 1, "b": 2, "c": 3}, ["a", "b", 3], "abc"])
+def test_ids_that_are_no_list_of_texts_are_refused(tmp_path: Path, ids: object) -> None:
+    with pytest.raises(Incompatible, match="not a list of track ids"):
+        read_encoder(written(tmp_path / "other", ids=ids))
+
+
+@pytest.mark.parametrize("size", [float("nan"), float("inf")])
+def test_vectors_that_are_not_finite_are_refused(tmp_path: Path, size: float) -> None:
+    with np.errstate(invalid="ignore"), pytest.raises(Incompatible, match="not finite"):
+        read_encoder(written(tmp_path / "other", size=size))

@@ -38,7 +38,7 @@ def ranking(stale_after_ms: int = 10 * MINUTE_MS) -> SessionRanking:
     # What decides is the setting alone.
     nothing = cast(Recommender, None), cast(RunningSessions, None), cast(ListStore, None)
     settings = RankingAgentSettings(stale_after_ms=stale_after_ms)
-    return SessionRanking(Rankers(*nothing, settings, model_version="m", index_version=lambda: "i"))
+    return SessionRanking(Rankers(*nothing, settings, index_version=lambda: "i"))
 
 
 def test_somebody_waits_for_a_list_if_the_event_was_applied_at_once() -> None:

@@ -1,0 +1,89 @@
+"""Announcements of models on `musicrec.models.v1`: one read, all that stand, and a new one put there."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka.errors import KafkaError
+
+from musicrec.access import MODEL_COMMAND
+from musicrec.cloud_events import headers_for
+from musicrec.contracts import ModelAnnouncement
+from musicrec.errors import BadInput, DeadLetterReason, Unavailable
+from musicrec.kafka_access import check_access
+from musicrec.settings import KafkaSettings
+from musicrec.topic_follower import TopicFollower
+from musicrec.topics import MODELS
+
+SESSION_ENCODER: Final = "session_encoder"
+"""Name of what `musicrec train sequence` makes."""
+DEADLINE_S: Final = 30.0
+"""For the topic to be read to its end: it holds one record per model."""
+
+
+def announcement_in(key: bytes | None, value: bytes | None) -> tuple[str, ModelAnnouncement | None]:
+    """Return a model's name and what a record says of it: None where it is withdrawn.
+
+    Raises:
+        BadInput: the record breaks the contract, or its key is not the name.
+    """
+    try:
+        name = (key or b"").decode()
+    except UnicodeDecodeError:
+        raise BadInput("the key is not UTF-8", DeadLetterReason.KEY_MISMATCH) from None
+    if not value:
+        return name, None
+    announced = ModelAnnouncement.decode(value)
+    if announced.name != name:
+        raise BadInput(f"key {name!r} differs from name {announced.name!r}", DeadLetterReason.KEY_MISMATCH)
+    return name, announced
+
+
+async def announcements(kafka: KafkaSettings) -> dict[str, ModelAnnouncement]:
+    """Return what is announced now, by name; records that break the contract are left out.
+
+    Raises:
+        Incompatible: Kafka refuses the user or its rights.
+        Unavailable: no broker answers, or the topic does not exist.
+    """
+    await check_access(kafka, MODEL_COMMAND.kafka_rules)
+    found: dict[str, ModelAnnouncement] = {}
+
+    def take(records: Sequence[ConsumerRecord]) -> None:
+        for record in records:
+            try:
+                name, announced = announcement_in(record.key, record.value)
+            except BadInput:
+                continue  # workers pass it over too, and say so
+            found.pop(name, None)
+            if announced is not None:
+                found[name] = announced
+
+    follower = TopicFollower(kafka.client_options(), [MODELS.name], take)
+    follower.start()
+    try:
+        await follower.ready(DEADLINE_S)
+    finally:
+        await follower.stop()
+    return found
+
+
+async def put_announcement(kafka: KafkaSettings, name: str, announced: ModelAnnouncement | None) -> None:
+    """Announce a model, or withdraw it with None; returns once the broker has it.
+
+    Raises:
+        Incompatible: Kafka refuses the user or its rights.
+        Unavailable: no broker answers, or the topic does not exist.
+    """
+    await check_access(kafka, MODEL_COMMAND.kafka_rules)
+    producer = AIOKafkaProducer(**kafka.client_options(), acks="all", enable_idempotence=True)
+    value, headers = (announced.encode(), headers_for(announced)) if announced is not None else (None, [])
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            await producer.start()
+            await producer.send_and_wait(MODELS.name, value, key=name.encode(), headers=headers)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Kafka at {kafka.bootstrap_servers} does not take it: {error!r}") from error
+    finally:
+        await producer.stop()
