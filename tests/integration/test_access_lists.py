@@ -21,6 +21,7 @@ from services import GAVE_UP, REFUSED, command, running, stack_of, status_of
 
 from musicrec.access import (
     EMBEDDER,
+    MODEL_COMMAND,
     OUTCOME,
     PUBLISHER,
     RANKING,
@@ -34,7 +35,9 @@ from musicrec.access import (
     Resource,
     Service,
 )
+from musicrec.errors import Incompatible
 from musicrec.local.child_process import ChildProcess
+from musicrec.model_announcements import announcements, put_announcement
 
 pytestmark = pytest.mark.kafka
 
@@ -143,7 +146,8 @@ RULES = [
     pytest.param(service, rule, id=f"{service.name}-{rule.operation}-{rule.name}")
     for service in SERVICES
     for rule in service.kafka_rules
-    if rule.operation is not Operation.CREATE  # found out by creating, see below
+    # What else may be done with the topic shows it to whoever asks: found out by doing, see below.
+    if rule.operation is not Operation.CREATE and service is not MODEL_COMMAND
 ]
 
 
@@ -187,6 +191,26 @@ async def test_topics_without_the_right_to_create_them_are_named(kafka: SecuredK
             0,
             f"created {SESSIONS}\ncreated {OUTCOMES}\n2 topics created\n",
         )
+
+
+@pytest.mark.parametrize("rule", MODEL_COMMAND.kafka_rules, ids=lambda rule: rule.operation)
+async def test_models_without_a_right_on_their_topic_are_neither_listed_nor_announced(
+    rule: KafkaRule, kafka: SecuredKafka
+) -> None:
+    settings = kafka.settings(MODEL_COMMAND.user)
+
+    async def use(*, until_refused: bool) -> None:
+        async with asyncio.timeout(30):  # a broker takes a moment to know of a rule
+            while True:
+                await put_announcement(settings, "no model", None)
+                assert await announcements(settings) == {}
+                if not until_refused:
+                    return
+
+    await use(until_refused=False)
+    async with without(kafka, MODEL_COMMAND, rule):
+        with pytest.raises(Incompatible, match=f"Kafka refuses user .*: {rule.operation} on topic {rule.name};"):
+            await use(until_refused=True)
 
 
 @asynccontextmanager
