@@ -74,8 +74,8 @@ class ServedEncoder:
         """
         random = np.random.default_rng(SEED)
         for length in sorted({1, 2, self.longest // 2 + 1, self.longest}):
-            direction = self.direction(random.integers(len(self._vectors), size=length))
-            shape = self._vectors.shape[1:]
+            direction = self.direction(random.integers(len(self._codes.values), size=length))
+            shape = self._codes.values.shape[1:]
             if direction.shape != shape or not abs(float(np.linalg.norm(direction)) - 1.0) < UNIT_TOLERANCE:
                 raise ValueError(f"its graph's answer for {length} tracks is no unit vector of shape {shape}")
             self.nearest(direction, TRIED)

@@ -17,6 +17,7 @@ from musicrec.topics import (
     RECOMMENDATIONS,
     REQUESTS,
     SESSIONS,
+    SHADOW_RECOMMENDATIONS,
     TOPICS,
     TRACKS,
     Topic,
@@ -136,7 +137,7 @@ RANKING: Final = Service(
     "ranking",
     "ranking agent",
     reads=(SESSIONS, REQUESTS, TRACKS, EMBEDDINGS, MODELS),
-    writes=(RECOMMENDATIONS, *_dead_letters_of(SESSIONS, REQUESTS)),
+    writes=(RECOMMENDATIONS, SHADOW_RECOMMENDATIONS, *_dead_letters_of(SESSIONS, REQUESTS)),
     describes=(LISTENS,),
     group="musicrec-ranking",
     redis=RedisAccess(

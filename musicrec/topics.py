@@ -13,6 +13,7 @@ from musicrec.contracts import (
     Recommendation,
     RecommendationRequest,
     SessionSnapshot,
+    ShadowRecommendation,
     Track,
     TrackEmbedding,
     VersionedRecord,
@@ -145,6 +146,17 @@ RECOMMENDATIONS: Final = Topic(
     read_by="platform, page",
     purpose="lists, for an event or a request",
 )
+SHADOW_RECOMMENDATIONS: Final = Topic(
+    name="musicrec.shadow-recommendations.v1",
+    record=ShadowRecommendation,
+    key="user_id",
+    partitions=USER_PARTITIONS,
+    cleanup="delete",
+    retention_ms=DAY_MS,
+    written_by="ranking agent",
+    read_by="operators",
+    purpose="lists of variants that nobody is shown",
+)
 OUTCOMES: Final = Topic(
     name="musicrec.outcomes.v1",
     record=Outcome,
@@ -166,10 +178,20 @@ MODELS: Final = Topic(
     retention_ms=None,
     written_by="`musicrec model`",
     read_by="ranking agent, `musicrec model`",
-    purpose="trained models to load; a tombstone withdraws one",
+    purpose="trained models to load, and variants of the ranking; a tombstone withdraws one",
 )
 
-RECORD_TOPICS: Final = (LISTENS, TRACKS, SESSIONS, REQUESTS, EMBEDDINGS, RECOMMENDATIONS, OUTCOMES, MODELS)
+RECORD_TOPICS: Final = (
+    LISTENS,
+    TRACKS,
+    SESSIONS,
+    REQUESTS,
+    EMBEDDINGS,
+    RECOMMENDATIONS,
+    SHADOW_RECOMMENDATIONS,
+    OUTCOMES,
+    MODELS,
+)
 
 
 def dead_letter_topic(source: Topic, written_by: str) -> Topic:

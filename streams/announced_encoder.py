@@ -15,12 +15,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import ConsumerRecord
 
 from index.follower import in_daemon_thread
-from musicrec.contracts import ModelAnnouncement
+from musicrec.contracts import ModelAnnouncement, ModelFiles
 from musicrec.errors import BadInput, Incompatible
 from musicrec.model_announcements import SESSION_ENCODER, announcement_in
 from musicrec.recommend.session_encoder import SessionEncoder
@@ -41,6 +41,14 @@ RETRY_S: Final = 30.0
 FIRST_RETRY_S: Final = 1.0
 """Likewise while the worker's start waits for it."""
 
+
+class Wanted(NamedTuple):
+    """An announced encoder."""
+
+    files: ModelFiles
+    announced_at_ms: int
+
+
 Use = Callable[[SessionEncoder | None], Awaitable[None]]
 """Has an encoder make the lists from now on."""
 
@@ -55,6 +63,7 @@ class AnnouncedEncoder:
         *,
         models: Path | None,
         otherwise: Path | None,
+        on_other: Callable[[str, ModelAnnouncement | None], None] = lambda *_: None,
         retry_s: float = RETRY_S,
     ) -> None:
         """Make one; `first` gives the encoder to begin with, and `start` sets the changes going.
@@ -64,6 +73,7 @@ class AnnouncedEncoder:
             counters: what is counted.
             models: directory that announced folders lie in.
             otherwise: folder of the encoder for as long as none is announced.
+            on_other: given the announcements of everything else, by name; None for what is withdrawn.
             retry_s: pause before missing files are looked for again.
         """
         self._follower = TopicFollower(connection, [MODELS.name], self.take)
@@ -71,12 +81,13 @@ class AnnouncedEncoder:
         self._tell = counters.tell(MODEL)
         self._models = models
         self._otherwise = otherwise
+        self._on_other = on_other
         self._retry_s = retry_s
-        self._wanted: ModelAnnouncement | None = None
-        self._settled: ModelAnnouncement | None = None
+        self._wanted: Wanted | None = None
+        self._settled: Wanted | None = None
         """The newest announcement with which nothing is left to do: its encoder is in use, or refused."""
         self._manifest_in_use: str | None = None
-        self._missing: tuple[ModelAnnouncement, str] | None = None
+        self._missing: tuple[Wanted, str] | None = None
         """What was not there when it was looked for last."""
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -95,8 +106,10 @@ class AnnouncedEncoder:
                 self._counters.unreadable.labels(MODELS.name).inc()
                 log.warning("%s@%d passed over: %s", MODELS.name, record.offset, error)
                 continue
-            if name == SESSION_ENCODER:
-                self._wanted = announced
+            if name != SESSION_ENCODER:
+                self._on_other(name, announced)
+            else:
+                self._wanted = _wanted(announced)
                 self._changed.set()
 
     async def first(self, wait_s: float) -> SessionEncoder | None:
@@ -188,7 +201,7 @@ class AnnouncedEncoder:
             log.info("the announced session encoder is withdrawn")
             self._note(encoder, None)
 
-    async def _loaded(self, wanted: ModelAnnouncement) -> SessionEncoder | None:
+    async def _loaded(self, wanted: Wanted) -> SessionEncoder | None:
         """Return the announced encoder, or None where it is not there, or refused."""
         files = wanted.files
         try:
@@ -211,7 +224,7 @@ class AnnouncedEncoder:
         folder = self._otherwise
         return None if folder is None else await in_daemon_thread(lambda: load_encoder(folder))
 
-    def _note(self, encoder: SessionEncoder | None, announced: ModelAnnouncement | None) -> None:
+    def _note(self, encoder: SessionEncoder | None, announced: Wanted | None) -> None:
         """Remember and say what makes the lists from now on."""
         self._manifest_in_use = announced.files.manifest_sha256 if announced is not None else None
         if announced is not None:
@@ -222,7 +235,7 @@ class AnnouncedEncoder:
         if encoder is not None:
             log.info("session encoder %s: %d tracks", encoder.version, len(encoder.track_ids))
 
-    def _refuse(self, wanted: ModelAnnouncement, error: Exception) -> None:
+    def _refuse(self, wanted: Wanted, error: Exception) -> None:
         self._settled = wanted
         self._counters.model(ModelOutcome.REFUSED)
         expected = isinstance(error, Incompatible)
@@ -232,3 +245,9 @@ class AnnouncedEncoder:
             error if expected else repr(error),
             exc_info=None if expected else error,
         )
+
+
+def _wanted(announced: ModelAnnouncement | None) -> Wanted | None:
+    if announced is None or announced.files is None:
+        return None
+    return Wanted(announced.files, announced.announced_at_ms)

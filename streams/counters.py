@@ -20,6 +20,12 @@ BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 """From half of the fastest list to the longest wait for a server."""
 
 
+K = 20
+"""Places of a list in which a play counts as foreseen."""
+MOST_VARIANTS = 50
+OTHERS = "other"
+"""Label of those beyond."""
+
 Timed = Callable[[str], AbstractContextManager[Any]]
 """Gives a context that measures the operation of that name."""
 
@@ -47,6 +53,12 @@ class Counters:
         self.tell(metrics.BUILD)({"agent": name, "version": __version__, "python": platform.python_version()})
         self.learned = self._counter(metrics.LEARNED)
         self.unreadable = self._counter(metrics.UNREADABLE)
+        self._variant_listens = self._counter(metrics.VARIANT_LISTENS)
+        self._variant_hits = self._counter(metrics.VARIANT_HITS)
+        self._variant_reciprocal_ranks = self._counter(metrics.VARIANT_RECIPROCAL_RANKS)
+        self._variant_skips = self._counter(metrics.VARIANT_SKIPS)
+        self._variant_ranking = self._histogram(metrics.VARIANT_RANKING)
+        self._variants: set[str] = set()
         self._model_loads = self._counter(metrics.MODEL_LOADS)
         self._logged: dict[str, int] = {}
 
@@ -83,7 +95,22 @@ class Counters:
             self._duplicates.labels(topic).inc(duplicates)
         for published_ms in decision.answers_published_ms:
             self._event_to_list.observe(max(0, now_ms - published_ms) / 1000)
+        for variant, rank, skipped in decision.followed_up:
+            label = self._variant(variant)
+            hit = rank is not None and rank <= K
+            self._variant_listens.labels(label).inc()
+            self._variant_hits.labels(label).inc(hit)
+            self._variant_reciprocal_ranks.labels(label).inc(1 / rank if rank is not None and hit else 0.0)
+            self._variant_skips.labels(label).inc(skipped)
+        for variant, seconds in decision.ranked:
+            self._variant_ranking.labels(self._variant(variant)).observe(seconds)
         self._last_event.labels(topic).set(max(message.timestamp_ms for message in batch) / 1000)
+
+    def _variant(self, name: str) -> str:
+        """Return the label of a variant: an outcome worker sees whatever names lists have had, for months."""
+        if len(self._variants) < MOST_VARIANTS:
+            self._variants.add(name)
+        return name if name in self._variants else OTHERS
 
     def took(self, topic: str, messages: int, seconds: float) -> None:
         """Count how long a batch took; each of its messages took as long."""

@@ -71,6 +71,17 @@ class Outgoing(NamedTuple):
     headers: Headers
 
 
+class FollowedUp(NamedTuple):
+    """What was played after a list."""
+
+    variant: str
+    """That made the list."""
+    rank: int | None
+    """Place of the track in it, from 1; None where it was not in it."""
+    skipped: bool
+    """Whether the listener turned the track away."""
+
+
 async def _nothing_to_save() -> None:
     return None
 
@@ -85,6 +96,11 @@ class Decision:
     """What became of the batch's messages; dead letters are counted by themselves, what is not here is ignored."""
     answers_published_ms: list[int] = field(default_factory=list)
     """When the events that these messages answer were published, epoch milliseconds."""
+
+    followed_up: list[FollowedUp] = field(default_factory=list)
+    """Listens that had a list before them, by the variant that made it."""
+    ranked: list[tuple[str, float]] = field(default_factory=list)
+    """Variant and time, in seconds, of each list that was made."""
 
     def dead_letters(self) -> Counter[str]:
         """Return how many of the messages are dead letters, by reason."""

@@ -135,6 +135,22 @@ MODEL_LOADS: Final = Metric(
 MODEL: Final = Metric(
     "musicrec_model_info", "info", ("version",), "Session encoder that makes the lists, `none` without one; always 1."
 )
+VARIANT_LISTENS: Final = Metric(
+    "musicrec_variant_listens_total",
+    "counter",
+    ("variant",),
+    "Listens that had a list before them, by the variant of the ranking that made it; `default` without one.",
+)
+VARIANT_HITS: Final = Metric(
+    "musicrec_variant_hits_total", "counter", ("variant",), "Those whose track was among the first 20: HR@20 of these."
+)
+VARIANT_RECIPROCAL_RANKS: Final = Metric(
+    "musicrec_variant_reciprocal_ranks_total", "counter", ("variant",), "Sum of 1 / place of the hits: MRR@20 of these."
+)
+VARIANT_SKIPS: Final = Metric("musicrec_variant_skips_total", "counter", ("variant",), "Those that were skipped.")
+VARIANT_RANKING: Final = Metric(
+    "musicrec_variant_ranking_seconds", "histogram", ("variant",), "Time of one list: candidates, ranker, re-ranking."
+)
 REBALANCES: Final = Metric(
     "musicrec_rebalances_total", "counter", (), "Rebalances of the group that this worker has been through."
 )
@@ -163,6 +179,11 @@ METRICS: Final = (
     FOLLOWER_LAG,
     INDEX_VECTORS,
     INDEX_NEWEST,
+    VARIANT_LISTENS,
+    VARIANT_HITS,
+    VARIANT_RECIPROCAL_RANKS,
+    VARIANT_SKIPS,
+    VARIANT_RANKING,
     MODEL,
     MODEL_LOADS,
     BUILD,

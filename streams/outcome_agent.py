@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from musicrec.cloud_events import headers_for
 from musicrec.contracts import Outcome, Recommendation, SnapshotHead
+from musicrec.contracts.model import DEFAULT_VARIANT
 from musicrec.errors import BadInput
 from musicrec.topics import OUTCOMES
 from streams.list_store import ListStore
-from streams.messages import Decision, Incoming, dead_letter, record_message
+from streams.messages import Decision, FollowedUp, Incoming, dead_letter, record_message
 from streams.metrics import EventOutcome
 
 
@@ -40,6 +41,9 @@ class Outcomes:
             outcome = outcome_of(listen, shown)
             decision.messages.append(record_message(OUTCOMES, outcome, headers_for(outcome)))
             hit = EventOutcome.HIT if outcome.rank is not None else EventOutcome.MISS
+            if shown is not None:
+                skipped = outcome.outcome.is_skip
+                decision.followed_up.append(FollowedUp(outcome.variant or DEFAULT_VARIANT, outcome.rank, skipped))
             decision.outcomes[hit if shown else EventOutcome.WITHOUT_LIST] += 1
         return decision
 
@@ -67,6 +71,7 @@ def outcome_of(listen: SnapshotHead, shown: Recommendation | None) -> Outcome:
         played_at_ms=trigger.occurred_at_ms,
         session_id=listen.session_id,
         list_id=shown.list_id if shown is not None else None,
+        variant=shown.variant if shown is not None else None,
         rank=rank,
         list_length=len(items),
         sources=items[rank - 1].sources if rank is not None else (),

@@ -4,20 +4,31 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from musicrec.cloud_events import check_headers, headers_for
-from musicrec.contracts import Mode, Recommendation, RecommendationRequest, SessionSnapshot, SnapshotHead, Timings
+from musicrec.contracts import (
+    Mode,
+    Recommendation,
+    RecommendationRequest,
+    SessionSnapshot,
+    ShadowRecommendation,
+    SnapshotHead,
+    Timings,
+)
+from musicrec.contracts.model import DEFAULT_VARIANT
 from musicrec.errors import BadInput
 from musicrec.ids import derived_id
-from musicrec.recommend import RankedList, Recommender
+from musicrec.recommend import RankedList
+from musicrec.recommend.variants import Variants
 from musicrec.settings import RankingAgentSettings
-from musicrec.topics import RECOMMENDATIONS
+from musicrec.topics import RECOMMENDATIONS, SHADOW_RECOMMENDATIONS
 from streams.express_lane import Haste
 from streams.list_store import EventList, ListStore
-from streams.messages import Decision, Incoming, Outgoing, dead_letter
+from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_message
 from streams.metrics import EventOutcome
 from streams.running_sessions import RunningSessions
+from streams.shadow_lists import ShadowLists
 
 LIVE_MS = 30_000
 """Who published an event so long before it was applied may still be there, and has waited for others already."""
@@ -30,7 +41,7 @@ LISTS_BEFORE_YIELD = 8
 class Rankers:
     """What both handlers of the agent share."""
 
-    recommender: Recommender
+    variants: Variants
     running: RunningSessions
     lists: ListStore
     settings: RankingAgentSettings
@@ -62,6 +73,7 @@ class SessionRanking:
 
     def __init__(self, rankers: Rankers) -> None:
         self._rankers = rankers
+        self._shadows = ShadowLists()
 
     def haste_of(self, value: bytes | None, timestamp_ms: int) -> Haste:
         """Let those overtake whose event was no part of a lag when it was applied; stale ones give no list."""
@@ -77,6 +89,7 @@ class SessionRanking:
         """Rank once per listener."""
         decision = Decision()
         made: dict[str, Recommendation] = {}
+        shadows: dict[str, list[ShadowRecommendation]] = {}
         events: list[EventList] = []
         waiting = self._by_listener(decision, batch)
         for count, (user_id, snapshots) in enumerate(waiting.items(), start=1):
@@ -88,6 +101,9 @@ class SessionRanking:
                 continue
             answers_too = tuple(each.head.trigger.event_id for each in snapshots[:-1])
             made[user_id] = self._list_for(newest, answers_too)
+            decision.ranked.append(_ranked(made[user_id]))
+            if self._rankers.variants.shadows:
+                shadows[user_id] = self._shadows_for(decision, newest, snapshots)
             events.append(EventList(user_id, newest.trigger, made[user_id].encode()))
             if count % LISTS_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)
@@ -102,6 +118,10 @@ class SessionRanking:
                 decision.outcomes[EventOutcome.ANSWERED_BEFORE] += 1
                 continue
             decision.messages.append(_message(made[answered.user_id], answered.value, settled))
+            decision.messages += [
+                record_message(SHADOW_RECOMMENDATIONS, shadow, headers_for(shadow))
+                for shadow in shadows.get(answered.user_id, ())
+            ]
             decision.outcomes[EventOutcome.LISTED] += 1
             decision.answers_published_ms.append(answered.trigger.published_at_ms)
         # A worker may have been killed between storing the list of an event and publishing it; now that the event is
@@ -145,21 +165,41 @@ class SessionRanking:
 
     def _list_for(self, snapshot: SessionSnapshot, passed_over: tuple[str, ...]) -> Recommendation:
         started_s = time.perf_counter()
-        ranked = self._rankers.recommender.rank(snapshot, limit=self._rankers.settings.list_length)
+        ranked = self._rankers.variants.rank(snapshot, limit=self._rankers.settings.list_length)
         now_ms = time.time_ns() // 1_000_000
-        return _recommendation(
-            self._rankers,
-            ranked,
+        return Recommendation(
             list_id=derived_id("l", snapshot.user_id, snapshot.trigger.event_id),
-            user_id=snapshot.user_id,
-            mode=Mode.SESSION,
-            session_id=snapshot.session_id,
-            session_revision=snapshot.revision,
-            trigger=snapshot.trigger,
             passed_over=passed_over,
             timings=_timings(started_s, now_ms - snapshot.trigger.published_at_ms),
             generated_at_ms=now_ms,
+            **_question(snapshot),
+            **_answer_of(self._rankers, ranked),
         )
+
+    def _shadows_for(
+        self, decision: Decision, newest: SessionSnapshot, snapshots: Sequence[_Waiting]
+    ) -> list[ShadowRecommendation]:
+        """Return the lists that nobody is shown, after the former ones were held against what was played."""
+        for snapshot in snapshots:
+            decision.followed_up += self._shadows.followed_up(snapshot.head)
+        made: list[ShadowRecommendation] = []
+        for name in self._rankers.variants.shadows:
+            started_s = time.perf_counter()
+            ranked = self._rankers.variants.shadow(name, newest, limit=self._rankers.settings.list_length)
+            if ranked is not None:
+                shadow = ShadowRecommendation(
+                    list_id=derived_id("l", newest.user_id, "shadow", name, newest.trigger.event_id),
+                    timings=_timings(started_s, None),
+                    generated_at_ms=time.time_ns() // 1_000_000,
+                    **_question(newest),
+                    **_answer_of(self._rankers, ranked),
+                )
+                made.append(shadow)
+                decision.ranked.append(_ranked(shadow))
+        self._shadows.remember(
+            snapshots[-1].head, {str(each.variant): [item.track_id for item in each.items] for each in made}
+        )
+        return made
 
 
 class RequestRanking:
@@ -200,10 +240,8 @@ class RequestRanking:
         started_s = time.perf_counter()
         now_ms = time.time_ns() // 1_000_000
         snapshot = self._rankers.running.get(request.user_id)
-        ranked = self._rankers.recommender.answer(request, snapshot, now_ms)
-        return _recommendation(
-            self._rankers,
-            ranked,
+        ranked = self._rankers.variants.answer(request, snapshot, now_ms)
+        return Recommendation(
             list_id=derived_id("l", request.user_id, "request", request.request_id),
             user_id=request.user_id,
             mode=request.mode,
@@ -211,6 +249,7 @@ class RequestRanking:
             request_id=request.request_id,
             timings=_timings(started_s, None),
             generated_at_ms=now_ms,
+            **_answer_of(self._rankers, ranked),
         )
 
 
@@ -221,15 +260,31 @@ def _timings(started_s: float, event_to_list_ms: int | None) -> Timings:
     )
 
 
-def _recommendation(rankers: Rankers, ranked: RankedList, **fields: object) -> Recommendation:
-    return Recommendation(
-        items=ranked.items,
-        degraded=ranked.degraded,
-        making=ranked.making,
-        model_version=ranked.model_version,
-        index_version=rankers.index_version(),
-        **fields,  # type: ignore[arg-type]
-    )
+def _question(snapshot: SessionSnapshot) -> dict[str, Any]:
+    """Return the fields of a list that name what it answers."""
+    return {
+        "user_id": snapshot.user_id,
+        "mode": Mode.SESSION,
+        "session_id": snapshot.session_id,
+        "session_revision": snapshot.revision,
+        "trigger": snapshot.trigger,
+    }
+
+
+def _ranked(made: Recommendation) -> tuple[str, float]:
+    return made.variant or DEFAULT_VARIANT, made.timings.ranking_ms / 1000
+
+
+def _answer_of(rankers: Rankers, ranked: RankedList) -> dict[str, Any]:
+    """Return the fields of a list that the recommender gives."""
+    return {
+        "items": ranked.items,
+        "degraded": ranked.degraded,
+        "making": ranked.making,
+        "model_version": ranked.model_version,
+        "variant": ranked.variant,
+        "index_version": rankers.index_version(),
+    }
 
 
 def _message(made: Recommendation, value: bytes, settled: bytes) -> Outgoing:

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from musicrec.errors import Incompatible
 from musicrec.recommend import Recommender
 from musicrec.recommend.state import Array, State, named
+from musicrec.recommend.variants import Variants
 from musicrec.snapshot_folder import Facts, SnapshotFolder
 from streams.running_sessions import RunningSessions
 
@@ -25,18 +26,25 @@ Taken = Mapping[str, list[Array]]
 class Learned:
     """What comes from the topics, and what all lists are made of."""
 
-    recommender: Recommender
+    variants: Variants
     running: RunningSessions
+
+    @property
+    def recommender(self) -> Recommender:
+        """The default's: its knowledge is everybody's."""
+        return self.variants.default
 
     def state(self) -> Iterable[tuple[str, Array]]:
         """Yield pieces of everything; see `Stateful`."""
         yield from named("recommender", self.recommender.state())
         yield from named("running", self.running.state())
+        yield from named("variants", self.variants.state())
 
     def restore(self, state: State) -> None:
         """Become what `state` was taken from; see `Stateful`."""
         self.recommender.restore(state.part("recommender"))
         self.running.restore(state.part("running"))
+        self.variants.restore(state.part("variants"))
 
     def counts(self) -> dict[str, int]:
         """Return how much was learned."""

@@ -21,10 +21,12 @@ from musicrec.contracts import SessionSnapshot, Track
 from musicrec.errors import BadInput
 from musicrec.recommend import RankingSettings, Recommender
 from musicrec.recommend.session_encoder import SessionEncoder
+from musicrec.recommend.variants import Variants
 from musicrec.settings import Settings
 from musicrec.topic_follower import StartAt, TopicFollower
 from musicrec.topics import EMBEDDINGS, SESSIONS, TRACKS
 from streams.announced_encoder import AnnouncedEncoder
+from streams.announced_variants import AnnouncedVariants
 from streams.counters import Counters
 from streams.ranking_snapshots import Learned, RankingSnapshots
 from streams.running_sessions import RunningSessions
@@ -48,6 +50,7 @@ class RankingState:
         self._encoder: SessionEncoder | None = None
         self._settings = settings
         self._counters = counters
+        self._announced = AnnouncedVariants(counters)
         self.learned = self._nothing()
 
     @classmethod
@@ -69,7 +72,13 @@ class RankingState:
         connection = settings.kafka.client_options()
         embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / origin)
         snapshots = RankingSnapshots(settings.data_dir / "ranking" / origin, origin, state._nothing)
-        models = AnnouncedEncoder(connection, counters, models=chosen.models_dir, otherwise=chosen.encoder_path)
+        models = AnnouncedEncoder(
+            connection,
+            counters,
+            models=chosen.models_dir,
+            otherwise=chosen.encoder_path,
+            on_other=state._announced.take,
+        )
         async with AsyncExitStack() as stack:
             stack.push_async_callback(embeddings.stop)
             stack.push_async_callback(models.stop)
@@ -78,6 +87,8 @@ class RankingState:
             )
             # Before anything is learned: the ranker learns what the encoder's word is worth.
             await state.use_encoder(encoder)
+            state._announced.use(state.learned.variants)
+            state.learned.variants.settle()
             # One follower for both topics: its places and what it brought are saved as a pair.
             follower = TopicFollower(
                 connection | LEARNING_BATCH,
@@ -117,6 +128,11 @@ class RankingState:
         return self.learned.recommender
 
     @property
+    def variants(self) -> Variants:
+        """The recommender, and the variants beside it."""
+        return self.learned.variants
+
+    @property
     def running(self) -> RunningSessions:
         """The newest snapshot of each listener."""
         return self.learned.running
@@ -150,7 +166,7 @@ class RankingState:
                 self._counters.unreadable.labels(SESSIONS.name).inc()
                 continue
             self.running.put(snapshot, record.value)
-            self._counters.learned.inc(self.recommender.learn(snapshot))
+            self._counters.learned.inc(self.learned.variants.learn(snapshot))
 
     def take_tracks(self, records: Sequence[ConsumerRecord]) -> None:
         """Take in the catalogue; a tombstone removes a track."""
@@ -165,13 +181,17 @@ class RankingState:
 
     def _nothing(self) -> Learned:
         return Learned(
-            Recommender(self._settings, audio=self.index, encoders=[self._encoder] if self._encoder else []),
+            Variants(
+                Recommender(self._settings, audio=self.index, encoders=[self._encoder] if self._encoder else []),
+                self._announced.failed,
+            ),
             RunningSessions(limit=self._settings.max_listeners // 2),
         )
 
     def _forget(self) -> None:
         """Begin anew: the topics are not those that the snapshot was taken from."""
         self.learned = self._nothing()
+        self._announced.use(self.learned.variants)
 
     async def _restored(self, snapshots: RankingSnapshots) -> StartAt:
         now_ms, started_s = time.time_ns() // 1_000_000, time.perf_counter()

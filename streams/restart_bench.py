@@ -18,6 +18,7 @@ from musicrec.evaluation.synthetic_stream import TRACKS_PER_ARTIST, StreamShape,
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 from musicrec.recommend import RankingSettings, Recommender
+from musicrec.recommend.variants import Variants
 from musicrec.topics import EMBEDDINGS, SESSIONS, TRACKS
 from streams.ranking_snapshots import Learned, RankingSnapshots
 from streams.running_sessions import RunningSessions
@@ -90,7 +91,7 @@ async def measure_restart(
     settings = replace(RankingSettings(), max_sessions=sessions)
 
     def new() -> Learned:
-        return Learned(Recommender(settings), RunningSessions())
+        return Learned(Variants(Recommender(settings)), RunningSessions())
 
     learned = new()
     fill(learned, sessions, tracks)

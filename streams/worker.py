@@ -228,7 +228,7 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
     counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))
     counters.show(metrics.INDEX_NEWEST, lambda: state.index.serving.newest_ms / 1000 if state.index.serving else 0.0)
     rankers = Rankers(
-        state.recommender,
+        state.variants,
         state.running,
         lists,
         settings.ranking,

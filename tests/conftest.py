@@ -14,6 +14,7 @@ from secured_servers import SecuredKafka, rules_given_by_the_script
 from musicrec.errors import MusicrecError
 from musicrec.local import EmbeddedStack, StackAddresses
 from musicrec.local.child_process import ChildProcess
+from musicrec.model_announcements import announcements, put_announcement
 from musicrec.settings import KafkaSettings, RedisSettings
 from streams.topic_admin import create_missing_topics
 
@@ -44,6 +45,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackAddresses]:
             skip_or_fail(f"no embedded stack: {error}")
         yield addresses
         runner.run(servers.stop())
+
+
+@pytest.fixture
+async def announcing(stack: StackAddresses) -> AsyncIterator[StackAddresses]:
+    """The stack, on which a test may announce models and variants: none is left to others."""
+    yield stack
+    for name in await announcements(stack.kafka):
+        await put_announcement(stack.kafka, name, None)
 
 
 @asynccontextmanager

@@ -24,8 +24,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("musicrec.cli.explain:command", "Why each item of a published list is there."),
     "diff": ("musicrec.cli.diff:command", "What another configuration of the ranking would change, on a recorded log."),
     "model announce": ("musicrec.cli.model:announce", "Have every ranking worker load a trained model."),
-    "model list": ("musicrec.cli.model:list_models", "List the announced models."),
-    "model withdraw": ("musicrec.cli.model:withdraw", "Take an announced model back."),
+    "model variant": ("musicrec.cli.model:variant", "Rank in a second way, for a share of the listeners or in shadow."),
+    "model list": ("musicrec.cli.model:list_models", "List the announced models and variants."),
+    "model withdraw": ("musicrec.cli.model:withdraw", "Take an announced model or variant back."),
     "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
     "settings": ("musicrec.cli.settings:command", "Show every setting with the value in force."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),
@@ -67,7 +68,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 GROUPS: dict[str, str] = {
     "dlq": "Dead letters: what was refused, why, and back onto its topic.",
-    "model": "Trained models: which one the running workers load.",
+    "model": "Trained models and variants of the ranking: what the running workers use.",
     "contracts": "The published schemas: AsyncAPI, JSON Schemas, the table of topics.",
     "import": "Turn listening histories of other formats into listen events.",
     "evaluate": "Measure how good the recommendations and the vectors are.",

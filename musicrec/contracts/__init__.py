@@ -3,7 +3,7 @@
 from musicrec.contracts.dead_letter import DeadLetter
 from musicrec.contracts.embedding import Genre, TrackEmbedding
 from musicrec.contracts.listen import EventType, ListenEvent
-from musicrec.contracts.model import ModelAnnouncement, ModelFiles
+from musicrec.contracts.model import ModelAnnouncement, ModelFiles, RankingSetting, RankingVariant
 from musicrec.contracts.outcome import Outcome
 from musicrec.contracts.recommendation import (
     Degradation,
@@ -14,6 +14,7 @@ from musicrec.contracts.recommendation import (
     Recommendation,
     RecommendationRequest,
     RecommendedItem,
+    ShadowRecommendation,
     SourceRank,
     Timings,
 )
@@ -34,6 +35,8 @@ __all__ = [
     "ModelAnnouncement",
     "ModelFiles",
     "Outcome",
+    "RankingSetting",
+    "RankingVariant",
     "ReasonCode",
     "Recommendation",
     "RecommendationRequest",
@@ -41,6 +44,7 @@ __all__ = [
     "Record",
     "SessionEntry",
     "SessionSnapshot",
+    "ShadowRecommendation",
     "SnapshotHead",
     "SourceRank",
     "Timings",

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from musicrec.contracts.recommendation import SourceRank
-from musicrec.contracts.record import EpochMs, Id, VersionedRecord
+from musicrec.contracts.record import EpochMs, Id, VariantName, VersionedRecord
 from musicrec.contracts.session import ListenOutcome
 
 
@@ -26,6 +26,8 @@ class Outcome(VersionedRecord):
     """The session of the listen."""
     list_id: Id | None = None
     """The list that preceded it; none where there was no list."""
+    variant: VariantName | None = None
+    """Variant of the ranking that made the list; absent for the default, and where there was no list."""
     rank: Annotated[int, Field(ge=1)] | None = None
     """Place of the track in that list, from 1; none where it was not in it."""
     list_length: Annotated[int, Field(ge=0)] = 0

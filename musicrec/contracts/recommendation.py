@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from musicrec.contracts.record import EpochMs, Id, Record, Score, VersionedRecord, reject
+from musicrec.contracts.record import EpochMs, Id, Record, Score, VariantName, VersionedRecord, reject
 from musicrec.contracts.session import Trigger
 
 MAX_LIST_LENGTH = 200
@@ -197,6 +197,8 @@ class Recommendation(VersionedRecord):
     """What the answer had to do without."""
     model_version: Id
     """Ranking configuration and models."""
+    variant: VariantName | None = None
+    """Variant of the ranking that made it; absent for the default."""
     index_version: Id
     """Embedding model and generation of the vector index."""
     generated_at_ms: EpochMs
@@ -205,3 +207,10 @@ class Recommendation(VersionedRecord):
     """Where the time went."""
     making: Making | None = None
     """How it came to be; `musicrec explain` puts it into words."""
+
+
+class ShadowRecommendation(Recommendation):
+    """A list that a variant made and nobody was shown, on `musicrec.shadow-recommendations.v1`, keyed by `user_id`.
+
+    Each event may have one more than once, not always with the same items: what is shown is settled, this is not.
+    """

@@ -17,6 +17,9 @@ DurationMs = Annotated[int, Field(ge=1, le=86_400_000)]
 """A length of audio, up to one day."""
 PlayedMs = Annotated[int, Field(ge=0, le=86_400_000)]
 """How long a listen lasted; 0 is a skip before the first sound."""
+VARIANT_NAME = "[a-z0-9][a-z0-9_-]{0,31}"
+"""Short and plain, because it is a label of metrics and a part of file names."""
+VariantName = Annotated[str, StringConstraints(pattern=f"^{VARIANT_NAME}$")]
 Title = Annotated[str, StringConstraints(max_length=1024)]
 Score = Annotated[float, Field(allow_inf_nan=False)]
 

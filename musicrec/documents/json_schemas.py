@@ -18,10 +18,15 @@ from musicrec.contracts import (
     ListenEvent,
     ListenOutcome,
     Mode,
+    ModelAnnouncement,
+    ModelFiles,
+    RankingVariant,
     ReasonCode,
     RecommendationRequest,
     Record,
 )
+from musicrec.contracts.model import DEFAULT_VARIANT, FOLDER_BELOW, VARIANT_PREFIX
+from musicrec.contracts.record import VARIANT_NAME
 from musicrec.documents.member_docs import member_docs
 from musicrec.errors import DeadLetterReason
 from musicrec.topics import RECORD_TOPICS
@@ -70,7 +75,10 @@ def schema_definitions(records: list[type[Record]], *, ref: str) -> dict[str, Js
         if enum.__name__ in definitions:
             _describe_members(definitions[enum.__name__], enum)
     for record in records:
-        definitions[record.__name__] |= {MAX_BYTES_KEY: record.MAX_BYTES, **_CONDITIONS.get(record, {})}
+        definitions[record.__name__] |= {MAX_BYTES_KEY: record.MAX_BYTES}
+    for model, conditions in _CONDITIONS.items():
+        if model.__name__ in definitions:
+            definitions[model.__name__] |= conditions
     return definitions
 
 
@@ -116,6 +124,27 @@ _CONDITIONS: Final[dict[type[Record], Json]] = {
             }
         ]
     },
+    ModelAnnouncement: {
+        "if": {"properties": {"name": {"pattern": f"^{VARIANT_PREFIX}"}}, "required": ["name"]},
+        "then": {
+            "properties": {
+                "name": {"pattern": f"^{VARIANT_PREFIX}(?!{DEFAULT_VARIANT}$){VARIANT_NAME}$"},
+                "variant": {"not": {"type": "null"}},
+                "files": {"type": "null"},
+            },
+            "required": ["variant"],
+        },
+        "else": {
+            "properties": {"files": {"not": {"type": "null"}}, "variant": {"type": "null"}},
+            "required": ["files"],
+        },
+    },
+    RankingVariant: {
+        "if": {"properties": {"shadow": {"const": True}}, "required": ["shadow"]},
+        "then": {"properties": {"share": {"const": 0}}},
+        "else": {"properties": {"share": {"exclusiveMinimum": 0}}, "required": ["share"]},
+    },
+    ModelFiles: {"allOf": [{"properties": {"folder": {"pattern": FOLDER_BELOW}}}]},
 }
 
 

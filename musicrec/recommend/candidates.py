@@ -15,7 +15,7 @@ from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_memory import ListenerMemory, base_level_scores, habit_scores
 from musicrec.recommend.same_artist import artist_scores
 from musicrec.recommend.sequential_rules import rule_scores
-from musicrec.recommend.session_encoder import Encoders, SessionEncoder
+from musicrec.recommend.session_encoder import Encoders
 from musicrec.recommend.session_knn import knn_votes
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.top_k import MIN_CAPACITY, Scratch
@@ -48,12 +48,12 @@ class Query:
         return listener.session_new / listener.session_plays if listener is not None and listener.session_plays else 0.0
 
 
-def query_of(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query:
+def query_of(snapshot: SessionSnapshot, knowledge: Knowledge, settings: RankingSettings) -> Query:
     """Turn a snapshot into indices."""
     catalogue = knowledge.catalogue
     query = Query(
         session=knowledge.session_number(snapshot.session_id),
-        listener=knowledge.listeners.get(snapshot.user_id) if knowledge.settings.knows_listeners else None,
+        listener=knowledge.listeners.get(snapshot.user_id) if settings.knows_listeners else None,
         now_ms=snapshot.trigger.occurred_at_ms,
     )
     for entry in reversed(snapshot.entries):
@@ -63,11 +63,11 @@ def query_of(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query:
         query.tracks.append(track)
         if entry.outcome.is_skip:
             query.skipped.append(track)
-    add_artists(query, knowledge)
+    add_artists(query, knowledge, settings)
     return query
 
 
-def query_before(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query | None:
+def query_before(snapshot: SessionSnapshot, knowledge: Knowledge, settings: RankingSettings) -> Query | None:
     """Return the query as it stood before the snapshot's own play; None where nothing of the session was known."""
     listener = knowledge.listeners.get(snapshot.user_id)
     if listener is None or not listener.session or listener.session_id != snapshot.session_id:
@@ -77,17 +77,17 @@ def query_before(snapshot: SessionSnapshot, knowledge: Knowledge) -> Query | Non
         tracks=tracks,
         skipped=[track for track in tracks if listener.session[track]],
         session=knowledge.session_number(snapshot.session_id),
-        listener=listener if knowledge.settings.knows_listeners else None,
+        listener=listener if settings.knows_listeners else None,
         now_ms=listener.newest_ms,
     )
-    add_artists(query, knowledge)
+    add_artists(query, knowledge, settings)
     return query
 
 
-def add_artists(query: Query, knowledge: Knowledge) -> None:
+def add_artists(query: Query, knowledge: Knowledge, settings: RankingSettings) -> None:
     """Fill in the artists of the query's tracks."""
-    most = knowledge.settings.artists_of_session
-    for track in query.tracks[: knowledge.settings.query_length]:
+    most = settings.artists_of_session
+    for track in query.tracks[: settings.query_length]:
         artist = int(knowledge.catalogue.artist_of[track])
         if artist != UNKNOWN and artist not in query.artists:
             query.artists.append(artist)
@@ -101,17 +101,18 @@ class CandidateGenerator:
     Attributes:
         keys: int64, shape (sources, candidates), each row best first.
         counts: int64 per source, candidates in use.
-        encoders: what the trained ones say.
+        encoders: what the trained ones say; variants share them, and ask one after the other.
         by_track: scratch per track, shared with fusion.
         weight_of: scratch per track, shared with the ranker's features; 0 between uses.
     """
 
-    def __init__(self, knowledge: Knowledge, audio: AudioIndex | None, encoders: Sequence[SessionEncoder]) -> None:
-        settings = knowledge.settings
+    def __init__(
+        self, knowledge: Knowledge, settings: RankingSettings, audio: AudioIndex | None, encoders: Encoders
+    ) -> None:
         self._knowledge = knowledge
         self._settings = settings
         self._audio = audio
-        self.encoders = Encoders(encoders, knowledge.catalogue, settings.encoder_repeat_logit)
+        self.encoders = encoders
         # Wider than the candidates of a source: where all of them are few, one row fills the longest list there is.
         width = settings.candidates_per_source + MAX_LIST_LENGTH
         self.keys: NDArray[np.int64] = np.zeros((len(Source), width), np.int64)
@@ -166,8 +167,11 @@ class CandidateGenerator:
     def _from_encoder(self, query: Query) -> None:
         settings = self._settings
         if settings.weight_session_encoder <= 0:
+            self.encoders.ask_nobody()
             return
-        said = self.encoders.ask(query.tracks, query.now_ms, settings.candidates_per_source)
+        said = self.encoders.ask(
+            query.tracks, query.now_ms, settings.candidates_per_source, settings.encoder_repeat_logit
+        )
         if said is not None:
             row, count = Source.SESSION_ENCODER, len(said.tracks)
             self.counts[row] = count

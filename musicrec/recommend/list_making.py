@@ -19,6 +19,7 @@ from musicrec.recommend.ranked_list import ItemMaker
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import COMPANY_COLUMN, FEATURES, OTHERS_COLUMN, OWN_COLUMN, write_features
 from musicrec.recommend.reranking import cap_artists
+from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_forecast import SkipForecast
 from musicrec.recommend.successions import write_others_successions, write_own_successions
 from musicrec.recommend.top_k import MIN_CAPACITY
@@ -37,10 +38,15 @@ class ListMaker:
     """Orders candidates; one instance serves one list at a time."""
 
     def __init__(
-        self, knowledge: Knowledge, candidates: CandidateGenerator, ranker: Ranker, skips: SkipForecast
+        self,
+        knowledge: Knowledge,
+        settings: RankingSettings,
+        candidates: CandidateGenerator,
+        ranker: Ranker,
+        skips: SkipForecast,
     ) -> None:
         self._knowledge = knowledge
-        self._settings = knowledge.settings
+        self._settings = settings
         self._candidates = candidates
         self._ranker = ranker
         self._skips = skips
@@ -100,8 +106,16 @@ class ListMaker:
         scores[:count] = self._ranker_scores[order]
         return FusedCandidates(tracks, scores, fused.weights, fused.exclusions, fused.excluded, places, count)
 
-    def teach(self, fused: FusedCandidates, query: Query, played: int, *, was_skipped: bool) -> None:
-        """Let both networks learn that `played` was played, where it was among the candidates."""
+    def teach(self, fused: FusedCandidates, query: Query, played: int, *, was_skipped: bool, counts_hits: bool) -> None:
+        """Let both networks learn that `played` was played, where it was among the candidates.
+
+        Args:
+            fused: candidates, as they were before the play.
+            query: likewise.
+            played: the track.
+            was_skipped: whether the play was.
+            counts_hits: whether the listener's memory keeps which sources foresaw the play.
+        """
         count = min(len(fused.tracks), len(self._features))
         rows = np.flatnonzero(fused.tracks[:count] == played)
         if len(rows):
@@ -109,7 +123,7 @@ class ListMaker:
             weight = self._settings.ranker_skip_weight if was_skipped else 1.0
             self._ranker.train(self._features, fused.scores, count, int(rows[0]), weight, self._ranker_scores)
             self._skips.train(self._features, int(rows[0]), was_skipped=was_skipped)
-        if query.listener is not None:
+        if counts_hits and query.listener is not None:
             self._count_hits(query.listener, played)
 
     def _count_hits(self, listener: ListenerMemory, played: int) -> None:

@@ -20,6 +20,7 @@ class RankedList:
         making: how it came to be.
         candidates: int64, indices of the candidates that might have been listed, best first, before the list was cut.
         candidate_scores: float64, what ordered them.
+        variant: that made it; None for the default.
         model_version: of the settings and, where it was one's turn, of the session encoder that made it.
         places: int64, for each item its place in `candidates`; -1 for an item from elsewhere (exploration).
     """
@@ -31,6 +32,7 @@ class RankedList:
     candidate_scores: NDArray[np.float64]
     places: NDArray[np.int64]
     model_version: str
+    variant: str | None = None
 
 
 class ItemMaker:

@@ -5,6 +5,7 @@ snapshot's.  One instance belongs to one thread at a time.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from zlib import crc32
 
 import numpy as np
@@ -21,10 +22,10 @@ from musicrec.recommend.list_making import ListMaker
 from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import ENCODER_COLUMNS, FEATURES
-from musicrec.recommend.session_encoder import EncodedTracks, SessionEncoder
+from musicrec.recommend.session_encoder import EncodedTracks, Encoders, SessionEncoder
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_forecast import SkipForecast
-from musicrec.recommend.state import Pieces, State, named
+from musicrec.recommend.state import Pieces, State, joined, named
 
 EVIDENCE = (
     Source.SESSION_KNN,
@@ -54,23 +55,50 @@ class Recommender:
             encoders: trained ones; of several the one speaks that has seen the most, but nothing as new as the
                 session.
         """
-        self.settings = settings or RankingSettings()
-        self.knowledge = Knowledge(self.settings)
-        self.ranker = Ranker(FEATURES, self.settings.ranker_hidden, self.settings.ranker_step, silent=ENCODER_COLUMNS)
-        self.skips = SkipForecast(FEATURES, self.settings.skip_hidden, self.settings.skip_step)
+        self.variant: str | None = None
         self._audio = audio
-        self._candidates = CandidateGenerator(self.knowledge, audio, encoders)
-        self._lists = ListMaker(self.knowledge, self._candidates, self.ranker, self.skips)
-        self._weights = _source_weights(self.settings)
-        self._version = self.settings.version()
+        self.knowledge = Knowledge(settings or RankingSettings())
+        self._rank_by(self.knowledge.settings, Encoders(encoders, self.knowledge.catalogue))
+
+    def varied(self, variant: str, settings: RankingSettings) -> "Recommender":
+        """Return one that shares what is known, and ranks in its own way; only `teach` it, `learn` is this one's.
+
+        Its ranker begins as a copy of this one's, where it has the same shape: a beginner beside one that has learned
+        for weeks would say nothing of the settings.
+
+        Args:
+            variant: its name, as its lists tell it.
+            settings: its own; those of the knowledge are this one's, see `RankingSettings.varied`.
+        """
+        other = copy(self)
+        other.variant = variant
+        other._rank_by(settings, self._candidates.encoders)
+        if settings.ranker_hidden == self.settings.ranker_hidden:
+            other.ranker.restore(State(joined(self.ranker.state())))
+        if settings.skip_hidden == self.settings.skip_hidden:
+            other.skips.restore(State(joined(self.skips.state())))
+        return other
+
+    def _rank_by(self, settings: RankingSettings, encoders: Encoders) -> None:
+        self.settings = settings
+        self.ranker = Ranker(FEATURES, settings.ranker_hidden, settings.ranker_step, silent=ENCODER_COLUMNS)
+        self.skips = SkipForecast(FEATURES, settings.skip_hidden, settings.skip_step)
+        self._candidates = CandidateGenerator(self.knowledge, settings, self._audio, encoders)
+        self._lists = ListMaker(self.knowledge, settings, self._candidates, self.ranker, self.skips)
+        self._weights = _source_weights(settings)
+        self._version = settings.version()
 
     def learn(self, snapshot: SessionSnapshot) -> bool:
         """Take in a snapshot; return False, changing nothing, if its revision was learned before."""
         if self.knowledge.was_learned(snapshot):
             return False
+        self.teach(snapshot)
+        return self.knowledge.learn(snapshot)
+
+    def teach(self, snapshot: SessionSnapshot) -> None:
+        """Let the ranker learn from a snapshot that the knowledge has not learned from yet."""
         if self._is_lesson(snapshot):
             self._teach_ranker(snapshot)
-        return self.knowledge.learn(snapshot)
 
     def add_track(self, track: Track) -> None:
         """Take in a track of the catalogue; it can be recommended from now on."""
@@ -82,7 +110,7 @@ class Recommender:
 
     def rank(self, snapshot: SessionSnapshot, limit: int = 20) -> RankedList:
         """Return what to play next in this session, best first."""
-        query = query_of(snapshot, self.knowledge)
+        query = query_of(snapshot, self.knowledge, self.settings)
         self._candidates.run(query)
         exclusions = Exclusions.of_session(query, self.settings)
         exclusions.block(self.knowledge, snapshot.blocked_tracks, snapshot.blocked_artists)
@@ -139,7 +167,7 @@ class Recommender:
 
     def _personal(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         listener = self.knowledge.listeners.get(request.user_id)
-        query = query_of(snapshot, self.knowledge) if snapshot is not None else Query(listener=listener)
+        query = query_of(snapshot, self.knowledge, self.settings) if snapshot is not None else Query(listener=listener)
         query.now_ms = now_ms
         exclusions = Exclusions.of_session(query, self.settings)
         blocked = self._blocked(request, snapshot)
@@ -147,7 +175,7 @@ class Recommender:
         exclusions.artists.extend(blocked.artists)
         if not query.tracks and listener is not None:
             query.tracks = _newest_of(listener.tracks, listener.length, self.settings.query_length)
-            add_artists(query, self.knowledge)
+            add_artists(query, self.knowledge, self.settings)
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, exclusions, request.limit)
         lacking = self._lacking(query, heard=False)
@@ -166,7 +194,7 @@ class Recommender:
         else:
             query.tracks.append(seed)
             exclusions.marks[seed] = excluded_for(Cause.PLAYING)
-            add_artists(query, self.knowledge)
+            add_artists(query, self.knowledge, self.settings)
         if self._audio is None or not len(self._audio):
             degraded.append(Degradation.NO_AUDIO_INDEX)
         self._candidates.run(query)
@@ -211,6 +239,7 @@ class Recommender:
             candidate_scores=fused.scores,
             places=np.concatenate([kept, np.full(added, -1, np.int64)]),
             model_version=self._model_version(),
+            variant=self.variant,
         )
 
     def _model_version(self) -> str:
@@ -264,13 +293,14 @@ class Recommender:
     def _teach_ranker(self, snapshot: SessionSnapshot) -> None:
         """Make the list anew as it was before the play, and let the ranker learn what was played."""
         played = self.knowledge.catalogue.index_of(str(snapshot.trigger.track_id))
-        query = query_before(snapshot, self.knowledge)
+        query = query_before(snapshot, self.knowledge, self.settings)
         if played == UNKNOWN or query is None:
             return
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, Exclusions.of_session(query, self.settings), 0)
         is_skip = snapshot.trigger.outcome in (ListenOutcome.SKIPPED_EARLY, ListenOutcome.SKIPPED_LATE)
-        self._lists.teach(fused, query, played, was_skipped=is_skip)
+        # What sources lately foresaw is known of the listener, and counted once.
+        self._lists.teach(fused, query, played, was_skipped=is_skip, counts_hits=self.variant is None)
 
 
 def _source_weights(settings: RankingSettings) -> NDArray[np.float64]:

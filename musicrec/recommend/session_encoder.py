@@ -80,10 +80,9 @@ class Codes:
 class EncodedTracks:
     """One encoder's rows beside the catalogue's tracks, which grow as tracks are first heard of."""
 
-    def __init__(self, encoder: SessionEncoder, catalogue: Catalogue, repeat_logit: float) -> None:
+    def __init__(self, encoder: SessionEncoder, catalogue: Catalogue) -> None:
         self.encoder = encoder
         self._codes = encoder.codes
-        self._repeat_logit = repeat_logit
         self._catalogue = catalogue
         self._rows = {track_id: row for row, track_id in enumerate(encoder.track_ids)}
         self._known = 0
@@ -95,8 +94,14 @@ class EncodedTracks:
         self._known = 0
         self._track_of[:] = UNKNOWN
 
-    def ask(self, newest_first: NDArray[np.int64], k: int) -> "EncodedSession | None":
-        """Return where a session goes and the `k` tracks that lie nearest; None where no track of it is known."""
+    def ask(self, newest_first: NDArray[np.int64], k: int, repeat_logit: float) -> "EncodedSession | None":
+        """Return where a session goes and the `k` tracks that lie nearest; None where no track of it is known.
+
+        Args:
+            newest_first: tracks of the session.
+            k: how many.
+            repeat_logit: added for tracks of the session itself, near which its direction always lies.
+        """
         self.follow()
         known = self._row_of[newest_first]
         known = known[known != UNKNOWN][: self.encoder.longest]
@@ -106,9 +111,9 @@ class EncodedTracks:
         rows, cosines = self.encoder.nearest(direction, k)
         tracks, logits = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float64)
         count, best = place_found(
-            rows, cosines, self._track_of, newest_first, self.encoder.scale, self._repeat_logit, tracks, logits
+            rows, cosines, self._track_of, newest_first, self.encoder.scale, repeat_logit, tracks, logits
         )
-        return EncodedSession(direction, best, tracks[:count], logits[:count])
+        return EncodedSession(direction, best, tracks[:count], logits[:count], repeat_logit)
 
     def logits(
         self, session: "EncodedSession", tracks: NDArray[np.int64], newest_first: NDArray[np.int64]
@@ -123,7 +128,7 @@ class EncodedTracks:
             session.direction,
             newest_first,
             self.encoder.scale,
-            self._repeat_logit,
+            session.repeat_logit,
             session.best,
             out,
         )
@@ -153,12 +158,14 @@ class EncodedSession:
         best: logit of the nearest track that was not heard in the session.
         tracks: the nearest ones that the catalogue knows, int64, best first.
         logits: float64, how far above `best` the logit of each lies: 0 and less where it was not heard in the session.
+        repeat_logit: what was added for those that were.
     """
 
     direction: NDArray[np.float32]
     best: float
     tracks: NDArray[np.int64]
     logits: NDArray[np.float64]
+    repeat_logit: float
 
 
 class Encoders:
@@ -171,18 +178,16 @@ class Encoders:
     same time or later would never speak, and goes at once: so does what is taken back.
     """
 
-    def __init__(self, encoders: Sequence[SessionEncoder], catalogue: Catalogue, repeat_logit: float) -> None:
+    def __init__(self, encoders: Sequence[SessionEncoder], catalogue: Catalogue) -> None:
         """Take encoders.
 
         Args:
             encoders: in any order.
             catalogue: whose tracks are listed.
-            repeat_logit: added for tracks of the session itself, near which its direction always lies.
         """
         newest_first = sorted(encoders, key=lambda encoder: -encoder.trained_until_ms)
         self._catalogue = catalogue
-        self._repeat_logit = repeat_logit
-        self._encoders = [EncodedTracks(encoder, catalogue, repeat_logit) for encoder in newest_first]
+        self._encoders = [EncodedTracks(encoder, catalogue) for encoder in newest_first]
         self._newest_first: NDArray[np.int64] = np.zeros(0, np.int64)
         self._former: EncodedTracks | None = None
         self._unasked = 0
@@ -200,7 +205,7 @@ class Encoders:
 
         That can take a second: another thread may do it, while this one answers and the catalogue grows.
         """
-        encoded = EncodedTracks(encoder, self._catalogue, self._repeat_logit)
+        encoded = EncodedTracks(encoder, self._catalogue)
         encoded.follow()
         return encoded
 
@@ -219,7 +224,7 @@ class Encoders:
         for each in self._encoders:
             each.forget()
 
-    def ask(self, newest_first: Sequence[int], now_ms: int, k: int) -> EncodedSession | None:
+    def ask(self, newest_first: Sequence[int], now_ms: int, k: int, repeat_logit: float) -> EncodedSession | None:
         """Let the right encoder speak about a session, if there is one: of what it was trained on none speaks.
 
         Whoever learns from what was said (`Ranker`) would otherwise trust an encoder for what it knows by heart.
@@ -229,8 +234,12 @@ class Encoders:
         self.session = None
         if self._speaks is not None and newest_first:
             self._newest_first = np.array(newest_first, np.int64)
-            self.session = self._speaks.ask(self._newest_first, k)
+            self.session = self._speaks.ask(self._newest_first, k, repeat_logit)
         return self.session
+
+    def ask_nobody(self) -> None:
+        """Leave the next list to the other sources."""
+        self._speaks = self.session = None
 
     def logits(self, tracks: NDArray[np.int64]) -> NDArray[np.float32] | None:
         """Return `EncodedTracks.logits` of the session asked for last; None where nobody spoke."""

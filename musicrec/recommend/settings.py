@@ -1,8 +1,9 @@
 """Every number that the ranking depends on, with the reason for its value."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from musicrec.errors import Incompatible
 
@@ -23,6 +24,27 @@ ABOVE_0: Final = frozenset({
 """Divisors."""
 POWERS_OF_TWO: Final = frozenset({"sessions_per_track", "tracks_per_artist"})
 ANY_SIGN: Final = frozenset({"encoder_repeat_logit"})
+SHAPES_KNOWLEDGE: Final = frozenset(
+    {
+        "max_sessions",
+        "session_row_length",
+        "sessions_per_track",
+        "max_tracks",
+        "tracks_per_artist",
+        "max_listeners",
+        "history_length",
+        "partial_strength",
+        "late_skip_strength",
+        "early_skip_strength",
+        "feedback_strength",
+        "popularity_half_life_ms",
+        "popular_candidates",
+        "new_tracks_kept",
+    }
+)
+"""Settings of what is learned, which all variants share."""
+MOST_TIMES: Final = 100
+"""A variant may have so many times the usual number of anything: what it needs in memory and time stays bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +212,27 @@ class RankingSettings:
     def knows_listeners(self) -> bool:
         """Whether what a listener played before counts."""
         return self.weight_listener_habit > 0 or self.weight_listener_memory > 0
+
+    def varied(self, values: Mapping[str, float]) -> "RankingSettings":
+        """Return settings that differ in `values`, by field; 0 and 1 stand for false and true.
+
+        Raises:
+            Incompatible: there is no such setting, all variants share it, or the value is out of range; names it.
+        """
+        return replace(self, **{name: self._variation(name, value) for name, value in values.items()})
+
+    def _variation(self, name: str, value: float) -> Any:
+        usual: dict[str, Any] = {field.name: field.default for field in fields(self)}
+        if name not in usual or name in SHAPES_KNOWLEDGE:
+            why = "shapes what is learned, which all variants share" if name in usual else "no setting of the ranking"
+            may = ", ".join(sorted(usual.keys() - SHAPES_KNOWLEDGE))
+            raise Incompatible(f"{name}: {why}; a variant may differ in {may}")
+        default = usual[name]
+        if isinstance(default, int):
+            most = 1 if isinstance(default, bool) else MOST_TIMES * max(1, default)
+            if not (0 <= value <= most and value == int(value)):
+                raise Incompatible(f"{name}: {value:g}; a whole number from 0 to {most} is needed")
+        return type(default)(value)
 
     def version(self) -> str:
         """Return a short name of this very configuration; it is the `model_version` of the lists it makes."""

@@ -34,6 +34,10 @@ class State:
         """Return what `named(name, …)` yielded."""
         return State(self._arrays, f"{self._prefix}{name}.")
 
+    def holds(self, name: str) -> bool:
+        """Return whether there is such an array."""
+        return f"{self._prefix}{name}" in self._arrays
+
     def array(self, name: str, dtype: npt.DTypeLike, *shape: int | None) -> Array:
         """Return an array; None in `shape` stands for any length.
 

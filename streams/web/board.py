@@ -9,6 +9,7 @@ from streams.web.hit_rate import HitRate, HitRateView
 from streams.web.known_tracks import KnownTracks
 from streams.web.rolling_minute import RollingMinute
 from streams.web.stage import CardView, EventLine, ListLine, Stage, card_view, event_line, list_line
+from streams.web.variant_rates import VariantRates, VariantView
 
 LATEST_EVENTS: Final = 9
 LATEST_ANSWERS: Final = 3
@@ -63,6 +64,8 @@ class BoardView(TypedDict):
     """Newest first, of all listeners."""
     answers: list[AnswerView]
     """Newest first."""
+    variants: list[VariantView]
+    """Empty where there is nothing beside the default."""
     dead_letters: DeadLettersView
     kafka_away: bool
     """Whether the broker did not answer when it was last asked."""
@@ -79,6 +82,7 @@ class Board:
         self.kafka_away = False
         self._minute = RollingMinute()
         self._hit_rate = HitRate()
+        self._variants = VariantRates()
         self._dead_letters = DeadLetters()
         self._stage = Stage()
         self._latest: deque[tuple[int, SessionSnapshot]] = deque(maxlen=LATEST_EVENTS)
@@ -111,7 +115,8 @@ class Board:
 
     def add_outcome(self, outcome: Outcome) -> None:
         """Take what became of a list."""
-        self._hit_rate.add(outcome)
+        if self._hit_rate.add(outcome):
+            self._variants.add(outcome)
         card = self._stage.find(outcome.user_id)
         if card is not None:
             card.add_outcome(outcome)
@@ -146,6 +151,7 @@ class Board:
                 {"user": shown.user_id, "at_ms": at_ms, "list": list_line(shown, None, self.names)}
                 for at_ms, shown in self._answers
             ],
+            "variants": self._variants.view(),
             "dead_letters": self._dead_letters.view(),
             "kafka_away": self.kafka_away,
             "model_version": newest.model_version if newest is not None else None,

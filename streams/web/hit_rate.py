@@ -36,10 +36,10 @@ class HitRate:
         self._recent: deque[bool] = deque(maxlen=RECENT)
         self._seen: dict[str, None] = {}
 
-    def add(self, outcome: Outcome) -> None:
-        """Take one outcome."""
+    def add(self, outcome: Outcome) -> bool:
+        """Take one outcome; return False where it does not count: without a list, or counted before."""
         if outcome.list_id is None or outcome.event_id in self._seen:
-            return
+            return False
         self._seen[outcome.event_id] = None
         if len(self._seen) > REMEMBERED_EVENTS:
             self._seen.pop(next(iter(self._seen)))
@@ -47,6 +47,7 @@ class HitRate:
         self._listens[hit] += 1
         self._skips[hit] += outcome.outcome.is_skip
         self._recent.append(hit)
+        return True
 
     def view(self) -> HitRateView:
         """Return the rates."""

@@ -14,6 +14,7 @@ from musicrec.contracts import (
     RecommendationRequest,
     Record,
     SessionSnapshot,
+    ShadowRecommendation,
     Track,
     TrackEmbedding,
 )
@@ -29,6 +30,7 @@ RECORDS: dict[type[Record], str] = {
     Recommendation: "recommendation",
     Outcome: "outcome",
     ModelAnnouncement: "model",
+    ShadowRecommendation: "shadow-recommendation",
 }
 LISTEN = (GOLDEN / "listen.v1.json").read_bytes()
 
@@ -261,6 +263,36 @@ def test_a_model_lies_below_the_directory_of_models(folder: str) -> None:
 
     assert error.reason is INVALID
     assert str(error).startswith("files.folder: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": "session_encoder"}, "variant"),
+        ({"name": "variant/default"}, "name"),
+        ({"name": "variant/A"}, "name"),
+        ({"name": "variant/"}, "name"),
+        ({"name": "variant/a/b"}, "name"),
+        ({"variant": None}, "files"),
+        ({"variant": {"share": 0.0}}, "variant"),
+        ({"variant": {"share": 0.1, "shadow": True}}, "variant"),
+        ({"variant": {"share": 1.1}}, "variant.share"),
+        ({"variant": {"share": 0.1, "start": -0.1}}, "variant.start"),
+        ({"variant": {"shadow": True, "settings": [{"name": "a", "value": "1"}]}}, "variant.settings.0.value"),
+    ],
+)
+def test_a_variant_answers_a_share_or_nobody_under_a_name_of_its_own(change: dict[str, Any], field: str) -> None:
+    golden = json.loads((GOLDEN / "model.v1.variant.json").read_bytes())
+
+    assert str(refusal(ModelAnnouncement, json.dumps(golden | change).encode())).startswith(
+        (f"{field}: ", f"ModelAnnouncement: {field}: ")
+    )
+
+
+def test_a_model_is_no_variant() -> None:
+    golden = json.loads((GOLDEN / "model.v1.json").read_bytes())
+
+    assert "begin with variant/" in str(refusal(ModelAnnouncement, json.dumps(golden | {"name": "variant/a"}).encode()))
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 63, "0" * 65, "G" * 64, "A" * 64])

@@ -56,14 +56,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return Models(folder, tracks, first.version, second.version)
 
 
-@pytest.fixture
-async def servers(stack: StackAddresses) -> AsyncIterator[StackAddresses]:
-    """Leave nothing announced: other tests use the same servers."""
-    yield stack
-    for name in await announcements(stack.kafka):
-        await put_announcement(stack.kafka, name, None)
-
-
 @asynccontextmanager
 async def events_flow(producer: AIOKafkaProducer, run: str, tracks: list[str]) -> AsyncIterator[list[str]]:
     """Publish up to a hundred events a second; give the ids of those that were published."""
@@ -101,7 +93,7 @@ async def until(reached: Callable[[], bool]) -> None:
 
 
 async def test_a_model_that_is_announced_makes_every_list_from_one_on_and_a_damaged_one_none(
-    servers: StackAddresses, models: Models, worker: Worker
+    announcing: StackAddresses, models: Models, worker: Worker
 ) -> None:
     run = uuid.uuid4().hex[:8]
 
@@ -109,12 +101,12 @@ async def test_a_model_that_is_announced_makes_every_list_from_one_on_and_a_dama
         return run in (record.key or b"").decode()
 
     async def announce(folder: str, version: str) -> None:
-        await put_announcement(servers.kafka, SESSION_ENCODER, models.announcement(folder, version))
+        await put_announcement(announcing.kafka, SESSION_ENCODER, models.announcement(folder, version))
 
     await announce("first", models.first)
     async with (
-        reading(servers, RECOMMENDATIONS.name, only=is_ours) as tail,
-        producing(servers) as producer,
+        reading(announcing, RECOMMENDATIONS.name, only=is_ours) as tail,
+        producing(announcing) as producer,
         worker("session"),
         worker("ranking", MUSICREC_RANKING__MODELS_DIR=str(models.directory)) as ranking,
     ):
@@ -137,10 +129,10 @@ async def test_a_model_that_is_announced_makes_every_list_from_one_on_and_a_dama
 
 
 async def test_the_command_announces_lists_and_withdraws(
-    servers: StackAddresses, models: Models, tmp_path: Path
+    announcing: StackAddresses, models: Models, tmp_path: Path
 ) -> None:
     async def model(*arguments: str) -> tuple[int, str]:
-        return await command(servers, tmp_path, "model", *arguments, MUSICREC_RANKING__MODELS_DIR=models.directory)
+        return await command(announcing, tmp_path, "model", *arguments, MUSICREC_RANKING__MODELS_DIR=models.directory)
 
     assert await model("announce", "first") == (0, f"announced session_encoder {models.first} in first: 3 tracks\n")
     status, said = await model("list")
@@ -158,18 +150,18 @@ async def test_the_command_announces_lists_and_withdraws(
     [("damaged", "copy it again"), ("third", "cannot read it"), ("..", "is no folder below")],
 )
 async def test_what_workers_would_refuse_is_not_announced(
-    servers: StackAddresses, models: Models, tmp_path: Path, folder: str, why: str
+    announcing: StackAddresses, models: Models, tmp_path: Path, folder: str, why: str
 ) -> None:
     variables = {"MUSICREC_RANKING__MODELS_DIR": models.directory}
-    status, said = await command(servers, tmp_path, "model", "announce", folder, **variables)
+    status, said = await command(announcing, tmp_path, "model", "announce", folder, **variables)
     assert (status, said.count("\n"), why in said) == (2, 1, True), said
-    assert await announcements(servers.kafka) == {}
+    assert await announcements(announcing.kafka) == {}
 
 
 @asynccontextmanager
-async def beginning(servers: StackAddresses, models: Path) -> AsyncIterator[AnnouncedEncoder]:
+async def beginning(announcing: StackAddresses, models: Path) -> AsyncIterator[AnnouncedEncoder]:
     """Give what a worker's start waits for."""
-    announced = AnnouncedEncoder(servers.kafka.client_options(), Counters("ranking"), models=models, otherwise=None)
+    announced = AnnouncedEncoder(announcing.kafka.client_options(), Counters("ranking"), models=models, otherwise=None)
     try:
         yield announced
     finally:
@@ -177,10 +169,10 @@ async def beginning(servers: StackAddresses, models: Path) -> AsyncIterator[Anno
 
 
 async def test_a_start_waits_for_a_folder_that_is_still_being_copied(
-    servers: StackAddresses, models: Models, tmp_path: Path
+    announcing: StackAddresses, models: Models, tmp_path: Path
 ) -> None:
-    await put_announcement(servers.kafka, SESSION_ENCODER, models.announcement("first", models.first))
-    async with beginning(servers, tmp_path) as announced:
+    await put_announcement(announcing.kafka, SESSION_ENCODER, models.announcement("first", models.first))
+    async with beginning(announcing, tmp_path) as announced:
         first = asyncio.create_task(announced.first(DEADLINE_S))
         await asyncio.sleep(1.0)
         assert not first.done()
@@ -192,15 +184,15 @@ async def test_a_start_waits_for_a_folder_that_is_still_being_copied(
 
 
 async def test_a_start_waits_no_longer_than_it_may_and_the_model_is_used_once_it_comes(
-    servers: StackAddresses, models: Models, tmp_path: Path
+    announcing: StackAddresses, models: Models, tmp_path: Path
 ) -> None:
     used: list[SessionEncoder | None] = []
 
     async def use(encoder: SessionEncoder | None) -> None:
         used.append(encoder)
 
-    await put_announcement(servers.kafka, SESSION_ENCODER, models.announcement("first", models.first))
-    async with beginning(servers, tmp_path) as announced:
+    await put_announcement(announcing.kafka, SESSION_ENCODER, models.announcement("first", models.first))
+    async with beginning(announcing, tmp_path) as announced:
         assert await announced.first(0.2) is None
         shutil.copytree(models.directory / "first", tmp_path / "first")
         announced.start(use)

@@ -12,6 +12,7 @@ from musicrec.contracts import Mode, Recommendation, RecommendationRequest, Trac
 from musicrec.errors import Unavailable
 from musicrec.local import StackAddresses
 from musicrec.recommend import Recommender
+from musicrec.recommend.variants import Variants
 from musicrec.settings import RankingAgentSettings
 from streams.list_store import KEPT_LISTS, EventList, ListStore
 from streams.messages import Incoming
@@ -103,7 +104,7 @@ def rankers(store: ListStore, *tracks: str, stale_after_ms: int = 0) -> Rankers:
     for track in tracks:
         recommender.add_track(Track(track_id=track))
     settings = RankingAgentSettings(stale_after_ms=stale_after_ms)
-    return Rankers(recommender, RunningSessions(), store, settings, lambda: "none")
+    return Rankers(Variants(recommender), RunningSessions(), store, settings, lambda: "none")
 
 
 @pytest.mark.row(10, 44)

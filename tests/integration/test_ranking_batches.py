@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from musicrec.contracts import Recommendation, SessionSnapshot, Track
 from musicrec.local import StackAddresses
 from musicrec.recommend import Recommender
+from musicrec.recommend.variants import Variants
 from musicrec.settings import RankingAgentSettings
 from streams.list_store import ListStore
 from streams.messages import Decision, Incoming
@@ -36,7 +37,7 @@ def ranking(redis: Redis, settings: RankingAgentSettings | None = None) -> Sessi
         recommender.add_track(Track(track_id=track))
     settings = settings or RankingAgentSettings(stale_after_ms=0)  # the events of these tests are of any age
     lists = ListStore(redis, f"cluster {uuid.uuid4().hex[:8]}")
-    return SessionRanking(Rankers(recommender, RunningSessions(), lists, settings, lambda: "none"))
+    return SessionRanking(Rankers(Variants(recommender), RunningSessions(), lists, settings, lambda: "none"))
 
 
 def batch(snapshots: Sequence[SessionSnapshot]) -> list[Incoming]:

@@ -25,6 +25,7 @@ from musicrec.contracts import (
 from musicrec.errors import DeadLetterReason
 from musicrec.local import StackAddresses
 from musicrec.recommend import Recommender
+from musicrec.recommend.variants import Variants
 from musicrec.session import ListenerState
 from musicrec.settings import RankingAgentSettings, SessionSettings
 from streams.list_store import EventList, ListStore
@@ -181,7 +182,7 @@ def ranking(redis: Redis) -> Rankers:
     for track in ("a", "b"):
         recommender.add_track(Track(track_id=track))
     return Rankers(
-        recommender,
+        Variants(recommender),
         RunningSessions(),
         ListStore(redis, "cluster"),
         RankingAgentSettings(stale_after_ms=0),

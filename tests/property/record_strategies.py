@@ -10,8 +10,21 @@ from hypothesis import strategies as st
 from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
 
-from musicrec.contracts import ListenEvent, Mode, ModelFiles, RecommendationRequest, Record, TrackEmbedding
+from musicrec.contracts import (
+    ListenEvent,
+    Mode,
+    ModelAnnouncement,
+    ModelFiles,
+    Outcome,
+    RankingVariant,
+    Recommendation,
+    RecommendationRequest,
+    Record,
+    ShadowRecommendation,
+    TrackEmbedding,
+)
 
+FILES = ModelFiles(version="v", manifest_sha256="0" * 64, folder="f")
 LONGEST_LIST = 3
 """Items of generated lists: enough for an order, few enough for speed."""
 
@@ -38,6 +51,17 @@ def _completed(model: type[Record], fields: dict[str, Any], dimension: int, seed
         vector = np.random.default_rng(seed).normal(size=dimension)
         vector /= np.linalg.norm(vector)
         fields |= {"dimension": dimension, "vector_f16": TrackEmbedding.pack(vector.astype(np.float32))}
+    if model is RankingVariant:
+        shadow, share = fields.get("shadow", False), fields.get("share", 0.0)
+        fields["share"] = 0.0 if shadow else share or 0.5
+    if model is ModelAnnouncement:
+        files, variant = fields.pop("files", None), fields.pop("variant", None)
+        is_variant = variant is not None
+        fields |= (
+            {"name": f"variant/v{seed}", "variant": variant} if is_variant else {"name": "m", "files": files or FILES}
+        )
+    if "variant" in fields and model in (Recommendation, ShadowRecommendation, Outcome):
+        fields["variant"] = f"v{seed}"
     if model is ModelFiles:
         fields |= {"manifest_sha256": f"{seed:064x}", "folder": f"models/{dimension}"}
     return model(**fields)
@@ -61,6 +85,8 @@ def _values(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
     if annotation is str:
         shortest, longest = _bound(metadata, MinLen, "min_length", 0), _bound(metadata, MaxLen, "max_length", 99)
         return st.text(min_size=shortest, max_size=9) | st.just("é" * min(longest, 256))
+    if annotation is bool:
+        return st.booleans()
     if annotation is int:
         return st.integers(_bound(metadata, Ge, "ge", -(2**63)), _bound(metadata, Le, "le", 2**63))
     if annotation is float:

@@ -293,6 +293,25 @@ function drawLatest(events) {
   );
 }
 
+function drawVariants(variants) {
+  at("variants-panel").hidden = variants.length === 0;
+  const share = (value) => (100 * value).toFixed(1);
+  const rank = (value) => value.toFixed(3);
+  at("variants").replaceChildren(
+    ...variants.map((line) => {
+      const name = make("th", "", line.variant);
+      name.scope = "row";
+      const cells = [drawRate(line.hit_rate, share), drawRate(line.reciprocal_rank, rank), drawRate(line.skipped, share)];
+      return make("tr", "", name, make("td", "", whole(line.listens)), ...cells);
+    }),
+  );
+}
+
+function drawRate({ rate, low, high }, shown) {
+  const interval = low === null ? "few listeners" : `${shown(low)} to ${shown(high)}`;
+  return make("td", "", shown(rate), make("span", "interval", interval));
+}
+
 function drawAnswers(answers) {
   at("answers-panel").hidden = answers.length === 0;
   at("answers").replaceChildren(
@@ -351,6 +370,7 @@ function draw() {
   drawFigures(board);
   drawSessions(board.sessions);
   drawLatest(board.latest);
+  drawVariants(board.variants);
   drawAnswers(board.answers);
   drawRefused(board.dead_letters);
   setText(at("versions"), board.model_version === null ? "" : `Ranking ${board.model_version}. Index ${board.index_version}.`);

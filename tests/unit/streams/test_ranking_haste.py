@@ -4,7 +4,7 @@ import time
 from typing import cast
 
 from musicrec.contracts import EventType, ListenOutcome, SessionSnapshot, Trigger
-from musicrec.recommend import Recommender
+from musicrec.recommend.variants import Variants
 from musicrec.settings import RankingAgentSettings
 from streams.express_lane import Haste
 from streams.list_store import ListStore
@@ -36,7 +36,7 @@ def now_ms() -> int:
 
 def ranking(stale_after_ms: int = 10 * MINUTE_MS) -> SessionRanking:
     # What decides is the setting alone.
-    nothing = cast(Recommender, None), cast(RunningSessions, None), cast(ListStore, None)
+    nothing = cast(Variants, None), cast(RunningSessions, None), cast(ListStore, None)
     settings = RankingAgentSettings(stale_after_ms=stale_after_ms)
     return SessionRanking(Rankers(*nothing, settings, index_version=lambda: "i"))
 

@@ -13,6 +13,7 @@ from listening import Listening
 
 from musicrec.contracts import Track
 from musicrec.recommend import RankingSettings, Recommender
+from musicrec.recommend.variants import Variants
 from musicrec.snapshot_folder import MAX_AGE_MS, manifest_sum
 from streams.ranking_snapshots import Learned, RankingSnapshot, RankingSnapshots
 from streams.running_sessions import RunningSessions
@@ -24,7 +25,7 @@ OFFSETS = {TopicPartition("musicrec.sessions.v1", 3): 17, TopicPartition("musicr
 
 
 def nothing(chosen: RankingSettings = CHOSEN) -> Learned:
-    return Learned(Recommender(chosen), RunningSessions())
+    return Learned(Variants(Recommender(chosen)), RunningSessions())
 
 
 def learned(plays: int = 30) -> Learned:

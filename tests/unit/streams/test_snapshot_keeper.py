@@ -13,6 +13,7 @@ from listening import Listening
 from musicrec.contracts import SessionSnapshot
 from musicrec.recommend import RankingSettings, Recommender
 from musicrec.recommend.state import Array
+from musicrec.recommend.variants import Variants
 from musicrec.topic_follower import TopicFollower
 from streams.ranking_snapshots import Learned, Offsets, RankingSnapshots
 from streams.running_sessions import RunningSessions
@@ -36,7 +37,7 @@ class Worker:
 
     @staticmethod
     def nothing() -> Learned:
-        return Learned(Recommender(RankingSettings(max_sessions=100, max_tracks=500)), RunningSessions())
+        return Learned(Variants(Recommender(RankingSettings(max_sessions=100, max_tracks=500))), RunningSessions())
 
     def _learn(self, records: list[ConsumerRecord]) -> None:
         for record in records:
