@@ -137,7 +137,7 @@ async def test_the_command_announces_lists_and_withdraws(
     assert await model("announce", "first") == (0, f"announced session_encoder {models.first} in first: 3 tracks\n")
     status, said = await model("list")
     assert (status, said.startswith(f"session_encoder {models.first} in first, announced 20")) == (0, True)
-    assert await model("withdraw", "session_encoder") == (0, f"withdrew session_encoder {models.first}\n")
+    assert await model("withdraw", "session_encoder") == (0, f"withdrew session_encoder {models.first} in first\n")
     assert await model("list") == (0, "no model is announced\n")
     assert await model("withdraw", "session_encoder") == (
         2,
