@@ -274,7 +274,9 @@ RECORDS |= {
     "recommendation.v1.variant.json": RECORDS["recommendation.v1.json"].model_copy(update=WITH_VARIANT),
     "outcome.v1.variant.json": RECORDS["outcome.v1.json"].model_copy(update=WITH_VARIANT),
     "shadow-recommendation.v1.json": ShadowRecommendation(
-        **dict(RECORDS["recommendation.v1.json"].model_copy(update=WITH_VARIANT))
+        **dict(RECORDS["recommendation.v1.json"])
+        | WITH_VARIANT
+        | {"making": dict(RECORDS["recommendation.v1.making.json"])["making"]}
     ),
     "shadow-recommendation.v1.minimal.json": ShadowRecommendation(**dict(RECORDS["recommendation.v1.minimal.json"])),
     "model.v1.variant.json": ModelAnnouncement(

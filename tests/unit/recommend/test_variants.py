@@ -152,12 +152,13 @@ def test_rankers_are_restored_with_the_settings_that_they_were_saved_with() -> N
     [
         ({"weight_pop": 1.0}, "weight_pop: no setting of the ranking; a variant may differ in artist_cap, "),
         ({"max_sessions": 5.0}, "max_sessions: shapes what is learned, which all variants share"),
-        ({"knn_neighbours": -1.0}, "knn_neighbours: -1; a whole number from 1 to 15000 is needed"),
+        ({"knn_neighbours": -1.0}, "knn_neighbours: -1; a whole number from 0 to 15000 is needed"),
+        ({"knn_neighbours": 0.0}, "knn_neighbours: 0; at least 1 is needed"),
         ({"knn_neighbours": 1e9}, "whole number"),
         ({"artist_cap": 0.5}, "artist_cap: 0.5; a whole number from 0 to 100 is needed"),
-        ({"weight_popular": -0.1}, "weight_popular: -0.1; a number from 0 to inf is needed"),
-        ({"weight_popular": float("nan")}, "a number from 0"),
-        ({"knn_recency_ms": 0.0}, "knn_recency_ms: 0; a number above 0 to inf is needed"),
+        ({"weight_popular": -0.1}, "weight_popular: -0.1; at least 0 is needed"),
+        ({"weight_popular": float("nan")}, "weight_popular: nan; a number of at most"),
+        ({"knn_recency_ms": 0.0}, "knn_recency_ms: 0.0; more than 0 is needed"),
         ({"exclude_skipped": 2.0}, "exclude_skipped: 2; a whole number from 0 to 1 is needed"),
     ],
 )
