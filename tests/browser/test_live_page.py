@@ -10,7 +10,7 @@ from browsing import DEADLINE_S, Browsing, Publisher, browsing_with, chromium_pa
 from page_records import dead_letter, recommendation, snapshot
 from playwright.async_api import Locator, Page, expect
 
-from musicrec.contracts import Degradation, Outcome, Track
+from musicrec.contracts import Degradation, ListenOutcome, Outcome, Track
 from musicrec.local import StackAddresses
 from streams.web.server import BOARD_EVERY_S
 
@@ -167,6 +167,37 @@ async def test_nothing_is_wider_than_the_screen_however_long_the_words(
         await publish.dead_letter(dead_letter(1).model_copy(update={"error_message": "e" * 900}))
         await card_of(page, user).locator(".chip").first.click()
         await expect(page.locator("#refused-newest")).to_contain_text("eee")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [NARROW_PX, 1280])
+async def test_variants_stand_beside_each_other_with_their_intervals(
+    browser: Browsing, url: str, publish: Publisher, width: int
+) -> None:
+    variant = f"calm_{uuid.uuid4().hex[:8]}"
+    played = snapshot("anybody", "t").entries[0]
+    async with browser.open(url, width=width) as page:
+        await publish(
+            *(
+                Outcome(
+                    user_id=somebody(),
+                    event_id=f"{variant}-{number}",
+                    track_id="t",
+                    outcome=ListenOutcome.SKIPPED_EARLY if number % 5 == 0 else ListenOutcome.COMPLETED,
+                    played_at_ms=played.ended_at_ms,
+                    list_id="l",
+                    rank=2 if number % 2 else None,
+                    list_length=20,
+                    variant=variant,
+                )
+                for number in range(40)
+            )
+        )
+        row = page.locator("#variants tr", has_text=variant)
+        await expect(row.locator("td").nth(0)).to_have_text("40")
+        await expect(row.locator("td").nth(1)).to_contain_text("50.0")
+        await expect(row.locator("td").nth(1)).to_contain_text(" to ")
+        await expect(row.locator("td").nth(3)).to_contain_text("20.0")
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
