@@ -155,15 +155,23 @@ class Recommender:
     def state(self) -> Pieces:
         """Yield all that was learned, for a snapshot; see `Stateful`. Lists may be made meanwhile."""
         yield from named("knowledge", self.knowledge.state())
-        yield from named("ranker", self.ranker.state())
-        yield from named("skips", self.skips.state())
+        yield from self.taught_state()
 
     def restore(self, state: State) -> None:
         """Become what `state` was taken from: every later list is the same; see `Stateful`."""
         self.knowledge.restore(state.part("knowledge"))
+        self.restore_taught(state)
+        self._candidates.forget()
+
+    def taught_state(self) -> Pieces:
+        """Yield what lessons taught, the part that is not shared with variants; see `Stateful`."""
+        yield from named("ranker", self.ranker.state())
+        yield from named("skips", self.skips.state())
+
+    def restore_taught(self, state: State) -> None:
+        """Become as taught as what `state` was taken from."""
         self.ranker.restore(state.part("ranker"))
         self.skips.restore(state.part("skips"))
-        self._candidates.forget()
 
     def _personal(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         listener = self.knowledge.listeners.get(request.user_id)

@@ -172,9 +172,9 @@ class Variants:
         return None
 
     def state(self) -> Pieces:
-        """Yield what the variants' rankers have learned; see `Stateful`. The default's state is its own."""
+        """Yield what lessons taught the variants; see `Stateful`. The default's state is its own."""
         for name, recommender in self._recommenders.items():
-            yield from named(_part(name, recommender), recommender.ranker.state())
+            yield from named(_part(name, recommender), recommender.taught_state())
 
     def restore(self, state: State) -> None:
         """Give variants that are arranged from now on the rankers that `state` has of them, until `settle`."""
@@ -202,8 +202,8 @@ class Variants:
         made = self.default.varied(plan.name, settings)
         if self._restored is not None:
             part = self._restored.part(_part(plan.name, made))
-            if part.holds("lessons"):
-                made.ranker.restore(part)
+            if part.holds("ranker.lessons"):
+                made.restore_taught(part)
         return made
 
     def _try(self, name: str, ask: Callable[[Recommender], T]) -> T | None:

@@ -141,6 +141,7 @@ def test_rankers_are_restored_with_the_settings_that_they_were_saved_with() -> N
     other.restore(saved)
     other.arrange([plan("a", 0.3, weight_popular=0.5), plan("b", weight_popular=0.1)])
     assert {name: each.ranker.lessons for name, each in other._recommenders.items()} == {"a": lessons, "b": 0}
+    assert other._recommenders["a"].skips.lessons == lessons
     other.settle()
     other.arrange([])
     other.arrange([plan("a", 0.3, weight_popular=0.5)])
