@@ -184,6 +184,8 @@ class RankingAgentSettings(_Section):
     encoder_path: Path | None = None
     """Folder of a session encoder that `musicrec train sequence` wrote, for as long as none is announced; without
     one the lists do without its source."""
+    ranker_path: Path | None = None
+    """Folder of a ranker that `musicrec train ranker` wrote: a worker without a snapshot begins with it."""
     models_dir: Path | None = None
     """Directory of models that every ranking worker and `musicrec model` see; announced folders lie below it."""
     model_wait_s: Annotated[float, Field(ge=0)] = 60.0

@@ -19,6 +19,7 @@ from index.follower import EmbeddingFollower, in_daemon_thread
 from index.serving import ServingIndex
 from musicrec.contracts import SessionSnapshot, Track
 from musicrec.errors import BadInput
+from musicrec.ranker_files import TrainedRanker, read_ranker
 from musicrec.recommend import RankingSettings, Recommender
 from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.recommend.variants import Variants
@@ -45,10 +46,21 @@ otherwise fetch, decode and learn just while the same event is ranked."""
 class RankingState:
     """State of one ranking worker."""
 
-    def __init__(self, settings: RankingSettings, counters: Counters) -> None:
+    def __init__(self, settings: RankingSettings, counters: Counters, ranker: TrainedRanker | None = None) -> None:
+        """Make one that knows nothing.
+
+        Args:
+            settings: of the ranking.
+            counters: what is counted.
+            ranker: with which it begins where there is no snapshot.
+
+        Raises:
+            Incompatible: the ranker is one for other settings.
+        """
         self.index = ServingIndex()
         self._encoder: SessionEncoder | None = None
         self._settings = settings
+        self._ranker = ranker
         self._counters = counters
         self._announced = AnnouncedVariants(counters)
         self.learned = self._nothing()
@@ -68,7 +80,8 @@ class RankingState:
         """
         chosen = settings.ranking
         bounded = replace(RankingSettings(), max_sessions=chosen.max_sessions, max_listeners=chosen.max_listeners)
-        state = cls(bounded, counters)
+        ranker = None if chosen.ranker_path is None else await asyncio.to_thread(read_ranker, chosen.ranker_path)
+        state = cls(bounded, counters, ranker)
         connection = settings.kafka.client_options()
         embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / origin)
         snapshots = RankingSnapshots(settings.data_dir / "ranking" / origin, origin, state._nothing)
@@ -180,11 +193,12 @@ class RankingState:
                 self._counters.unreadable.labels(TRACKS.name).inc()
 
     def _nothing(self) -> Learned:
+        encoders = [self._encoder] if self._encoder else []
+        recommender = Recommender(self._settings, audio=self.index, encoders=encoders)
+        if self._ranker is not None:
+            self._ranker.teach(recommender)
         return Learned(
-            Variants(
-                Recommender(self._settings, audio=self.index, encoders=[self._encoder] if self._encoder else []),
-                self._announced.failed,
-            ),
+            Variants(recommender, self._announced.failed),
             RunningSessions(limit=self._settings.max_listeners // 2),
         )
 
@@ -197,7 +211,8 @@ class RankingState:
         now_ms, started_s = time.time_ns() // 1_000_000, time.perf_counter()
         snapshot = await in_daemon_thread(lambda: snapshots.load(now_ms=now_ms))
         if snapshot is None:
-            log.info("no ranking snapshot: all is learned from the topics")
+            begins = f", beginning with {self._ranker.manifest.version}" if self._ranker is not None else ""
+            log.info("no ranking snapshot: all is learned from the topics%s", begins)
             return StartAt()
         self.learned = snapshot.learned
         log.info(

@@ -13,6 +13,7 @@ from musicrec.evaluation.baselines import FOR_STREAMS, USUAL, chosen
 from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.prequential import PrequentialRun
 from musicrec.evaluation.report import models_table
+from musicrec.ranker_files import read_ranker
 from musicrec.recommend import Recommender
 from musicrec.sequence.encoder_loading import load_encoders
 
@@ -29,6 +30,7 @@ def command(
         list[Path] | None,
         typer.Option(help="Folder of a trained session encoder; the one speaks that saw most before a case."),
     ] = None,
+    ranker: Annotated[Path | None, typer.Option(help="Folder of a trained ranker to begin with.")] = None,
     baselines: Annotated[
         str, typer.Option(help=f"What stands beside musicrec: {', '.join(FOR_STREAMS)}, or all.")
     ] = ",".join(USUAL),
@@ -50,7 +52,10 @@ def command(
     the tracks in each, of its plays so far divided by those of the most played track; "artist_diversity@20": mean over
     lists of the share of pairs of tracks that are of different artists.  null: there was nothing to count.
     """
-    run = PrequentialRun(Recommender(encoders=load_encoders(encoder)), baselines=chosen(FOR_STREAMS, baselines))
+    recommender = Recommender(encoders=load_encoders(encoder))
+    if ranker is not None:
+        read_ranker(ranker).teach(recommender)
+    run = PrequentialRun(recommender, baselines=chosen(FOR_STREAMS, baselines))
     with play_progress() as progress:
         if warm_up is not None:
             run.warm_up(counted(read_log(warm_up), progress, "warm-up"))

@@ -53,6 +53,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "musicrec.cli.train_sequence:command",
         "Train the session encoder on sessions in a file.",
     ),
+    "train ranker": (
+        "musicrec.cli.train_ranker:command",
+        "Train the ranking's own networks on a listening log.",
+    ),
     "train audio": (
         "musicrec.cli.train_audio:command",
         "Train the audio network on audio that the command synthesises.",
