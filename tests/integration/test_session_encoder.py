@@ -13,6 +13,8 @@ from tiny_encoder import trained
 
 from musicrec.contracts import Recommendation
 from musicrec.local import StackAddresses
+from musicrec.ranker_files import write_ranker
+from musicrec.recommend import Recommender
 from musicrec.sequence.encoder_files import GRAPH
 from musicrec.topics import RECOMMENDATIONS
 
@@ -66,3 +68,22 @@ async def test_a_damaged_encoder_ends_the_start_with_its_file_and_the_way_out(
     assert await status_of(process, 30.0) == 2
     assert "encoder.onnx: sha256" in process.log_tail(5)
     assert "copy it again" in process.log_tail(5)
+
+
+async def test_a_worker_that_knows_nothing_begins_with_a_trained_ranker(
+    stack: StackAddresses, worker: Worker, tmp_path: Path
+) -> None:
+    manifest = write_ranker(
+        tmp_path / "ranker", Recommender(), events=0, learned_from_ms=0, learned_until_ms=0, metrics={}
+    )
+    async with worker("ranking", MUSICREC_RANKING__RANKER_PATH=str(tmp_path / "ranker")) as ranking:
+        log = ranking.log_file.read_text()
+    assert f"all is learned from the topics, beginning with {manifest.version}" in log
+
+
+async def test_a_ranker_that_is_not_there_ends_the_start_with_the_way_out(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    process = start_worker(stack, tmp_path, "ranking", MUSICREC_RANKING__RANKER_PATH=str(tmp_path / "nothing"))
+    assert await status_of(process, 30.0) == 2
+    assert "name a folder that `musicrec train ranker` wrote" in process.log_tail(5)
