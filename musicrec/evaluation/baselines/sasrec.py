@@ -36,16 +36,16 @@ class SasRec:
         seed: of weights, order, dropout and negatives.
     """
 
-    dimension: int = 128
+    dimension: int = 64
     heads: int = 2
     blocks: int = 2
-    dropout: float = 0.3
+    dropout: float = 0.2
     longest: int = 30
-    negatives: int = 1_024
+    negatives: int = 512
     batch: int = 256
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-3
     epochs: int = 12
-    repeat_factor: float = 0.3
+    repeat_factor: float = 1.0
     seed: int = 1
 
     def rank(self, memory: PlayMemory, question: Question) -> Ranking:
