@@ -165,15 +165,6 @@ class ListMaker:
         """Return how the list came to be that holds the candidates in `places` and, behind them, `added` new tracks."""
         return self._makings.record(fused, places, added, self._candidates.counts, new_share)
 
-    def may_list(self, track: int, exclusions: Exclusions) -> bool:
-        """Whether the track is in the catalogue and not excluded."""
-        catalogue = self._knowledge.catalogue
-        return not (
-            exclusions.marks.get(track, 0) & EXCLUDED
-            or catalogue.flags[track] & REMOVED
-            or int(catalogue.artist_of[track]) in exclusions.artists
-        )
-
     def _fuse(self, weights: NDArray[np.float64]) -> int:
         catalogue, candidates = self._knowledge.catalogue, self._candidates
         return fuse(

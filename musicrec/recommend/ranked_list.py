@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.contracts import Degradation, Making, RecommendedItem, SourceRank
+from musicrec.contracts.recommendation import MAX_LIST_LENGTH
 from musicrec.recommend.fusion import REASONS, Source
+from musicrec.recommend.kernel import kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class ItemMaker:
             for source in Source
         ]
         self._reasons = [REASONS[source] for source in Source]
+        self._orders: NDArray[np.int64] = np.zeros((MAX_LIST_LENGTH, len(Source)), np.int64)
+        self._proposed: NDArray[np.int64] = np.zeros(MAX_LIST_LENGTH, np.int64)
 
     def items(
         self, track_ids: Sequence[str], scores: Sequence[float], ranks: NDArray[np.int32], weights: NDArray[np.float64]
@@ -58,9 +62,8 @@ class ItemMaker:
             ranks: int32, shape (tracks, sources), rank in each source, 0 where it did not propose the track.
             weights: float64 per source.
         """
-        parts = np.where(ranks > 0, weights / (self._rank_constant + ranks), -1.0)
-        orders: list[list[int]] = np.argsort(-parts, axis=1, kind="stable").tolist()
-        proposed: list[int] = np.count_nonzero(ranks, axis=1).tolist()
+        orders, proposed = self._orders[: len(ranks)], self._proposed[: len(ranks)]
+        order_sources(ranks, weights, self._rank_constant, orders, proposed)
         table, reasons = self._source_ranks, self._reasons
         return [
             RecommendedItem(
@@ -70,6 +73,42 @@ class ItemMaker:
                 reason=reasons[order[0]],
             )
             for track_id, score, row, order, count in zip(
-                track_ids, scores, ranks.tolist(), orders, proposed, strict=True
+                track_ids, scores, ranks.tolist(), orders.tolist(), proposed.tolist(), strict=True
             )
         ]
+
+
+@kernel
+def order_sources(
+    ranks: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    rank_constant: float,
+    out_orders: NDArray[np.int64],
+    out_counts: NDArray[np.int64],
+) -> None:
+    """Write, per item, the sources that proposed it, the largest part of its fused score first, and how many they are.
+
+    Args:
+        ranks: int32, shape (items, sources), rank in each source, 0 where it did not propose the item.
+        weights: per source.
+        rank_constant: of the fusion.
+        out_orders: int64, shape (items, sources); where nobody proposed the item, its first place is source 0.
+        out_counts: int64 per item.
+    """
+    for item in range(ranks.shape[0]):
+        count = 0
+        out_orders[item, 0] = 0
+        for source in range(ranks.shape[1]):
+            if ranks[item, source] == 0:
+                continue
+            part = weights[source] / (rank_constant + ranks[item, source])
+            at = count
+            while at > 0:
+                before = out_orders[item, at - 1]
+                if weights[before] / (rank_constant + ranks[item, before]) >= part:
+                    break
+                out_orders[item, at] = before
+                at -= 1
+            out_orders[item, at] = source
+            count += 1
+        out_counts[item] = count

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from musicrec.contracts import Degradation, ListenOutcome, Mode, RecommendationRequest, SessionSnapshot, Track
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
-from musicrec.recommend.catalogue import UNKNOWN
+from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
-from musicrec.recommend.fusion import Cause, Source, excluded_for
+from musicrec.recommend.fusion import EXCLUDED, Cause, Source, excluded_for
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.list_making import ListMaker
 from musicrec.recommend.ranked_list import RankedList
@@ -278,15 +278,18 @@ class Recommender:
         settings, knowledge = self.settings, self.knowledge
         if settings.exploration_slots == 0:
             return []
-        plays, artist_of = knowledge.popularity.plays, knowledge.catalogue.artist_of
+        announced = np.array(knowledge.novelty.announced(settings.new_candidates), np.int64)
+        is_there = knowledge.catalogue.flags[announced] & REMOVED == 0
+        few = announced[is_there & (knowledge.popularity.plays[announced] <= settings.new_max_plays)]
         new = [
-            track
-            for track in knowledge.novelty.announced(settings.new_candidates)
-            if plays[track] <= settings.new_max_plays and self._lists.may_list(track, exclusions)
+            (track, artist)
+            for track, artist in zip(few.tolist(), knowledge.catalogue.artist_of[few].tolist(), strict=True)
+            if not exclusions.marks.get(track, 0) & EXCLUDED and artist not in exclusions.artists
         ]
         start = turn % len(new) if new else 0
         turned = new[start:] + new[:start]
-        return sorted(turned, key=lambda track: int(artist_of[track]) not in query.artists)
+        near = [track for track, artist in turned if artist in query.artists]
+        return near + [track for track, artist in turned if artist not in query.artists]
 
     def _is_lesson(self, snapshot: SessionSnapshot) -> bool:
         settings, before = self.settings, snapshot.previous_track_id
