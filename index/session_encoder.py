@@ -39,6 +39,7 @@ class ServedEncoder:
     def __init__(self, files: EncoderFiles) -> None:
         """Load the graph and put the vectors into lists; takes about a second per 60,000 tracks."""
         self._manifest = files.manifest
+        self._version = files.manifest.version  # every list asks for it
         self._track_ids = files.track_ids
         self._graph = _session(files.graph)
         self._codes = Codes.of(files.vectors)
@@ -83,7 +84,7 @@ class ServedEncoder:
     @property
     def version(self) -> str:
         """See `SessionEncoder`, as for all below."""
-        return self._manifest.version
+        return self._version
 
     @property
     def trained_until_ms(self) -> int:

@@ -11,30 +11,18 @@ party implementations on reproducibility", RecSys 2023 (softmax over many negati
 
 import math
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.recommend.kernel import fast_kernel
-from musicrec.recommend.state import Pieces, State, copied, numbers
-
-LEAK: Final = 0.05
-"""Slope of the activation below 0: a unit that went quiet can come back."""
-
-LEARNED: Final = ("inner", "bias", "outer", "prior")
-"""The weights; beside each of them stand the sums of its squared gradients."""
-
-SEED: Final = 20
-"""The first layer starts from random values, the same in every process: replicas that learn the same, rank the same."""
+from musicrec.recommend.taught_network import LEAK, SEED, TaughtNetwork
 
 
-class Ranker:
-    """The network and its optimiser's state.
+class Ranker(TaughtNetwork):
+    """The network and its optimiser's state."""
 
-    Attributes:
-        lessons: how many plays it learned from.
-    """
+    LEARNED = ("inner", "bias", "outer", "prior")
 
     def __init__(self, features: int, hidden: int, step: float, *, silent: Sequence[int] = ()) -> None:
         """Make one that orders as the fusion does.
@@ -46,8 +34,8 @@ class Ranker:
             silent: features that may speak for the first time when much is learned already: their weights begin at 0,
                 so that they change nothing before something was learned of them.
         """
+        super().__init__()
         self.step = step
-        self.lessons = 0
         random = np.random.default_rng(SEED)
         self._inner: NDArray[np.float32] = (random.normal(size=(hidden, features)) / math.sqrt(features)).astype("f4")
         self._inner[:, list(silent)] = 0.0
@@ -106,20 +94,6 @@ class Ranker:
             self.step,
         )
         self.lessons += 1
-
-    def state(self) -> Pieces:
-        """Yield weights and what the optimiser knows; see `Stateful`."""
-        yield from numbers("lessons", self.lessons)
-        for name in LEARNED:
-            yield from copied(name, getattr(self, f"_{name}"))
-            yield from copied(f"{name}_squares", getattr(self, f"_{name}_squares"))
-
-    def restore(self, state: State) -> None:
-        """Become what `state` was taken from; see `Stateful`."""
-        (self.lessons,) = state.array("lessons", np.int64, 1).tolist()
-        for name in (*LEARNED, *(f"{name}_squares" for name in LEARNED)):
-            ours = getattr(self, f"_{name}")
-            ours[:] = state.array(name, ours.dtype, *ours.shape)
 
     def _make_room(self, candidates: int) -> None:
         if len(self._activation) < candidates:

@@ -13,21 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.recommend.kernel import fast_kernel
-from musicrec.recommend.ranker import LEAK, SEED
-from musicrec.recommend.state import Pieces, State, copied, numbers
+from musicrec.recommend.taught_network import LEAK, SEED, TaughtNetwork
 
-LEARNED = ("inner", "bias", "outer")
-"""The weights; beside each of them stand the sums of its squared gradients."""
 FIRST_ODDS = -1.2
 """Of a skip, as a logit: a quarter of all plays."""
 
 
-class SkipForecast:
-    """The network and its optimiser's state.
+class SkipForecast(TaughtNetwork):
+    """The network and its optimiser's state."""
 
-    Attributes:
-        lessons: how many plays it learned from.
-    """
+    LEARNED = ("inner", "bias", "outer")
 
     def __init__(self, features: int, hidden: int, step: float) -> None:
         """Make one that says the same of every candidate.
@@ -37,8 +32,8 @@ class SkipForecast:
             hidden: units of the inner layer.
             step: of AdaGrad.
         """
+        super().__init__()
         self.step = step
-        self.lessons = 0
         random = np.random.default_rng(SEED)
         self._inner: NDArray[np.float32] = (random.normal(size=(hidden, features)) / math.sqrt(features)).astype("f4")
         self._bias: NDArray[np.float32] = np.zeros(hidden, np.float32)
@@ -73,20 +68,6 @@ class SkipForecast:
             self.step,
         )
         self.lessons += 1
-
-    def state(self) -> Pieces:
-        """Yield weights and what the optimiser knows; see `Stateful`."""
-        yield from numbers("lessons", self.lessons)
-        for name in LEARNED:
-            yield from copied(name, getattr(self, f"_{name}"))
-            yield from copied(f"{name}_squares", getattr(self, f"_{name}_squares"))
-
-    def restore(self, state: State) -> None:
-        """Become what `state` was taken from; see `Stateful`."""
-        (self.lessons,) = state.array("lessons", np.int64, 1).tolist()
-        for name in (*LEARNED, *(f"{name}_squares" for name in LEARNED)):
-            ours = getattr(self, f"_{name}")
-            ours[:] = state.array(name, ours.dtype, *ours.shape)
 
 
 @fast_kernel
