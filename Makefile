@@ -44,7 +44,7 @@ $(SETUP): pyproject.toml requirements.lock
 
 # Keeps the versions that are there; ARGS=--upgrade takes the newest.
 lock: $(SETUP)
-	$(BIN)/uv pip compile pyproject.toml --extra cpu --extra embedder --extra encoder --extra train --extra local --extra import --extra bench --extra dev \
+	$(BIN)/uv pip compile pyproject.toml --extra cpu --extra embedder --extra train --extra local --extra import --extra bench --extra dev \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet $(ARGS) \
 		--output-file requirements.lock
 

@@ -19,6 +19,11 @@ class ExactIndex:
         """Model version whose vectors these are."""
         return self._version
 
+    @property
+    def model_version(self) -> str:
+        """The same, as `AudioIndex` has it."""
+        return self._version
+
     def __len__(self) -> int:
         return len(self._vectors)
 

@@ -68,6 +68,11 @@ class FaissIndex:
         return self._version
 
     @property
+    def model_version(self) -> str:
+        """The same, as `AudioIndex` has it."""
+        return self._version
+
+    @property
     def is_exact(self) -> bool:
         """Whether a search compares every vector."""
         return self._file.lists == 1

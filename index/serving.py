@@ -56,6 +56,12 @@ class ServingIndex:
         return f"{serving.index.version[:MAX_MODEL_VERSION_CHARS]}/{self._takeovers}"
 
     @property
+    def model_version(self) -> str:
+        """Model version that serves; `none` while empty."""
+        serving = self._serving
+        return serving.index.version if serving is not None else NO_VERSION
+
+    @property
     def serving(self) -> Generation | None:
         """The generation that answers; None while there is no vector at all."""
         return self._serving

@@ -1,18 +1,18 @@
-"""A trained session encoder as ranking asks it: ONNX Runtime gives the direction, an inverted file what lies there."""
+"""A trained session encoder as ranking asks it: compiled code gives the direction, an inverted file what lies there."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 from index.inverted_file import InvertedFile, sample_size
 from musicrec.errors import Incompatible
 from musicrec.recommend.session_encoder import Codes
 from musicrec.sequence.encoder_files import EncoderFiles, read_encoder
+from musicrec.sequence.placing import Placing
+from musicrec.sequence.served_network import served_network
 
 EXACT_BELOW: Final = 20_000
 """So many vectors are scanned in half a millisecond; above, lists pay."""
@@ -23,25 +23,26 @@ SEED: Final = 1
 TRIED: Final = 100
 """Neighbours asked for in a trial, as many as candidates of a list."""
 UNIT_TOLERANCE: Final = 0.01
-_REFUSALS: Final = (
-    onnx_errors.Fail,
-    onnx_errors.InvalidArgument,
-    onnx_errors.InvalidGraph,
-    onnx_errors.InvalidProtobuf,
-    onnx_errors.NotImplemented,
-    onnx_errors.RuntimeException,
-)
 
 
 class ServedEncoder:
     """A `SessionEncoder` of what `musicrec train sequence` wrote; without torch, and on the calling thread alone."""
 
     def __init__(self, files: EncoderFiles) -> None:
-        """Load the graph and put the vectors into lists; takes about a second per 60,000 tracks."""
+        """Prepare the network and put the vectors into lists; takes about a second per 60,000 tracks.
+
+        Raises:
+            KeyError: a part of the network is missing.
+            ValueError: parts do not fit each other.
+        """
         self._manifest = files.manifest
         self._version = files.manifest.version  # every list asks for it
         self._track_ids = files.track_ids
-        self._graph = _session(files.graph)
+        self._network = served_network(
+            files.manifest.model, files.network, files.manifest.dimension, files.manifest.longest
+        )
+        row_of = {artist_id: row for row, artist_id in enumerate(files.artist_ids)}
+        self._placing = Placing(files.artist_vectors.astype(np.float32), row_of, files.audio)
         self._codes = Codes.of(files.vectors)
         self._file = _in_lists(files.vectors)
 
@@ -61,8 +62,8 @@ class ServedEncoder:
         try:
             encoder = cls(files)
             encoder.try_out()
-        except _REFUSALS as error:
-            raise Incompatible(f"{folder}: its graph cannot be run: {error}; train it again") from error
+        except KeyError as error:
+            raise Incompatible(f"{folder}: its network has no {error}; train it again") from error
         except ValueError as error:
             raise Incompatible(f"{folder}: {error}; train it again") from error
         return encoder
@@ -75,10 +76,10 @@ class ServedEncoder:
         """
         random = np.random.default_rng(SEED)
         for length in sorted({1, 2, self.longest // 2 + 1, self.longest}):
-            direction = self.direction(random.integers(len(self._codes.values), size=length))
-            shape = self._codes.values.shape[1:]
-            if direction.shape != shape or not abs(float(np.linalg.norm(direction)) - 1.0) < UNIT_TOLERANCE:
-                raise ValueError(f"its graph's answer for {length} tracks is no unit vector of shape {shape}")
+            rows = random.integers(len(self._codes.values), size=length)
+            direction = self.direction(self._codes.values[rows] * self._codes.steps[rows, np.newaxis])
+            if not abs(float(np.linalg.norm(direction)) - 1.0) < UNIT_TOLERANCE:  # nor is what is not a number
+                raise ValueError(f"its network's answer for {length} tracks has not unit length")
             self.nearest(direction, TRIED)
 
     @property
@@ -111,22 +112,22 @@ class ServedEncoder:
         """By row."""
         return self._codes
 
-    def direction(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    @property
+    def sound_version(self) -> str | None:
+        """Of the embedder."""
+        return self._manifest.sound_version
+
+    def placed(self, artist_id: str | None, sound: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        """Place a track that training did not see."""
+        return self._placing.vector(artist_id, sound)
+
+    def direction(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network."""
-        session = (self._codes.values[rows] * self._codes.steps[rows, np.newaxis])[np.newaxis]
-        out: NDArray[np.float32] = self._graph.run(None, {"vectors": session})[0][0]
-        return out
+        return self._network.direction(places)
 
     def nearest(self, direction: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Search the lists."""
         return self._file.search(direction, k, PROBES)
-
-
-def _session(graph: bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    # One list takes a thread for microseconds; a pool would spin between them.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _in_lists(vectors: NDArray[np.float16]) -> InvertedFile:

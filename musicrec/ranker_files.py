@@ -14,6 +14,8 @@ from typing import Annotated, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from musicrec.errors import Incompatible
 from musicrec.recommend.ranking_features import FEATURES
@@ -89,7 +91,7 @@ def write_ranker(folder: Path, recommender: Recommender, **described: object) ->
         recommender: whose lessons.
         described: events, learned_from_ms, learned_until_ms and metrics of the manifest.
     """
-    weights = _codec(folder).numpy.save(joined(recommender.taught_state()))
+    weights = save(joined(recommender.taught_state()))
     manifest = RankerManifest.model_validate(
         {
             "format": FORMAT,
@@ -125,23 +127,14 @@ def read_ranker(folder: Path) -> TrainedRanker:
 
 
 def _arrays(path: Path, data: bytes) -> Mapping[str, NDArray[np.generic]]:
-    codec = _codec(path)
     try:
-        arrays: Mapping[str, NDArray[np.generic]] = codec.numpy.load(data)
-    except codec.SafetensorError as error:
+        arrays: Mapping[str, NDArray[np.generic]] = load(data)
+    except SafetensorError as error:
         raise Incompatible(f"{path}: not safetensors: {error}; train it again") from error
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise Incompatible(f"{path}: {name} holds what is not a number; train it again")
     return arrays
-
-
-def _codec(path: Path) -> Any:
-    try:
-        import safetensors.numpy
-    except ModuleNotFoundError:
-        raise Incompatible(f"{path}: a ranker needs safetensors: pip install 'musicrec[encoder]'") from None
-    return safetensors
 
 
 def _manifest(path: Path) -> RankerManifest:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors.numpy import load, save
 
-from musicrec.sequence.encoder_files import GRAPH, MANIFEST, TRACKS, VECTORS, WEIGHTS, Manifest, write_encoder
+from musicrec.sequence.encoder_files import ARTISTS, MANIFEST, TRACKS, VECTORS, WEIGHTS, Manifest, write_encoder
 from musicrec.sequence.export import export
 from musicrec.sequence.trainer import TrainingSettings, train
 from musicrec.sequence.training_sessions import TrainingSessions
@@ -25,7 +25,7 @@ def turned(encoder: Path, folder: Path) -> Manifest:
     tensors[VECTORS] = tensors[VECTORS][::-1].copy()
     files = {
         WEIGHTS: save(tensors),
-        GRAPH: (encoder / GRAPH).read_bytes(),
+        ARTISTS: (encoder / ARTISTS).read_bytes(),
         TRACKS: json.dumps(tracks[::-1]).encode(),
     }
     described = json.loads((encoder / MANIFEST).read_text())

@@ -1,20 +1,25 @@
 """`musicrec train sequence`: train the session encoder on sessions in a file."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from musicrec.contracts import ListenEvent
 from musicrec.errors import BadInput
 from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.text_sessions import ended_at_ms, read_text_sessions
 from musicrec.sequence.log_sessions import HeardSession, sessions_of
 from musicrec.sequence.model import Model
+
+if TYPE_CHECKING:
+    from musicrec.sequence.export import KnownOfTracks
 
 
 def command(
@@ -27,6 +32,10 @@ def command(
     held_out: Annotated[
         int, typer.Option(min=0, help="The newest so many sessions are not trained on, but measured on.")
     ] = 0,
+    sounds: Annotated[
+        Path | None,
+        typer.Option(help="A snapshot of the audio index, of which the newest tracks are placed by their sound too."),
+    ] = None,
     work: Annotated[Path, typer.Option(help="Folder of the checkpoint; a run goes on from it.")] = Path(
         ".data/train-sequence"
     ),
@@ -43,6 +52,7 @@ def command(
     """Train on all sessions but the newest, measure on those, write the encoder.
 
     Of a log, sessions are cut by the rules that they have live, and skips are left out.
+    A track that is not in them is placed by its artist, where the log names artists, and with --sounds by how it sounds.
     A run that is stopped goes on from the working folder.  What is written serves without torch:
     `musicrec evaluate sessions --encoder FOLDER`.
 
@@ -57,7 +67,9 @@ def command(
 
     torch.set_num_threads(threads)
     console = Console(stderr=True)
-    sessions = list(_sessions(train, limit))
+    artist_of: dict[str, str] = {}
+    sessions = list(_sessions(train, limit, artist_of))
+    known = _known(artist_of, sounds)
     kept = max(0, len(sessions) - held_out)
     training = TrainingSessions.of(session.tracks for session in sessions[:kept])
     if not training.sessions:
@@ -84,7 +96,7 @@ def command(
     if cases is not None and not metrics:  # all epochs were done before
         metrics = measure(trained, cases)
     until_ms = sessions[kept - 1].ended_at_ms
-    manifest = export(trained, training, settings, out, trained_until_ms=until_ms, metrics=metrics)
+    manifest = export(trained, training, settings, out, known=known, trained_until_ms=until_ms, metrics=metrics)
     console.print(f"{out}: {manifest.version}")
     if as_json:
         print(
@@ -100,9 +112,29 @@ def command(
         )
 
 
-def _sessions(train: Path, limit: int | None) -> Iterator[HeardSession]:
+def _sessions(train: Path, limit: int | None, artist_of: dict[str, str]) -> Iterator[HeardSession]:
     if train.suffix in (".parquet", ".jsonl"):
-        yield from sessions_of(read_log(train, limit))
+        yield from sessions_of(_artists_kept(read_log(train, limit), artist_of))
     else:
         for number, tracks in enumerate(islice(read_text_sessions(train), limit), 1):
             yield HeardSession(tracks, ended_at_ms(number))
+
+
+def _artists_kept(events: Iterable[ListenEvent], artist_of: dict[str, str]) -> Iterator[ListenEvent]:
+    """Pass events on; keep the first artist that is named for each track, as the catalogue does."""
+    for event in events:
+        if event.track_id is not None and event.artist_id is not None:
+            artist_of.setdefault(event.track_id, event.artist_id)
+        yield event
+
+
+def _known(artist_of: Mapping[str, str], sounds: Path | None) -> "KnownOfTracks":
+    from musicrec.sequence.export import KnownOfTracks
+
+    if sounds is None:
+        return KnownOfTracks(artist_of)
+    from index.snapshot import IndexSnapshots
+
+    index = IndexSnapshots(sounds.parent).load_one(sounds, now_ms=int(time.time() * 1000)).index
+    vectors = {track: vector for track in index.track_ids() if (vector := index.vector(track)) is not None}
+    return KnownOfTracks(artist_of, vectors, index.version)

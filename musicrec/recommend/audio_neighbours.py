@@ -14,6 +14,10 @@ class AudioIndex(Protocol):
     def version(self) -> str:
         """Embedding model and generation."""
 
+    @property
+    def model_version(self) -> str:
+        """Embedding model alone."""
+
     def __len__(self) -> int:
         """Return how many vectors it holds."""
 

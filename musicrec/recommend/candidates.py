@@ -159,10 +159,14 @@ class CandidateGenerator:
         self.keys[source, :count] = tracks[:count]
         self.counts[source] = count
 
-    def encoder_logits(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the encoder's logit of each track, 0 for its best new one, float32; NaN where it has none."""
-        logits = self.encoders.logits(tracks)
-        return np.full(len(tracks), np.nan, np.float32) if logits is None else logits
+    def encoder_logits(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the encoder's logit of each track, 0 for its best new one, and whether it was trained on the track.
+
+        Returns:
+            float32, NaN where it has none; bool.
+        """
+        said = self.encoders.logits(tracks)
+        return said or (np.full(len(tracks), np.nan, np.float32), np.zeros(len(tracks), np.bool_))
 
     def _from_encoder(self, query: Query) -> None:
         settings = self._settings

@@ -69,6 +69,11 @@ class Catalogue:
         """Return the id of the track with that index."""
         return self._track_ids[index]
 
+    def artist_id_of(self, index: int) -> str | None:
+        """Return the id of the track's artist, or None where it is unknown."""
+        artist = int(self.artist_of[index])
+        return self._artist_ids[artist] if artist != UNKNOWN else None
+
     def see(self, track_id: str, artist_id: str | None, seen_at_ms: int) -> int:
         """Return the track's index, giving it one where it has none; UNKNOWN when the catalogue is full.
 

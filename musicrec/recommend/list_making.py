@@ -199,7 +199,7 @@ class ListMaker:
             candidates.keys,
             candidates.scores,
             candidates.counts,
-            candidates.encoder_logits(fused.tracks[:count]),
+            *candidates.encoder_logits(fused.tracks[:count]),
             session,
             len(session),
             len(query.skipped),

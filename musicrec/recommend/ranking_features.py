@@ -21,7 +21,7 @@ RANKED_SOURCES: Final = len(Source) - SCORED_SOURCES
 PER_SCORED: Final = 5
 PAST_FEATURES: Final = 23
 CONTEXT_FEATURES: Final = 10 + SCORED_SOURCES
-ENCODER_FEATURES: Final = 2
+ENCODER_FEATURES: Final = 3
 OWN_COLUMN: Final = (
     PER_SCORED * SCORED_SOURCES + 2 * RANKED_SOURCES + PAST_FEATURES + CONTEXT_FEATURES + ENCODER_FEATURES
 )
@@ -49,6 +49,7 @@ def write_features(
     scores: NDArray[np.float64],
     counts: NDArray[np.int64],
     logits: NDArray[np.float32],
+    was_trained: NDArray[np.bool_],
     # session: tracks the newest first, and whether each was skipped
     session: NDArray[np.int64],
     session_length: int,
@@ -85,6 +86,7 @@ def write_features(
         listed: candidates.
         keys, scores, counts: the sources' lists.
         logits: the encoder's, per candidate, 0 for its best new one; NaN where it has none.
+        was_trained: per candidate, whether that was learned in training; else by its artist and sound.
         session: the session's tracks, the newest first; `session_length` in use, at least 1.
         session_skips: how many of them were skipped.
         new_in_session: share of them that the listener had not played before.
@@ -207,6 +209,7 @@ def write_features(
         if not math.isnan(logits[i]):
             row[at] = 1.0
             row[at + 1] = max(0.0, 1.0 + logits[i] / 8.0)
+            row[at + 2] = 0.0 if was_trained[i] else 1.0
     for at in range(max(0, history_length - ARTIST_LOOK), history_length):
         if artist_of[history[at]] >= 0:
             artist_plays[artist_of[history[at]]] = 0

@@ -58,7 +58,7 @@ class Recommender:
         self.variant: str | None = None
         self._audio = audio
         self.knowledge = Knowledge(settings or RankingSettings())
-        self._rank_by(self.knowledge.settings, Encoders(encoders, self.knowledge.catalogue))
+        self._rank_by(self.knowledge.settings, Encoders(encoders, self.knowledge.catalogue, audio))
 
     def varied(self, variant: str, settings: RankingSettings) -> "Recommender":
         """Return one that shares what is known, and ranks in its own way; only `teach` it, `learn` is this one's.

@@ -1,5 +1,6 @@
 """What a session's tracks say about the next one, as a direction: what the recommender asks of a trained encoder."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -7,11 +8,17 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.catalogue import UNKNOWN, Catalogue
 from musicrec.recommend.kernel import fast_kernel, kernel
+from musicrec.recommend.top_k import MIN_CAPACITY
 
 LARGEST_CODE: Final = 127
 
+MOST_UNPLACED: Final = 10_000
+"""Tracks without a vector that are tried again; the newest ones."""
+TRIED_AGAIN: Final = 4
+"""Of these, with each question; at a hundred questions a second all of them have their turn within half a minute."""
 FORMER_UNASKED: Final = 10_000
 """Lists and lessons in a row; a partition that lags by hours, among others that do not, brings one more often."""
 
@@ -43,8 +50,19 @@ class SessionEncoder(Protocol):
     def codes(self) -> "Codes":
         """Unit vectors of the tracks."""
 
-    def direction(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return where the next track lies after these, the oldest first: unit length, shape (dimension,)."""
+    @property
+    def sound_version(self) -> str | None:
+        """Of the embedder whose vectors `placed` understands; None for none."""
+
+    def placed(self, artist_id: str | None, sound: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        """Return where a track lies that it does not know, unit length, shape (dimension,); None if nothing says it."""
+
+    def direction(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return where the next track lies, unit length, shape (dimension,).
+
+        Args:
+            places: float32, shape (length, dimension), vectors of the tracks before it, the oldest first; overwritten.
+        """
 
     def nearest(self, direction: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return up to `k` rows and their cosines, best first."""
@@ -76,26 +94,42 @@ class Codes:
             steps[first : first + rows_at_once] = step
         return cls(values, steps)
 
+    def grown(self) -> "Codes":
+        """Return the same with room for twice as many."""
+        return Codes(np.concatenate([self.values, 0 * self.values]), np.concatenate([self.steps, 0 * self.steps]))
+
 
 class EncodedTracks:
-    """One encoder's rows beside the catalogue's tracks, which grow as tracks are first heard of."""
+    """One encoder's vectors of the catalogue's tracks, which grow as tracks are first heard of.
 
-    def __init__(self, encoder: SessionEncoder, catalogue: Catalogue) -> None:
+    A track that training did not see is placed by its artist and its sound.  It is scored then, and read in sessions,
+    but not searched for: all new tracks of an artist lie in one place, and would crowd out those with one of their own.
+    """
+
+    def __init__(self, encoder: SessionEncoder, catalogue: Catalogue, audio: AudioIndex | None = None) -> None:
         self.encoder = encoder
         self._codes = encoder.codes
         self._catalogue = catalogue
+        self._audio = audio
         self._rows = {track_id: row for row, track_id in enumerate(encoder.track_ids)}
-        self._known = 0
-        self._row_of: NDArray[np.int64] = np.full(0, UNKNOWN, np.int64)
+        dimension = self._codes.values.shape[1]
+        self._placed = Codes(np.zeros((MIN_CAPACITY, dimension), np.int8), np.zeros(MIN_CAPACITY, np.float32))
+        self._places: NDArray[np.float32] = np.zeros((encoder.longest, dimension), np.float32)
         self._track_of: NDArray[np.int64] = np.full(len(self._rows), UNKNOWN, np.int64)
+        self._forget()
 
     def forget(self) -> None:
         """Look all tracks up anew: the catalogue is another one."""
-        self._known = 0
         self._track_of[:] = UNKNOWN
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known = self._placed_count = 0
+        self._row_of: NDArray[np.int64] = np.full(0, UNKNOWN, np.int64)
+        self._unplaced: deque[int] = deque(maxlen=MOST_UNPLACED)
 
     def ask(self, newest_first: NDArray[np.int64], k: int, repeat_logit: float) -> "EncodedSession | None":
-        """Return where a session goes and the `k` tracks that lie nearest; None where no track of it is known.
+        """Return where a session goes and the `k` tracks that lie nearest; None where no track of it has a vector.
 
         Args:
             newest_first: tracks of the session.
@@ -103,11 +137,18 @@ class EncodedTracks:
             repeat_logit: added for tracks of the session itself, near which its direction always lies.
         """
         self.follow()
-        known = self._row_of[newest_first]
-        known = known[known != UNKNOWN][: self.encoder.longest]
-        if not len(known):
+        length = read_places(
+            newest_first,
+            self._row_of,
+            self._codes.values,
+            self._codes.steps,
+            self._placed.values,
+            self._placed.steps,
+            self._places,
+        )
+        if not length:
             return None
-        direction = self.encoder.direction(known[::-1])
+        direction = self.encoder.direction(self._places[len(self._places) - length :])
         rows, cosines = self.encoder.nearest(direction, k)
         tracks, logits = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float64)
         count, best = place_found(
@@ -117,22 +158,29 @@ class EncodedTracks:
 
     def logits(
         self, session: "EncodedSession", tracks: NDArray[np.int64], newest_first: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Return the logit of each of `tracks` as in `EncodedSession`, float32; NaN where the encoder has no vector."""
-        out = np.zeros(len(tracks), np.float32)
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the logit of each of `tracks` as in `EncodedSession`, and whether training saw the track.
+
+        Returns:
+            float32, NaN where there is no vector; bool.
+        """
+        out, was_trained = np.zeros(len(tracks), np.float32), np.zeros(len(tracks), np.bool_)
         write_logits(
             tracks,
             self._row_of,
             self._codes.values,
             self._codes.steps,
+            self._placed.values,
+            self._placed.steps,
             session.direction,
             newest_first,
             self.encoder.scale,
             session.repeat_logit,
             session.best,
             out,
+            was_trained,
         )
-        return out
+        return out, was_trained
 
     def follow(self) -> None:
         """Look up the tracks that the catalogue has heard of since the last time; it may grow meanwhile."""
@@ -143,10 +191,29 @@ class EncodedTracks:
             self._row_of = grown
         for track in range(self._known, known):
             row = self._rows.get(self._catalogue.track_id(track), UNKNOWN)
-            self._row_of[track] = row
             if row != UNKNOWN:
+                self._row_of[track] = row
                 self._track_of[row] = track
+            else:
+                self._place(track)
         self._known = known
+        # An artist may be told later, and a sound comes some seconds after its track.
+        for _ in range(min(TRIED_AGAIN, len(self._unplaced))):
+            self._place(self._unplaced.popleft())
+
+    def _place(self, track: int) -> None:
+        artist, sound = self._catalogue.artist_id_of(track), None
+        if self._audio is not None and self._audio.model_version == self.encoder.sound_version:
+            sound = self._audio.vector(self._catalogue.track_id(track))
+        vector = self.encoder.placed(artist, sound)
+        if vector is None:
+            self._unplaced.append(track)
+            return
+        if self._placed_count == len(self._placed.steps):
+            self._placed = self._placed.grown()
+        encode(vector, self._placed.values, self._placed.steps, self._placed_count)
+        self._row_of[track] = len(self._codes.steps) + self._placed_count
+        self._placed_count += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,16 +245,20 @@ class Encoders:
     same time or later would never speak, and goes at once: so does what is taken back.
     """
 
-    def __init__(self, encoders: Sequence[SessionEncoder], catalogue: Catalogue) -> None:
+    def __init__(
+        self, encoders: Sequence[SessionEncoder], catalogue: Catalogue, audio: AudioIndex | None = None
+    ) -> None:
         """Take encoders.
 
         Args:
             encoders: in any order.
             catalogue: whose tracks are listed.
+            audio: what tracks sound like, where that is known.
         """
         newest_first = sorted(encoders, key=lambda encoder: -encoder.trained_until_ms)
         self._catalogue = catalogue
-        self._encoders = [EncodedTracks(encoder, catalogue) for encoder in newest_first]
+        self._audio = audio
+        self._encoders = [EncodedTracks(encoder, catalogue, audio) for encoder in newest_first]
         self._newest_first: NDArray[np.int64] = np.zeros(0, np.int64)
         self._former: EncodedTracks | None = None
         self._unasked = 0
@@ -205,7 +276,7 @@ class Encoders:
 
         That can take a second: another thread may do it, while this one answers and the catalogue grows.
         """
-        encoded = EncodedTracks(encoder, self._catalogue)
+        encoded = EncodedTracks(encoder, self._catalogue, self._audio)
         encoded.follow()
         return encoded
 
@@ -241,7 +312,7 @@ class Encoders:
         """Leave the next list to the other sources."""
         self._speaks = self.session = None
 
-    def logits(self, tracks: NDArray[np.int64]) -> NDArray[np.float32] | None:
+    def logits(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
         """Return `EncodedTracks.logits` of the session asked for last; None where nobody spoke."""
         if self._speaks is None or self.session is None:
             return None
@@ -306,29 +377,95 @@ def place_found(
     return count, best
 
 
+@kernel
+def read_places(
+    newest_first: NDArray[np.int64],
+    row_of: NDArray[np.int64],
+    values: NDArray[np.int8],
+    steps: NDArray[np.float32],
+    placed_values: NDArray[np.int8],
+    placed_steps: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> int:
+    """Write the vectors of a session's newest tracks at the end of `out`, the oldest first; return how many.
+
+    Args:
+        newest_first: tracks of the session; those without a vector are passed over.
+        row_of: per track, its row; those from `len(steps)` on are among the placed ones; -1 for none.
+        values, steps: see `Codes`.
+        placed_values, placed_steps: likewise.
+        out: float32, shape (longest, dimension).
+    """
+    longest, dimension = out.shape
+    trained = len(steps)
+    count = 0
+    for i in range(len(newest_first)):
+        if count == longest:
+            break
+        row = row_of[newest_first[i]]
+        if row < 0:
+            continue
+        count += 1
+        at = longest - count
+        if row < trained:
+            for j in range(dimension):
+                out[at, j] = np.float32(values[row, j]) * steps[row]
+        else:
+            row -= trained
+            for j in range(dimension):
+                out[at, j] = np.float32(placed_values[row, j]) * placed_steps[row]
+    return count
+
+
+@kernel
+def encode(
+    vector: NDArray[np.float32], values: NDArray[np.int8], steps: NDArray[np.float32], row: int
+) -> None:
+    """Write one unit vector as `Codes` has it."""
+    largest = np.float32(0.0)
+    for j in range(len(vector)):
+        largest = max(largest, abs(vector[j]))
+    step = largest / np.float32(LARGEST_CODE)
+    steps[row] = step
+    for j in range(len(vector)):
+        values[row, j] = np.int8(np.rint(vector[j] / step))
+
+
 @fast_kernel
 def write_logits(
     tracks: NDArray[np.int64],
     row_of: NDArray[np.int64],
     values: NDArray[np.int8],
     steps: NDArray[np.float32],
+    placed_values: NDArray[np.int8],
+    placed_steps: NDArray[np.float32],
     direction: NDArray[np.float32],
     session: NDArray[np.int64],
     scale: float,
     repeat_logit: float,
     best: float,
     out: NDArray[np.float32],
+    was_trained: NDArray[np.bool_],
 ) -> None:
     """Write the logit of each of `tracks` above `best`; NaN where `row_of` has no row for it. See `EncodedTracks`."""
+    trained = len(steps)
     for i in range(len(tracks)):
         row = row_of[tracks[i]]
         if row < 0:
             out[i] = np.nan
             continue
+        was_trained[i] = row < trained
         cosine = np.float32(0.0)
-        for component in range(len(direction)):
-            cosine += direction[component] * np.float32(values[row, component])
-        logit = scale * cosine * steps[row] - best
+        if row < trained:
+            for j in range(len(direction)):
+                cosine += direction[j] * np.float32(values[row, j])
+            cosine *= steps[row]
+        else:
+            row -= trained
+            for j in range(len(direction)):
+                cosine += direction[j] * np.float32(placed_values[row, j])
+            cosine *= placed_steps[row]
+        logit = scale * cosine - best
         for place in range(len(session)):
             if session[place] == tracks[i]:
                 logit += repeat_logit

@@ -1,8 +1,9 @@
-"""A trained encoder on disk: weights, the graph that serves them, the tracks' ids, and a manifest that says what it is.
+"""A trained encoder on disk: weights, the ids of its tracks and artists, and a manifest that says what it is.
 
-encoder.safetensors  the network's weights, and `tracks.vectors`, float16, shape (tracks, dimension), unit length
-encoder.onnx         vectors (1, length, dimension) of a session, the oldest first ▸ direction (1, dimension)
-tracks.json          ids in the order of the vectors
+encoder.safetensors  `network.*`, float32, as `SequenceNetwork` names them; `tracks.vectors` and `artists.vectors`,
+                     float16, shape (rows, dimension), unit length; `audio.*`, where sounds were known, see `placing.py`
+tracks.json          ids in the order of the tracks' vectors
+artists.json         ids in the order of the artists' vectors
 manifest.json        the rest; written last, so that a folder with one is whole
 """
 
@@ -11,7 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from musicrec.errors import Incompatible
 from musicrec.sequence.model import Model
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 WEIGHTS: Final = "encoder.safetensors"
-GRAPH: Final = "encoder.onnx"
 TRACKS: Final = "tracks.json"
+ARTISTS: Final = "artists.json"
 MANIFEST: Final = "manifest.json"
 VECTORS: Final = "tracks.vectors"
+ARTIST_VECTORS: Final = "artists.vectors"
+NETWORK: Final = "network."
+AUDIO: Final = "audio."
+DTYPES: Final = {"F16": "<f2", "F32": "<f4"}
+"""Of tensors, as safetensors and NumPy name them."""
 
 
 class Unreadable(Incompatible):
@@ -49,6 +55,10 @@ class Manifest(BaseModel):
     """Newest tracks of a session that are read."""
     tracks: Annotated[int, Field(ge=1)]
     """How many it knows."""
+    artists: Annotated[int, Field(ge=0)]
+    """How many it knows; by them it places tracks that it does not know."""
+    sound_version: str | None = None
+    """Of the embedder whose vectors `audio.*` reads; None where no sounds were known."""
     sessions: int
     """How many it was trained on."""
     trained_until_ms: int
@@ -75,13 +85,19 @@ class EncoderFiles:
         manifest: what it is.
         track_ids: by row.
         vectors: float16, shape (tracks, dimension), unit length.
-        graph: ONNX.
+        artist_ids: by row.
+        artist_vectors: float16, shape (artists, dimension), unit length.
+        network: float32 weights by their names in `SequenceNetwork.state_dict`.
+        audio: float32 maps from sounds, by name; see `placing.py`.
     """
 
     manifest: Manifest
     track_ids: list[str]
     vectors: NDArray[np.float16]
-    graph: bytes
+    artist_ids: list[str]
+    artist_vectors: NDArray[np.float16]
+    network: dict[str, NDArray[np.float32]]
+    audio: dict[str, NDArray[np.float32]]
 
 
 def write_encoder(folder: Path, files: Mapping[str, bytes], **described: object) -> Manifest:
@@ -89,7 +105,7 @@ def write_encoder(folder: Path, files: Mapping[str, bytes], **described: object)
 
     Args:
         folder: made where it is missing; what lies in it under the same names is replaced.
-        files: contents by name: WEIGHTS, GRAPH and TRACKS.
+        files: contents by name: WEIGHTS, TRACKS and ARTISTS.
         described: the other fields of the manifest.
     """
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
@@ -114,23 +130,44 @@ def read_encoder(folder: Path, manifest_sha256: str | None = None) -> EncoderFil
         Incompatible: a file is damaged, of another format, not the one that is meant, or does not fit the others.
     """
     manifest = _manifest(folder / MANIFEST, manifest_sha256)
-    data = {name: _checked(folder / name, manifest) for name in (WEIGHTS, GRAPH, TRACKS)}
+    data = {name: _checked(folder / name, manifest) for name in (WEIGHTS, TRACKS, ARTISTS)}
     try:
-        vectors = _vectors(data[WEIGHTS])
-        track_ids = json.loads(data[TRACKS])
+        tensors = _tensors(data[WEIGHTS])
+        rows = {
+            name: _rows(tensors[vectors], json.loads(data[name]), (count, manifest.dimension))
+            for name, vectors, count in (
+                (TRACKS, VECTORS, manifest.tracks),
+                (ARTISTS, ARTIST_VECTORS, manifest.artists),
+            )
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise Incompatible(f"{folder}: not an encoder: {error}; train it again") from error
-    if not isinstance(track_ids, list) or not all(isinstance(track_id, str) for track_id in track_ids):
-        raise Incompatible(f"{folder / TRACKS}: not a list of track ids; train it again")
-    shape = (manifest.tracks, manifest.dimension)
-    if vectors.shape != shape or vectors.dtype != np.float16 or len(track_ids) != manifest.tracks:
-        raise Incompatible(
-            f"{folder}: {len(track_ids)} ids and vectors {vectors.dtype} {vectors.shape}, the manifest says float16 "
-            f"{shape}; train it again"
+    return EncoderFiles(
+        manifest, *rows[TRACKS], *rows[ARTISTS], network=_part(tensors, NETWORK), audio=_part(tensors, AUDIO)
+    )
+
+
+def _rows(vectors: Any, ids: Any, shape: tuple[int, int]) -> tuple[list[str], NDArray[np.float16]]:
+    """Check that ids and vectors belong together.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise ValueError("not a list of ids")
+    if vectors.shape != shape or vectors.dtype != np.float16 or len(ids) != shape[0]:
+        raise ValueError(
+            f"{len(ids)} ids and vectors {vectors.dtype} {vectors.shape}, the manifest says float16 {shape}"
         )
     if not np.isfinite(vectors).all():
-        raise Incompatible(f"{folder / WEIGHTS}: vectors that are not finite; train it again")
-    return EncoderFiles(manifest, track_ids, vectors, data[GRAPH])
+        raise ValueError("vectors that are not finite")
+    return ids, vectors
+
+
+def _part(tensors: Mapping[str, Any], prefix: str) -> dict[str, NDArray[np.float32]]:
+    """Return the float32 tensors whose names begin so, by the rest of the name."""
+    found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return {name: tensor.astype(np.float32, copy=False) for name, tensor in found.items()}
 
 
 def manifest_sha256(folder: Path) -> str:
@@ -157,16 +194,17 @@ def _manifest(path: Path, expected: str | None) -> Manifest:
     if expected is not None and digest != expected:
         raise Incompatible(f"{path}: sha256 {digest[:12]}… is not the announced {expected[:12]}…; copy it again")
     try:
-        manifest = Manifest.model_validate_json(data)
-    except ValidationError as error:
+        found = json.loads(data)
+        written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
+        if written != FORMAT:  # its fields may be others
+            raise Incompatible(f"{path}: format {written}, this release reads {FORMAT}; train it again")
+        return Manifest.model_validate(found)
+    except (ValueError, ValidationError) as error:
         raise Incompatible(f"{path}: not a manifest of an encoder: {error}") from error
-    if manifest.format != FORMAT:
-        raise Incompatible(f"{path}: format {manifest.format}, this release reads {FORMAT}; train it again")
-    return manifest
 
 
-def _vectors(weights: bytes) -> NDArray[np.float16]:
-    """Return the tracks' vectors where they lie in the file's bytes.
+def _tensors(weights: bytes) -> dict[str, NDArray[np.floating]]:
+    """Return the tensors of a file where they lie in its bytes.
 
     The library's reader copies every tensor and holds the interpreter meanwhile: at a million tracks nobody would get a
     list for a third of a second.
@@ -174,12 +212,17 @@ def _vectors(weights: bytes) -> NDArray[np.float16]:
     Source: safetensors' format: eight bytes that tell the length of a JSON header, the header, the tensors.
     """
     start = 8 + int.from_bytes(weights[:8], "little")
-    described = json.loads(weights[8:start])[VECTORS]
-    if described["dtype"] != "F16":
-        raise ValueError(f"{VECTORS} is {described['dtype']}, not F16")
-    first, end = described["data_offsets"]
-    shape = described["shape"]
-    return np.frombuffer(weights, "<f2", (end - first) // 2, start + first).reshape(shape)
+    tensors = {}
+    for name, described in json.loads(weights[8:start]).items():
+        if name == "__metadata__":
+            continue
+        if described["dtype"] not in DTYPES:
+            raise ValueError(f"{name} is {described['dtype']}, not {' or '.join(DTYPES)}")
+        dtype = np.dtype(DTYPES[described["dtype"]])
+        first, end = described["data_offsets"]
+        flat = np.frombuffer(weights, dtype, (end - first) // dtype.itemsize, start + first)
+        tensors[name] = flat.reshape(described["shape"])
+    return tensors
 
 
 def _checked(path: Path, manifest: Manifest) -> bytes:

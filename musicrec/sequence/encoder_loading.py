@@ -21,7 +21,7 @@ def load_encoder(folder: Path, manifest_sha256: str | None = None) -> SessionEnc
     try:
         from index.session_encoder import ServedEncoder
     except ModuleNotFoundError as error:
-        raise Incompatible(f"a session encoder needs {error.name}: pip install 'musicrec[cpu,encoder]'") from None
+        raise Incompatible(f"a session encoder needs {error.name}: pip install 'musicrec[cpu]'") from None
     return ServedEncoder.load(folder, manifest_sha256)
 
 

@@ -1,22 +1,43 @@
 """From a trained network to the files that serve it."""
 
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import torch
-from safetensors.torch import save
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
 
-from musicrec.sequence.encoder_files import GRAPH, TRACKS, VECTORS, WEIGHTS, Manifest, write_encoder
-from musicrec.sequence.network import SequenceNetwork
+from musicrec.sequence.encoder_files import (
+    ARTIST_VECTORS,
+    ARTISTS,
+    AUDIO,
+    NETWORK,
+    TRACKS,
+    VECTORS,
+    WEIGHTS,
+    Manifest,
+    write_encoder,
+)
+from musicrec.sequence.placing import artist_vectors, numbered_artists, sound_maps
 from musicrec.sequence.trainer import Trained, TrainingSettings
 from musicrec.sequence.training_sessions import LONGEST, TrainingSessions
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOfTracks:
+    """What is known of tracks beside who played them; by it others are placed.
+
+    Attributes:
+        artist_of: artist by track id.
+        sounds: by track id, float32, unit length.
+        sound_version: of the embedder that made them.
+    """
+
+    artist_of: Mapping[str, str] = field(default_factory=dict)
+    sounds: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    sound_version: str | None = None
 
 
 def export(
@@ -25,6 +46,7 @@ def export(
     settings: TrainingSettings,
     folder: Path,
     *,
+    known: KnownOfTracks | None = None,
     trained_until_ms: int,
     metrics: Mapping[str, float],
 ) -> Manifest:
@@ -35,15 +57,22 @@ def export(
         training: what it was trained on.
         settings: how.
         folder: where to.
+        known: artists and sounds of tracks, where they are known.
         trained_until_ms: event time of the newest play in `training`, epoch milliseconds.
         metrics: on held-out sessions.
     """
-    tensors = {f"network.{name}": tensor.contiguous() for name, tensor in trained.network.state_dict().items()}
-    tensors[VECTORS] = trained.unit_vectors.half().contiguous()
+    known = known or KnownOfTracks()
+    vectors, plays = trained.unit_vectors.numpy(), training.plays
+    artist_ids, artist_of = numbered_artists(trained.track_ids, known.artist_of)
+    sounds = {row: known.sounds[track] for row, track in enumerate(trained.track_ids) if track in known.sounds}
+    tensors = {f"{NETWORK}{name}": tensor.numpy() for name, tensor in trained.network.state_dict().items()}
+    tensors |= {f"{AUDIO}{name}": each for name, each in sound_maps(vectors, artist_of, plays, sounds).items()}
+    tensors[VECTORS] = vectors.astype(np.float16)
+    tensors[ARTIST_VECTORS] = artist_vectors(vectors, artist_of, plays, len(artist_ids)).astype(np.float16)
     files = {
-        WEIGHTS: save(tensors),
-        GRAPH: graph_of(trained.network, settings.dimension),
+        WEIGHTS: save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}),
         TRACKS: json.dumps(list(trained.track_ids), ensure_ascii=False).encode(),
+        ARTISTS: json.dumps(artist_ids, ensure_ascii=False).encode(),
     }
     return write_encoder(
         folder,
@@ -53,50 +82,10 @@ def export(
         scale=float(trained.network.log_scale.detach().exp()),
         longest=LONGEST,
         tracks=len(trained.track_ids),
+        artists=len(artist_ids),
+        sound_version=known.sound_version if sounds else None,
         sessions=len(training.sessions),
         trained_until_ms=trained_until_ms,
         training=asdict(settings),
         metrics=dict(metrics),
     )
-
-
-def graph_of(network: SequenceNetwork, dimension: int) -> bytes:
-    """Return the network as an ONNX graph for one session of any length up to LONGEST."""
-    newest = _Newest(network).eval()
-    example = torch.nn.functional.normalize(torch.randn(1, 2, dimension), dim=-1)
-    with _quiet():
-        program = torch.onnx.export(
-            newest,
-            (example,),
-            input_names=["vectors"],
-            output_names=["direction"],
-            dynamic_shapes=({1: torch.export.Dim("length", min=1, max=LONGEST)},),
-            dynamo=True,
-            verbose=False,
-        )
-        file = io.BytesIO()
-        assert program is not None  # it is None for the old exporter alone
-        program.save(file)
-    return file.getvalue()
-
-
-class _Newest(nn.Module):
-    def __init__(self, network: SequenceNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """Return the direction at the newest place."""
-        return self.network.newest(vectors)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress and advice out of a command's output."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        logging.disable(before)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from musicrec.errors import Incompatible
-from musicrec.sequence.encoder_files import GRAPH, MANIFEST, TRACKS, WEIGHTS
+from musicrec.sequence.encoder_files import ARTISTS, MANIFEST, TRACKS, WEIGHTS
 
 VARIABLE = "MUSICREC_RANKING__MODELS_DIR"
 
@@ -23,7 +23,7 @@ def folder_below(models: Path | None, folder: str) -> Path:
         raise Incompatible(f"{folder}: announced models need {VARIABLE}, the directory that they lie in")
     root = models.resolve()
     place = _resolved(root / folder)
-    for path in (place, *(_resolved(place / name) for name in (MANIFEST, WEIGHTS, GRAPH, TRACKS))):
+    for path in (place, *(_resolved(place / name) for name in (MANIFEST, WEIGHTS, ARTISTS, TRACKS))):
         if path == root or not path.is_relative_to(root):
             raise Incompatible(f"{folder}: {path} is no folder below {root}, which {VARIABLE} names; copy it there")
     return place

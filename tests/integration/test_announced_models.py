@@ -21,7 +21,7 @@ from musicrec.contracts import ModelAnnouncement, ModelFiles, Recommendation
 from musicrec.local import StackAddresses
 from musicrec.model_announcements import SESSION_ENCODER, announcements, put_announcement
 from musicrec.recommend.session_encoder import SessionEncoder
-from musicrec.sequence.encoder_files import GRAPH, manifest_sha256
+from musicrec.sequence.encoder_files import ARTISTS, manifest_sha256
 from musicrec.topics import RECOMMENDATIONS
 from streams.announced_encoder import AnnouncedEncoder
 from streams.counters import Counters
@@ -52,7 +52,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     tracks = [f"{name} {uuid.uuid4().hex[:8]}" for name in "abc"]
     first, second = trained(folder / "first", tracks), turned(folder / "first", folder / "second")
     shutil.copytree(folder / "first", folder / "damaged")
-    (folder / "damaged" / GRAPH).write_bytes(b"!")
+    (folder / "damaged" / ARTISTS).write_bytes(b"!")
     return Models(folder, tracks, first.version, second.version)
 
 
@@ -123,7 +123,7 @@ async def test_a_model_that_is_announced_makes_every_list_from_one_on_and_a_dama
     assert sorted(answered_in(tail)) == sorted(published)
     encoders = [made.model_version.partition("+")[2] for made in lists_in(tail)]
     assert [version for version, _ in itertools.groupby(encoders)] == [models.first, models.second]
-    assert f"{GRAPH}: sha256" in log
+    assert f"{ARTISTS}: sha256" in log
     assert "in_use=2" in log
     assert "refused=1" in log
 

@@ -15,7 +15,7 @@ from musicrec.contracts import Recommendation
 from musicrec.local import StackAddresses
 from musicrec.ranker_files import write_ranker
 from musicrec.recommend import Recommender
-from musicrec.sequence.encoder_files import GRAPH
+from musicrec.sequence.encoder_files import ARTISTS
 from musicrec.topics import RECOMMENDATIONS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.torch]
@@ -62,11 +62,11 @@ async def test_a_damaged_encoder_ends_the_start_with_its_file_and_the_way_out(
     stack: StackAddresses, tmp_path: Path
 ) -> None:
     trained(tmp_path / "encoder", list("abc"))
-    with (tmp_path / "encoder" / GRAPH).open("ab") as graph:
-        graph.write(b"!")
+    with (tmp_path / "encoder" / ARTISTS).open("ab") as artists:
+        artists.write(b"!")
     process = start_worker(stack, tmp_path, "ranking", MUSICREC_RANKING__ENCODER_PATH=str(tmp_path / "encoder"))
     assert await status_of(process, 30.0) == 2
-    assert "encoder.onnx: sha256" in process.log_tail(5)
+    assert "artists.json: sha256" in process.log_tail(5)
     assert "copy it again" in process.log_tail(5)
 
 

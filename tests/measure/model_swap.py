@@ -19,9 +19,8 @@ from index.follower import in_daemon_thread
 from musicrec.contracts import SessionSnapshot, Track
 from musicrec.evaluation.synthetic_stream import StreamShape, synthetic_snapshots
 from musicrec.recommend import Recommender
-from musicrec.sequence.encoder_files import GRAPH, TRACKS, VECTORS, WEIGHTS, write_encoder
+from musicrec.sequence.encoder_files import ARTIST_VECTORS, ARTISTS, NETWORK, TRACKS, VECTORS, WEIGHTS, write_encoder
 from musicrec.sequence.encoder_loading import load_encoder
-from musicrec.sequence.export import graph_of
 from musicrec.sequence.model import Model
 from musicrec.sequence.network import SequenceNetwork
 from musicrec.sequence.training_sessions import LONGEST
@@ -34,9 +33,12 @@ def written(folder: Path, tracks: int, seed: int) -> Path:
     """Write an untrained encoder of random vectors."""
     vectors = np.random.default_rng(seed).normal(size=(tracks, DIMENSION)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    network = SequenceNetwork(Model.ATTENTION, DIMENSION, 2, 2, 0.0).state_dict()
+    tensors = {f"{NETWORK}{name}": np.ascontiguousarray(tensor.numpy()) for name, tensor in network.items()}
+    tensors |= {VECTORS: vectors.astype(np.float16), ARTIST_VECTORS: np.zeros((0, DIMENSION), np.float16)}
     files = {
-        WEIGHTS: save({VECTORS: vectors.astype(np.float16)}),
-        GRAPH: graph_of(SequenceNetwork(Model.ATTENTION, DIMENSION, 2, 2, 0.0), DIMENSION),
+        WEIGHTS: save(tensors),
+        ARTISTS: b"[]",
         TRACKS: json.dumps([f"track-{number}" for number in range(tracks)]).encode(),
     }
     write_encoder(
@@ -47,6 +49,7 @@ def written(folder: Path, tracks: int, seed: int) -> Path:
         scale=16.0,
         longest=LONGEST,
         tracks=tracks,
+        artists=0,
         sessions=0,
         trained_until_ms=seed,
         training={},

@@ -1,6 +1,6 @@
 """A trained session encoder among the sources: when it speaks, and of which tracks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,6 +29,9 @@ class Neighbours:
     longest: int = 3
     scale: float = 10.0
     heard: list[list[int]] = field(default_factory=list)
+    artists: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    sound_version: str | None = None
+    sounds: list[NDArray[np.float32] | None] = field(default_factory=list)
 
     @property
     def vectors(self) -> NDArray[np.float16]:
@@ -39,7 +42,12 @@ class Neighbours:
     def codes(self) -> Codes:
         return Codes.of(self.vectors)
 
-    def direction(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def placed(self, artist_id: str | None, sound: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        self.sounds.append(sound)
+        return self.artists.get(artist_id) if artist_id is not None else None
+
+    def direction(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
+        rows = np.argmax(places @ self.vectors.T.astype(np.float32), axis=1)
         self.heard.append(rows.tolist())
         return self.vectors[(rows[-1] + 1) % len(self.track_ids)].astype(np.float32)
 

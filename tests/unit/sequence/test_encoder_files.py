@@ -9,8 +9,11 @@ from safetensors.numpy import save
 
 from musicrec.errors import Incompatible
 from musicrec.sequence.encoder_files import (
-    GRAPH,
+    ARTIST_VECTORS,
+    ARTISTS,
+    AUDIO,
     MANIFEST,
+    NETWORK,
     TRACKS,
     VECTORS,
     WEIGHTS,
@@ -30,7 +33,13 @@ def written(
     folder: Path, *, rows: int = 3, dimension: int = 4, size: float = 1.0, ids: object = ("a", "b", "ü")
 ) -> Path:
     vectors = np.eye(3, 4, dtype=np.float16) * np.float16(size)
-    files = {WEIGHTS: save({VECTORS: vectors}), GRAPH: b"graph", TRACKS: json.dumps(ids).encode()}
+    tensors = {
+        VECTORS: vectors,
+        ARTIST_VECTORS: vectors[:1],
+        f"{NETWORK}last.weight": np.eye(2, dtype=np.float32),
+        f"{AUDIO}alone": np.ones((3, 4), np.float32),
+    }
+    files = {WEIGHTS: save(tensors), TRACKS: json.dumps(ids).encode(), ARTISTS: b'["ann"]'}
     write_encoder(
         folder,
         files,
@@ -39,6 +48,7 @@ def written(
         scale=16.0,
         longest=30,
         tracks=rows,
+        artists=1,
         sessions=7,
         trained_until_ms=5,
         training={"seed": 1},
@@ -51,22 +61,25 @@ def test_what_was_written_is_read(folder: Path) -> None:
     found = read_encoder(folder)
     assert found.track_ids == ["a", "b", "ü"]
     assert np.array_equal(found.vectors, np.eye(3, 4, dtype=np.float16))
-    assert found.graph == b"graph"
+    assert found.artist_ids == ["ann"]
+    assert np.array_equal(found.artist_vectors, np.eye(1, 4, dtype=np.float16))
+    assert {name: tensor.tolist() for name, tensor in found.network.items()} == {"last.weight": [[1, 0], [0, 1]]}
+    assert {name: tensor.shape for name, tensor in found.audio.items()} == {"alone": (3, 4)}
     assert found.manifest.version.startswith("gru-")
 
 
 def test_another_content_has_another_version(folder: Path, tmp_path: Path) -> None:
     other = written(tmp_path / "other")
     assert read_encoder(other).manifest.version == read_encoder(folder).manifest.version
-    (other / GRAPH).write_bytes(b"another")
+    (other / ARTISTS).write_bytes(b"another")
     sums = json.loads((other / MANIFEST).read_text())
-    sums["sha256"][GRAPH] = "0" * 64
+    sums["sha256"][ARTISTS] = "0" * 64
     (other / MANIFEST).write_text(json.dumps(sums))
     with pytest.raises(Incompatible, match="copy it again"):
         read_encoder(other)
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, GRAPH, TRACKS])
+@pytest.mark.parametrize("name", [WEIGHTS, ARTISTS, TRACKS])
 def test_a_damaged_or_missing_file_is_named(folder: Path, name: str) -> None:
     data = (folder / name).read_bytes()
     (folder / name).write_bytes(data[:-1])
@@ -84,7 +97,7 @@ def test_a_folder_without_a_manifest_is_no_encoder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"format": 9}, "format 9, this release reads 1"), ({"scale": "much"}, "not a manifest of an encoder")],
+    [({"format": 9}, "format 9, this release reads 2"), ({"scale": "much"}, "not a manifest of an encoder")],
 )
 def test_a_manifest_of_something_else_is_refused(folder: Path, change: dict[str, object], message: str) -> None:
     found = json.loads((folder / MANIFEST).read_text())
@@ -100,10 +113,10 @@ def test_vectors_that_do_not_fit_the_manifest_are_refused(tmp_path: Path, shape:
 
 
 def test_what_is_not_there_may_still_come_and_what_is_damaged_does_not_mend(folder: Path) -> None:
-    (folder / GRAPH).write_bytes(b"another")
+    (folder / ARTISTS).write_bytes(b"another")
     with pytest.raises(Incompatible) as damaged:
         read_encoder(folder)
-    (folder / GRAPH).unlink()
+    (folder / ARTISTS).unlink()
     with pytest.raises(Unreadable):
         read_encoder(folder)
     (folder / MANIFEST).unlink()
@@ -123,7 +136,7 @@ def test_a_manifest_that_is_another_than_the_one_meant_is_refused(folder: Path) 
 
 @pytest.mark.parametrize("ids", [{"a": 1, "b": 2, "c": 3}, ["a", "b", 3], "abc"])
 def test_ids_that_are_no_list_of_texts_are_refused(tmp_path: Path, ids: object) -> None:
-    with pytest.raises(Incompatible, match="not a list of track ids"):
+    with pytest.raises(Incompatible, match="not a list of ids"):
         read_encoder(written(tmp_path / "other", ids=ids))
 
 

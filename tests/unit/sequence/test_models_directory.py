@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from musicrec.errors import Incompatible
-from musicrec.sequence.encoder_files import GRAPH
+from musicrec.sequence.encoder_files import ARTISTS
 from musicrec.sequence.models_directory import folder_below, name_below
 
 
@@ -36,7 +36,7 @@ def test_a_link_may_lead_to_another_folder_below_and_not_out(models: Path) -> No
 
 
 def test_a_file_that_is_a_link_out_is_refused(models: Path) -> None:
-    (models / "monday" / GRAPH).symlink_to("../../elsewhere/graph")
+    (models / "monday" / ARTISTS).symlink_to("../../elsewhere/graph")
     with pytest.raises(Incompatible, match="elsewhere/graph is no folder below"):
         folder_below(models, "monday")
 

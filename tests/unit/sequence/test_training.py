@@ -3,15 +3,18 @@
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tiny_encoder
 import torch
+from safetensors.numpy import load, save
 from torch.nn import functional
 
 from index.session_encoder import ServedEncoder
 from musicrec.errors import BadInput, Incompatible
-from musicrec.sequence.encoder_files import GRAPH, MANIFEST
+from musicrec.sequence.encoder_files import ARTISTS, NETWORK, TRACKS, WEIGHTS, write_encoder
 from musicrec.sequence.export import export
 from musicrec.sequence.initial_vectors import initial_vectors
 from musicrec.sequence.model import Model
@@ -142,7 +145,7 @@ def test_what_is_served_without_torch_is_what_was_trained(model: Model, tmp_path
         rows = random.integers(len(vectors), size=length)
         with torch.no_grad():
             expected = trained.network(torch.from_numpy(vectors[rows])[None])[0, -1].numpy()
-        direction = served.direction(rows)
+        direction = served.direction(vectors[rows])
         assert direction == pytest.approx(expected, abs=1e-5)
         found, cosines = served.nearest(direction, 10)
         exact = vectors @ direction
@@ -150,15 +153,27 @@ def test_what_is_served_without_torch_is_what_was_trained(model: Model, tmp_path
         assert exact[found] == pytest.approx(cosines, abs=5e-3)
 
 
-def test_a_graph_that_cannot_be_run_is_refused(tmp_path: Path) -> None:
-    from musicrec.sequence.encoder_files import TRACKS, WEIGHTS, Manifest, write_encoder
-
-    training = TrainingSessions.of(walks(20, seed=1))
-    settings = replace(SMALL, epochs=1)
-    trained = train(training, None, settings, tmp_path / "work", lambda report: None)
-    export(trained, training, settings, tmp_path, trained_until_ms=7, metrics={})
-    files = {name: (tmp_path / name).read_bytes() for name in (WEIGHTS, TRACKS)} | {GRAPH: b"no graph"}
-    found = Manifest.model_validate_json((tmp_path / MANIFEST).read_bytes())
-    write_encoder(tmp_path, files, **found.model_dump(exclude={"format", "sha256"}))
-    with pytest.raises(Incompatible, match="its graph cannot be run"):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mixer.blocks.0.gate.weight": None}, "its network has no 'mixer.blocks.0.gate.weight'"),
+        ({"mixer.blocks.0.by_distance": None}, "its network has no 'mixer.blocks.0.by_distance'"),
+        ({"mixer.blocks.0.wide.weight": np.zeros((8, 16))}, r"wide.weight: shape \(8, 16\)"),
+        ({"mixer.blocks.0.by_distance": np.zeros((2, 3))}, r"by_distance: shape \(2, 3\)"),
+        ({"last.weight": np.zeros((8, 8))}, r"last.weight: shape \(8, 8\)"),
+        ({"last.weight": np.full((16, 16), np.nan)}, "has not unit length"),
+    ],
+)
+def test_a_network_that_cannot_be_served_is_refused(
+    tmp_path: Path, change: dict[str, np.ndarray[Any, Any] | None], message: str
+) -> None:
+    described = tiny_encoder.trained(tmp_path, ["a", "b", "c"])
+    tensors = load((tmp_path / WEIGHTS).read_bytes())
+    for name, tensor in change.items():
+        del tensors[f"{NETWORK}{name}"]
+        if tensor is not None:
+            tensors[f"{NETWORK}{name}"] = tensor.astype(np.float32)
+    files = {WEIGHTS: save(tensors)} | {name: (tmp_path / name).read_bytes() for name in (TRACKS, ARTISTS)}
+    write_encoder(tmp_path, files, **described.model_dump(exclude={"format", "sha256"}))
+    with pytest.raises(Incompatible, match=message):
         ServedEncoder.load(tmp_path)
