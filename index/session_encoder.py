@@ -12,7 +12,7 @@ from musicrec.errors import Incompatible
 from musicrec.recommend.session_encoder import Codes
 from musicrec.sequence.encoder_files import EncoderFiles, read_encoder
 from musicrec.sequence.placing import Placing
-from musicrec.sequence.served_network import served_network
+from musicrec.sequence.served_network import ContextReader, served_network
 
 EXACT_BELOW: Final = 20_000
 """So many vectors are scanned in half a millisecond; above, lists pay."""
@@ -41,6 +41,7 @@ class ServedEncoder:
         self._network = served_network(
             files.manifest.model, files.network, files.manifest.dimension, files.manifest.longest
         )
+        self._contexts = ContextReader(files.network, files.manifest.dimension)
         row_of = {artist_id: row for row, artist_id in enumerate(files.artist_ids)}
         self._placing = Placing(files.artist_vectors.astype(np.float32), row_of, files.audio)
         self._codes = Codes.of(files.vectors)
@@ -77,7 +78,8 @@ class ServedEncoder:
         random = np.random.default_rng(SEED)
         for length in sorted({1, 2, self.longest // 2 + 1, self.longest}):
             rows = random.integers(len(self._codes.values), size=length)
-            direction = self.direction(self._codes.values[rows] * self._codes.steps[rows, np.newaxis])
+            places = self._codes.values[rows] * self._codes.steps[rows, np.newaxis]
+            direction = self.direction(places, np.zeros(length, np.bool_), np.zeros(length, np.int64))
             if not abs(float(np.linalg.norm(direction)) - 1.0) < UNIT_TOLERANCE:  # nor is what is not a number
                 raise ValueError(f"its network's answer for {length} tracks has not unit length")
             self.nearest(direction, TRIED)
@@ -121,8 +123,11 @@ class ServedEncoder:
         """Place a track that training did not see."""
         return self._placing.vector(artist_id, sound)
 
-    def direction(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
+    def direction(
+        self, places: NDArray[np.float32], skipped: NDArray[np.bool_], gaps_s: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Run the network."""
+        self._contexts.add(places, skipped, gaps_s)
         return self._network.direction(places)
 
     def nearest(self, direction: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

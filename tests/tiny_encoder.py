@@ -7,13 +7,14 @@ from safetensors.numpy import load, save
 
 from musicrec.sequence.encoder_files import ARTISTS, MANIFEST, TRACKS, VECTORS, WEIGHTS, Manifest, write_encoder
 from musicrec.sequence.export import export
+from musicrec.sequence.heard_session import HeardSession
 from musicrec.sequence.trainer import TrainingSettings, train
 from musicrec.sequence.training_sessions import TrainingSessions
 
 
 def trained(folder: Path, tracks: list[str]) -> Manifest:
     """Train an encoder that knows these tracks, on what was played long ago."""
-    training = TrainingSessions.of([tracks] * 20)
+    training = TrainingSessions.of([HeardSession.plain(tracks)] * 20)
     settings = TrainingSettings(dimension=16, epochs=1, negatives=16)
     made = train(training, None, settings, folder.parent / "work", lambda report: None)
     return export(made, training, settings, folder, trained_until_ms=0, metrics={})

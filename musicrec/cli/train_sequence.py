@@ -15,7 +15,8 @@ from musicrec.contracts import ListenEvent
 from musicrec.errors import BadInput
 from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.text_sessions import ended_at_ms, read_text_sessions
-from musicrec.sequence.log_sessions import HeardSession, sessions_of
+from musicrec.sequence.heard_session import HeardSession
+from musicrec.sequence.log_sessions import sessions_of
 from musicrec.sequence.model import Model
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ def command(
 ) -> None:
     """Train on all sessions but the newest, measure on those, write the encoder.
 
-    Of a log, sessions are cut by the rules that they have live, and skips are left out.
-    A track that is not in them is placed by its artist, where the log names artists, and with --sounds by how it sounds.
+    Of a log, sessions are cut by the rules that they have live; a skip is read, and never what is to be foreseen.
+    A track that is not in them is placed by its artist, where the log names artists, and with --sounds by its sound.
     A run that is stopped goes on from the working folder.  What is written serves without torch:
     `musicrec evaluate sessions --encoder FOLDER`.
 
@@ -71,7 +72,7 @@ def command(
     sessions = list(_sessions(train, limit, artist_of))
     known = _known(artist_of, sounds)
     kept = max(0, len(sessions) - held_out)
-    training = TrainingSessions.of(session.tracks for session in sessions[:kept])
+    training = TrainingSessions.of(sessions[:kept])
     if not training.sessions:
         raise BadInput(f"{train}: no session of two tracks is left to train on, with --held-out {held_out}")
     settings = TrainingSettings(
@@ -91,7 +92,7 @@ def command(
         held = "".join(f", {name} {value:.4f}" for name, value in report.held_out.items() if name != "events")
         console.print(f"epoch {report.epoch} of {report.epochs}: loss {report.loss:.3f}{held}")
 
-    cases = cases_of((session.tracks for session in sessions[kept:]), training, seed) if held_out else None
+    cases = cases_of(sessions[kept:], training, seed) if held_out else None
     trained = train_encoder(training, cases, settings, work, on_epoch)
     if cases is not None and not metrics:  # all epochs were done before
         metrics = measure(trained, cases)
@@ -117,7 +118,7 @@ def _sessions(train: Path, limit: int | None, artist_of: dict[str, str]) -> Iter
         yield from sessions_of(_artists_kept(read_log(train, limit), artist_of))
     else:
         for number, tracks in enumerate(islice(read_text_sessions(train), limit), 1):
-            yield HeardSession(tracks, ended_at_ms(number))
+            yield HeardSession.plain(tracks, ended_at_ms(number))
 
 
 def _artists_kept(events: Iterable[ListenEvent], artist_of: dict[str, str]) -> Iterator[ListenEvent]:

@@ -15,7 +15,7 @@ from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_memory import ListenerMemory, base_level_scores, habit_scores
 from musicrec.recommend.same_artist import artist_scores
 from musicrec.recommend.sequential_rules import rule_scores
-from musicrec.recommend.session_encoder import Encoders
+from musicrec.recommend.session_encoder import Encoders, SessionPlays
 from musicrec.recommend.session_knn import knn_votes
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.top_k import MIN_CAPACITY, Scratch
@@ -29,6 +29,7 @@ class Query:
         tracks: known tracks of the session, the newest first.
         artists: their artists, the newest first, each once.
         skipped: tracks whose last listen in this session was a skip.
+        ended_at_s: event time of the last listen of each of `tracks`, epoch seconds; empty where they are unknown.
         session: number of the session in the session store; -1 for none.
         listener: memory of the listener, where there is one.
         now_ms: event time, epoch milliseconds.
@@ -37,9 +38,19 @@ class Query:
     tracks: list[int] = field(default_factory=list)
     artists: list[int] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
+    ended_at_s: list[int] = field(default_factory=list)
     session: int = -1
     listener: ListenerMemory | None = None
     now_ms: int = 0
+
+    @property
+    def plays(self) -> SessionPlays:
+        """What was heard, as an encoder is asked."""
+        tracks, ended_at_s = np.array(self.tracks, np.int64), np.zeros(len(self.tracks), np.int64)
+        ended_at_s[: len(self.ended_at_s)] = self.ended_at_s
+        # For a few dozen tracks a comparison with each skipped one costs less than a set of them.
+        skipped: NDArray[np.bool_] = np.array([track in self.skipped for track in self.tracks], np.bool_)
+        return SessionPlays(tracks, skipped, ended_at_s)
 
     @property
     def new_share(self) -> float:
@@ -61,6 +72,7 @@ def query_of(snapshot: SessionSnapshot, knowledge: Knowledge, settings: RankingS
         if track == UNKNOWN:
             continue
         query.tracks.append(track)
+        query.ended_at_s.append(entry.ended_at_ms // 1000)
         if entry.outcome.is_skip:
             query.skipped.append(track)
     add_artists(query, knowledge, settings)
@@ -75,7 +87,8 @@ def query_before(snapshot: SessionSnapshot, knowledge: Knowledge, settings: Rank
     tracks = list(reversed(listener.session))
     query = Query(
         tracks=tracks,
-        skipped=[track for track in tracks if listener.session[track]],
+        skipped=[track for track in tracks if listener.session[track].was_skipped],
+        ended_at_s=[listener.session[track].ended_at_s for track in tracks],
         session=knowledge.session_number(snapshot.session_id),
         listener=listener if settings.knows_listeners else None,
         now_ms=listener.newest_ms,
@@ -174,7 +187,7 @@ class CandidateGenerator:
             self.encoders.ask_nobody()
             return
         said = self.encoders.ask(
-            query.tracks, query.now_ms, settings.candidates_per_source, settings.encoder_repeat_logit
+            query.plays, query.now_ms, settings.candidates_per_source, settings.encoder_repeat_logit
         )
         if said is not None:
             row, count = Source.SESSION_ENCODER, len(said.tracks)

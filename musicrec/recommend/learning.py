@@ -156,7 +156,7 @@ class Knowledge:
             self.novelty.first_play(track)
         strength = self.strength_of(entry)
         self.popularity.count(track, strength, entry.ended_at_ms)
-        listener.hear(track, skipped=entry.outcome.is_skip)
+        listener.hear(track, entry.ended_at_ms, skipped=entry.outcome.is_skip)
         listener.remember(track, entry.ended_at_ms, strength, self.settings.history_length)
         if snapshot.session_id is not None:
             serial = self.sessions.listen(self._row(listener, snapshot), track, strength, entry.ended_at_ms)

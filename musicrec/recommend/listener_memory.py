@@ -5,7 +5,7 @@ often or lately (the base level of ACT-R, with the number of plays since as the 
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ MAX_SESSION_TRACKS: Final = 100
 """Tracks of the running session that are kept; a snapshot has no more either."""
 
 
+class HeardTrack(NamedTuple):
+    """The last listen of a track in a session."""
+
+    was_skipped: bool
+    ended_at_s: int
+    """Event time, epoch seconds."""
+
+
 @dataclass(slots=True)
 class ListenerMemory:
     """One listener.
@@ -35,7 +43,7 @@ class ListenerMemory:
         revision: the newest snapshot learned.
         newest_ms: the newest event time learned.
         session_id: session of the newest snapshot.
-        session: tracks of that session in order of their last listen, and whether that was a skip.
+        session: tracks of that session in order of their last listen.
         session_plays: plays of that session.
         session_new: how many of them were new to the listener.
         exploration: share of plays that were new to the listener, lately.
@@ -52,7 +60,7 @@ class ListenerMemory:
     revision: int = 0
     newest_ms: int = 0
     session_id: str | None = None
-    session: dict[int, bool] = field(default_factory=dict)
+    session: dict[int, HeardTrack] = field(default_factory=dict)
     session_plays: int = 0
     session_new: int = 0
     exploration: float = 0.5
@@ -67,14 +75,14 @@ class ListenerMemory:
         self.session_plays = 0
         self.session_new = 0
 
-    def hear(self, track: int, *, skipped: bool) -> None:
+    def hear(self, track: int, ended_at_ms: int, *, skipped: bool) -> None:
         """Put a listen at the end of the running session; call it before `remember`."""
         is_new = track not in self.tracks[: self.length]
         self.exploration += EXPLORATION_RATE * (is_new - self.exploration)
         self.session_plays += 1
         self.session_new += is_new
         self.session.pop(track, None)
-        self.session[track] = skipped
+        self.session[track] = HeardTrack(skipped, ended_at_ms // 1000)
         if len(self.session) > MAX_SESSION_TRACKS:
             self.session.pop(next(iter(self.session)))
 

@@ -6,7 +6,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from musicrec.recommend.listener_memory import SCORED_SOURCES, ListenerMemory
+from musicrec.recommend.listener_memory import SCORED_SOURCES, HeardTrack, ListenerMemory
 from musicrec.recommend.state import Array, Pieces, State, batches, texts
 
 HISTORY = {"tracks": np.int32, "ended_at_s": np.int32, "strengths": np.float32}
@@ -28,8 +28,9 @@ def listeners_state(listeners: Mapping[str, ListenerMemory]) -> Pieces:
         yield from texts("session_ids", [memory.session_id or "" for memory in memories])
         heard = list(chain.from_iterable(memory.session for memory in memories))
         yield "session_tracks", np.array(heard, np.int32)
-        skipped = list(chain.from_iterable(memory.session.values() for memory in memories))
-        yield "session_skips", np.array(skipped, np.bool_)
+        last = list(chain.from_iterable(memory.session.values() for memory in memories))
+        yield "session_skips", np.array([listen.was_skipped for listen in last], np.bool_)
+        yield "session_ended_at_s", np.array([listen.ended_at_s for listen in last], np.int64)
         yield from texts("blocked_tracks", chain.from_iterable(memory.blocked_tracks for memory in memories))
         yield from texts("blocked_artists", chain.from_iterable(memory.blocked_artists for memory in memories))
 
@@ -46,7 +47,7 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
     lengths, sessions, blocked_tracks, blocked_artists = table[:, -4:].T.tolist()
     histories = [state.split(name, state.array(name, dtype, None), lengths) for name, dtype in HISTORY.items()]
     listeners = {}
-    for user_id, row, session_id, exploration, hits, heard, skips, tracks, artists, *history in zip(
+    for user_id, row, session_id, exploration, hits, heard, skips, ended, tracks, artists, *history in zip(
         user_ids,
         rows,
         session_ids,
@@ -54,6 +55,7 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
         state.array("source_hits", np.float32, len(user_ids), SCORED_SOURCES),
         state.split("session_tracks", state.array("session_tracks", np.int32, None).tolist(), sessions),
         state.split("session_skips", state.array("session_skips", np.bool_, None).tolist(), sessions),
+        state.split("session_ended_at_s", state.array("session_ended_at_s", np.int64, None).tolist(), sessions),
         state.split("blocked_tracks", state.texts("blocked_tracks"), blocked_tracks),
         state.split("blocked_artists", state.texts("blocked_artists"), blocked_artists),
         *histories,
@@ -70,7 +72,7 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
             revision=revision,
             newest_ms=newest_ms,
             session_id=session_id or None,
-            session=dict(zip(heard, skips, strict=True)),
+            session=dict(zip(heard, map(HeardTrack, skips, ended), strict=True)),
             session_plays=session_plays,
             session_new=session_new,
             exploration=exploration,

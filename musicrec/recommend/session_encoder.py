@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,11 +57,15 @@ class SessionEncoder(Protocol):
     def placed(self, artist_id: str | None, sound: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
         """Return where a track lies that it does not know, unit length, shape (dimension,); None if nothing says it."""
 
-    def direction(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
+    def direction(
+        self, places: NDArray[np.float32], skipped: NDArray[np.bool_], gaps_s: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Return where the next track lies, unit length, shape (dimension,).
 
         Args:
             places: float32, shape (length, dimension), vectors of the tracks before it, the oldest first; overwritten.
+            skipped: bool per place, whether that track was.
+            gaps_s: int64 per place, seconds from the end of the play before it to its own; 0 where they are unknown.
         """
 
     def nearest(self, direction: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -99,6 +103,17 @@ class Codes:
         return Codes(np.concatenate([self.values, 0 * self.values]), np.concatenate([self.steps, 0 * self.steps]))
 
 
+class SessionPlays(NamedTuple):
+    """What was heard in a session, the newest first."""
+
+    tracks: NDArray[np.int64]
+    """Of the catalogue."""
+    skipped: NDArray[np.bool_]
+    """Whether each was."""
+    ended_at_s: NDArray[np.int64]
+    """Event time of each, epoch seconds; 0 where it is unknown."""
+
+
 class EncodedTracks:
     """One encoder's vectors of the catalogue's tracks, which grow as tracks are first heard of.
 
@@ -115,6 +130,8 @@ class EncodedTracks:
         dimension = self._codes.values.shape[1]
         self._placed = Codes(np.zeros((MIN_CAPACITY, dimension), np.int8), np.zeros(MIN_CAPACITY, np.float32))
         self._places: NDArray[np.float32] = np.zeros((encoder.longest, dimension), np.float32)
+        self._skipped: NDArray[np.bool_] = np.zeros(encoder.longest, np.bool_)
+        self._gaps_s: NDArray[np.int64] = np.zeros(encoder.longest, np.int64)
         self._track_of: NDArray[np.int64] = np.full(len(self._rows), UNKNOWN, np.int64)
         self._forget()
 
@@ -128,31 +145,36 @@ class EncodedTracks:
         self._row_of: NDArray[np.int64] = np.full(0, UNKNOWN, np.int64)
         self._unplaced: deque[int] = deque(maxlen=MOST_UNPLACED)
 
-    def ask(self, newest_first: NDArray[np.int64], k: int, repeat_logit: float) -> "EncodedSession | None":
+    def ask(self, session: "SessionPlays", k: int, repeat_logit: float) -> "EncodedSession | None":
         """Return where a session goes and the `k` tracks that lie nearest; None where no track of it has a vector.
 
         Args:
-            newest_first: tracks of the session.
+            session: what was heard.
             k: how many.
             repeat_logit: added for tracks of the session itself, near which its direction always lies.
         """
         self.follow()
         length = read_places(
-            newest_first,
+            session.tracks,
+            session.skipped,
+            session.ended_at_s,
             self._row_of,
             self._codes.values,
             self._codes.steps,
             self._placed.values,
             self._placed.steps,
             self._places,
+            self._skipped,
+            self._gaps_s,
         )
         if not length:
             return None
-        direction = self.encoder.direction(self._places[len(self._places) - length :])
+        first = self.encoder.longest - length
+        direction = self.encoder.direction(self._places[first:], self._skipped[first:], self._gaps_s[first:])
         rows, cosines = self.encoder.nearest(direction, k)
         tracks, logits = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.float64)
         count, best = place_found(
-            rows, cosines, self._track_of, newest_first, self.encoder.scale, repeat_logit, tracks, logits
+            rows, cosines, self._track_of, session.tracks, self.encoder.scale, repeat_logit, tracks, logits
         )
         return EncodedSession(direction, best, tracks[:count], logits[:count], repeat_logit)
 
@@ -259,7 +281,7 @@ class Encoders:
         self._catalogue = catalogue
         self._audio = audio
         self._encoders = [EncodedTracks(encoder, catalogue, audio) for encoder in newest_first]
-        self._newest_first: NDArray[np.int64] = np.zeros(0, np.int64)
+        self._asked: SessionPlays | None = None
         self._former: EncodedTracks | None = None
         self._unasked = 0
         self._speaks: EncodedTracks | None = None
@@ -295,7 +317,7 @@ class Encoders:
         for each in self._encoders:
             each.forget()
 
-    def ask(self, newest_first: Sequence[int], now_ms: int, k: int, repeat_logit: float) -> EncodedSession | None:
+    def ask(self, session: SessionPlays, now_ms: int, k: int, repeat_logit: float) -> EncodedSession | None:
         """Let the right encoder speak about a session, if there is one: of what it was trained on none speaks.
 
         Whoever learns from what was said (`Ranker`) would otherwise trust an encoder for what it knows by heart.
@@ -303,9 +325,9 @@ class Encoders:
         self._speaks = next((each for each in self._encoders if each.encoder.trained_until_ms < now_ms), None)
         self._drop_former()
         self.session = None
-        if self._speaks is not None and newest_first:
-            self._newest_first = np.array(newest_first, np.int64)
-            self.session = self._speaks.ask(self._newest_first, k, repeat_logit)
+        if self._speaks is not None and len(session.tracks):
+            self._asked = session
+            self.session = self._speaks.ask(session, k, repeat_logit)
         return self.session
 
     def ask_nobody(self) -> None:
@@ -314,9 +336,9 @@ class Encoders:
 
     def logits(self, tracks: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
         """Return `EncodedTracks.logits` of the session asked for last; None where nobody spoke."""
-        if self._speaks is None or self.session is None:
+        if self._speaks is None or self.session is None or self._asked is None:
             return None
-        return self._speaks.logits(self.session, tracks, self._newest_first)
+        return self._speaks.logits(self.session, tracks, self._asked.tracks)
 
     def _drop_former(self) -> None:
         """Drop the former encoder once it has not been asked for long."""
@@ -380,21 +402,26 @@ def place_found(
 @kernel
 def read_places(
     newest_first: NDArray[np.int64],
+    skipped: NDArray[np.bool_],
+    ended_at_s: NDArray[np.int64],
     row_of: NDArray[np.int64],
     values: NDArray[np.int8],
     steps: NDArray[np.float32],
     placed_values: NDArray[np.int8],
     placed_steps: NDArray[np.float32],
     out: NDArray[np.float32],
+    out_skipped: NDArray[np.bool_],
+    out_gaps_s: NDArray[np.int64],
 ) -> int:
-    """Write the vectors of a session's newest tracks at the end of `out`, the oldest first; return how many.
+    """Write a session's newest tracks at the end of `out`, the oldest first; return how many.
 
     Args:
-        newest_first: tracks of the session; those without a vector are passed over.
+        newest_first, skipped, ended_at_s: see `SessionPlays`; tracks without a vector are passed over.
         row_of: per track, its row; those from `len(steps)` on are among the placed ones; -1 for none.
         values, steps: see `Codes`.
         placed_values, placed_steps: likewise.
-        out: float32, shape (longest, dimension).
+        out: float32, shape (longest, dimension), their vectors.
+        out_skipped, out_gaps_s: see `SessionEncoder.direction`.
     """
     longest, dimension = out.shape
     trained = len(steps)
@@ -407,6 +434,10 @@ def read_places(
             continue
         count += 1
         at = longest - count
+        out_skipped[at] = skipped[i]
+        out_gaps_s[at] = 0
+        if i + 1 < len(newest_first) and ended_at_s[i + 1] > 0:
+            out_gaps_s[at] = max(0, ended_at_s[i] - ended_at_s[i + 1])
         if row < trained:
             for j in range(dimension):
                 out[at, j] = np.float32(values[row, j]) * steps[row]
@@ -418,9 +449,7 @@ def read_places(
 
 
 @kernel
-def encode(
-    vector: NDArray[np.float32], values: NDArray[np.int8], steps: NDArray[np.float32], row: int
-) -> None:
+def encode(vector: NDArray[np.float32], values: NDArray[np.int8], steps: NDArray[np.float32], row: int) -> None:
     """Write one unit vector as `Codes` has it."""
     largest = np.float32(0.0)
     for j in range(len(vector)):

@@ -66,8 +66,8 @@ class Checkpoint:
 
     def _identity(self) -> dict[str, object]:
         sessions = hashlib.sha256("\n".join(self.training.track_ids).encode())
-        for session in self.training.sessions:
-            sessions.update(session.tobytes())
+        for session, contexts in zip(self.training.sessions, self.training.contexts, strict=True):
+            sessions.update(session.tobytes() + contexts.tobytes())
         return {"settings": asdict(self.settings), "sessions": sessions.hexdigest(), "torch": torch.__version__}
 
 

@@ -1,7 +1,8 @@
 """Networks that turn the vectors of a session's tracks into the direction in which the next one lies.
 
-All have one interface: vectors in, float32, shape (sessions, length, dimension), the oldest track first; unit vectors
-out, of the same shape, each from its own place and those before.  A candidate's logit is `exp(log_scale)` times the
+All have one interface: vectors in, float32, shape (sessions, length, dimension), the oldest track first, and how each
+track was heard (`contexts.py`), shape (sessions, length); unit vectors out, of the shape of those that went in, each
+from its own place and those before.  A candidate's logit is `exp(log_scale)` times the
 cosine of its vector with that.
 
 Sources: Kang, McAuley, "Self-attentive sequential recommendation", ICDM 2018; Borisyuk et al., "LiGR", 2025 (gated
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from musicrec.sequence.contexts import CONTEXTS, UNKNOWN_CONTEXT
 from musicrec.sequence.model import Model
 from musicrec.sequence.training_sessions import LONGEST
 
@@ -30,6 +32,8 @@ class SequenceNetwork(nn.Module):
     def __init__(self, model: Model, dimension: int, blocks: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
+        self.contexts = nn.Embedding(CONTEXTS, dimension, padding_idx=UNKNOWN_CONTEXT)
+        nn.init.zeros_(self.contexts.weight)
         self.mixer: nn.Module = (
             Attention(dimension, blocks, heads, dropout)
             if model is Model.ATTENTION
@@ -39,13 +43,9 @@ class SequenceNetwork(nn.Module):
         nn.init.eye_(self.last.weight)
         self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
 
-    def forward(self, vectors: Tensor) -> Tensor:
+    def forward(self, vectors: Tensor, contexts: Tensor) -> Tensor:
         """Return the direction at every place."""
-        return functional.normalize(self.last(self.mixer(self.dropout(vectors))), dim=-1)
-
-    def newest(self, vectors: Tensor) -> Tensor:
-        """Return the direction at the newest place, shape (sessions, dimension), without the work for the others."""
-        return functional.normalize(self.last(self.mixer(self.dropout(vectors), newest=True)), dim=-1)[:, -1]
+        return functional.normalize(self.last(self.mixer(self.dropout(vectors + self.contexts(contexts)))), dim=-1)
 
 
 class Attention(nn.Module):
@@ -55,14 +55,13 @@ class Attention(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(_Block(dimension, heads, dropout) for _ in range(blocks))
 
-    def forward(self, vectors: Tensor, *, newest: bool = False) -> Tensor:
-        """Mix; with `newest` the last block does so for the newest place alone."""
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Mix the places."""
         place = torch.arange(vectors.shape[1], device=vectors.device)
         back = place[:, None] - place[None, :]
         future = torch.where(back < 0, torch.finfo(vectors.dtype).min, 0.0)
-        for number, block in enumerate(self.blocks, 1):
-            first = vectors.shape[1] - 1 if newest and number == len(self.blocks) else 0
-            vectors = block(vectors, back.clamp(0, LONGEST - 1), future, first)
+        for block in self.blocks:
+            vectors = block(vectors, back.clamp(0, LONGEST - 1), future)
         return vectors
 
 
@@ -83,19 +82,15 @@ class _Block(nn.Module):
             nn.init.zeros_(silent.weight)
             nn.init.zeros_(silent.bias)
 
-    def forward(self, vectors: Tensor, back: Tensor, future: Tensor, first: int) -> Tensor:
-        """Return the places from `first` on."""
-        sessions, _, dimension = vectors.shape
+    def forward(self, vectors: Tensor, back: Tensor, future: Tensor) -> Tensor:
+        """Return the places after this block."""
+        sessions, length, dimension = vectors.shape
         normal = self.before_attention(vectors)
-        asking = normal[:, first:]
-        of_queries, of_rest = self.queries_keys_values.weight.split([dimension, 2 * dimension])
-        plus_queries, plus_rest = self.queries_keys_values.bias.split([dimension, 2 * dimension])
-        queries = self._by_head(functional.linear(asking, of_queries, plus_queries))
-        keys, values = map(self._by_head, functional.linear(normal, of_rest, plus_rest).chunk(2, dim=-1))
+        queries, keys, values = map(self._by_head, self.queries_keys_values(normal).chunk(3, dim=-1))
         logits = queries @ keys.transpose(-1, -2) / math.sqrt(dimension // self.heads)
-        weights = (logits + self.by_distance[:, back[first:]] + future[first:]).softmax(-1)
-        attended = (weights @ values).permute(0, 2, 1, 3).reshape(sessions, -1, dimension)
-        vectors = vectors[:, first:] + self.dropout(self.attended(attended) * self.gate(asking).sigmoid())
+        weights = (logits + self.by_distance[:, back] + future).softmax(-1)
+        attended = (weights @ values).permute(0, 2, 1, 3).reshape(sessions, length, dimension)
+        vectors = vectors + self.dropout(self.attended(attended) * self.gate(normal).sigmoid())
         wide, gate = self.wide(self.before_layer(vectors)).chunk(2, dim=-1)
         return vectors + self.dropout(self.narrow(functional.silu(gate) * wide))
 
@@ -115,8 +110,7 @@ class Recurrence(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, vectors: Tensor, *, newest: bool = False) -> Tensor:
-        """Mix; with `newest` only the newest place comes out."""
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Mix the places."""
         state, _ = self.layers(vectors)
-        first = vectors.shape[1] - 1 if newest else 0
-        return vectors[:, first:] + self.out(state[:, first:])
+        return vectors + self.out(state)

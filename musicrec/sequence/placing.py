@@ -32,8 +32,8 @@ class Placing:
     Attributes:
         artists: float32, shape (artists, dimension), unit length.
         row_of: row of an artist by id.
-        maps: from sounds, float32, shape (sound's dimension + 1, dimension), the last row a constant; by `BESIDE_ARTIST`
-            and `ALONE`; empty where no sounds were known.
+        maps: from sounds, float32, shape (sound's dimension + 1, dimension), the last row a constant; by
+            `BESIDE_ARTIST` and `ALONE`; empty where no sounds were known.
     """
 
     artists: Floats
@@ -49,8 +49,8 @@ class Placing:
         """
         row = self.row_of.get(artist_id, -1) if artist_id is not None else -1
         artist = self.artists[row] if row >= 0 else None
-        by_sound = self.maps.get(ALONE if artist is None else BESIDE_ARTIST) if sound is not None else None
-        if by_sound is None:
+        by_sound = self.maps.get(ALONE if artist is None else BESIDE_ARTIST)
+        if by_sound is None or sound is None:
             return artist
         moved: Floats = np.append(sound, np.float32(1.0)) @ by_sound
         return _unit(moved if artist is None else artist + moved)
@@ -130,7 +130,5 @@ def _unit(vector: Floats) -> Floats | None:
 def numbered_artists(track_ids: Sequence[str], artist_of: Mapping[str, str]) -> tuple[list[str], NDArray[np.int64]]:
     """Return the artists of tracks, and for each track the artist's place among them, int64; -1 for none."""
     numbers: dict[str, int] = {}
-    of_track = [
-        numbers.setdefault(artist_of[track], len(numbers)) if track in artist_of else -1 for track in track_ids
-    ]
+    of_track = [numbers.setdefault(artist_of[track], len(numbers)) if track in artist_of else -1 for track in track_ids]
     return list(numbers), np.array(of_track, np.int64)

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.recommend.kernel import fast_kernel
+from musicrec.sequence.contexts import CONTEXTS, context_of
 from musicrec.sequence.model import Model
 
 NORM_EPSILON: Final = np.float32(1e-5)
 """Added to a variance, as torch's LayerNorm does."""
 LAST: Final = "last.weight"
+CONTEXT_TABLE: Final = "contexts.weight"
 GATES: Final = {Model.GRU: 3, Model.LSTM: 4}
 """Maps of a recurrent layer that lie stacked in one matrix."""
 
@@ -32,6 +34,27 @@ class ServedNetwork(Protocol):
         Args:
             places: float32, shape (length, dimension), what is read at each place, the oldest first; it is overwritten.
         """
+
+
+class ContextReader:
+    """What is added to a track's vector for how it was heard."""
+
+    def __init__(self, tensors: Mapping[str, Floats], dimension: int) -> None:
+        """See `served_network`."""
+        table = tensors[CONTEXT_TABLE]
+        if table.shape != (CONTEXTS, dimension):
+            raise ValueError(f"{CONTEXT_TABLE}: shape {table.shape}")
+        self._table = np.ascontiguousarray(table, np.float32)
+
+    def add(self, places: Floats, skipped: NDArray[np.bool_], gaps_s: NDArray[np.int64]) -> None:
+        """Add in place.
+
+        Args:
+            places: float32, shape (length, dimension).
+            skipped: bool per place.
+            gaps_s: int64 per place, see `context_of`.
+        """
+        add_contexts(places, skipped, gaps_s, self._table)
 
 
 def served_network(model: Model, tensors: Mapping[str, Floats], dimension: int, longest: int) -> ServedNetwork:
@@ -60,37 +83,23 @@ class AttentionNetwork:
         """See `served_network`."""
         self._last = _map(tensors, LAST)
         dimension = len(self._last)
-        self._blocks = []
-        while f"mixer.blocks.{len(self._blocks)}.by_distance" in tensors:
-            self._blocks.append(_block(tensors, f"mixer.blocks.{len(self._blocks)}.", dimension, longest))
-        if not self._blocks:
+        blocks: list[tuple[Floats, ...]] = []
+        while f"mixer.blocks.{len(blocks)}.by_distance" in tensors:
+            blocks.append(_block(tensors, f"mixer.blocks.{len(blocks)}.", dimension, longest))
+        if not blocks:
             raise KeyError("mixer.blocks.0.by_distance")
-        widest = max(len(block[-2]) for block in self._blocks)
-        self._normal = np.zeros((longest, dimension), np.float32)
-        self._asked = np.zeros((longest, dimension), np.float32)
-        self._rest = np.zeros((longest, 2 * dimension), np.float32)
-        self._gates = np.zeros((longest, dimension), np.float32)
-        self._mixed = np.zeros((longest, dimension), np.float32)
-        self._wide = np.zeros((longest, 2 * widest), np.float32)
-        self._weights = np.zeros(longest, np.float32)
+        widest = max(len(block[-2]) for block in blocks)
+        # Scratch of all blocks: normal, asked, rest, gates, mixed, widened.
+        widths = (dimension, dimension, 2 * dimension, dimension, dimension, 2 * widest)
+        scratch = [np.zeros((longest, width), np.float32) for width in widths]
+        self._blocks = [(*block, *scratch, np.zeros(longest, np.float32)) for block in blocks]
 
     def direction(self, places: Floats) -> Floats:
         """See `ServedNetwork`."""
         for number, block in enumerate(self._blocks, 1):
             # Nobody reads what the last block makes of the other places.
             first = len(places) - 1 if number == len(self._blocks) else 0
-            attend(
-                places,
-                first,
-                *block,
-                self._normal,
-                self._asked,
-                self._rest,
-                self._gates,
-                self._mixed,
-                self._wide,
-                self._weights,
-            )
+            attend(places, first, *block)
         return pointed(places[-1], self._last)
 
 
@@ -103,10 +112,10 @@ class RecurrentNetwork:
         self._last = _map(tensors, LAST)
         dimension = len(self._last)
         gates = GATES[model]
-        self._layers = []
-        while f"mixer.layers.weight_ih_l{len(self._layers)}" in tensors:
-            number = len(self._layers)
-            self._layers.append(
+        layers: list[tuple[Floats, ...]] = []
+        while f"mixer.layers.weight_ih_l{len(layers)}" in tensors:
+            number = len(layers)
+            layers.append(
                 (
                     _map(tensors, f"mixer.layers.weight_ih_l{number}", (dimension, gates * dimension)),
                     _map(tensors, f"mixer.layers.weight_hh_l{number}", (dimension, gates * dimension)),
@@ -114,13 +123,13 @@ class RecurrentNetwork:
                     _vector(tensors, f"mixer.layers.bias_hh_l{number}", gates * dimension),
                 )
             )
-        if not self._layers:
+        if not layers:
             raise KeyError("mixer.layers.weight_ih_l0")
         self._out = _map(tensors, "mixer.out.weight", (dimension, dimension))
         self._plus = _vector(tensors, "mixer.out.bias", dimension)
-        self._read = np.zeros((longest, gates * dimension), np.float32)
-        self._kept = np.zeros((1, gates * dimension), np.float32)
-        self._state = np.zeros((2, 1, dimension), np.float32)
+        shapes = ((longest, gates * dimension), (1, gates * dimension), (2, 1, dimension))
+        scratch = [np.zeros(shape, np.float32) for shape in shapes]  # read, kept, state
+        self._layers = [(*layer, *scratch) for layer in layers]
         self._added = np.zeros((1, dimension), np.float32)
 
     def direction(self, places: Floats) -> Floats:
@@ -128,7 +137,7 @@ class RecurrentNetwork:
         newest = places[-1].copy()
         step_through = gru if self._model is Model.GRU else lstm
         for layer in self._layers:
-            step_through(places, *layer, self._read, self._kept, self._state)
+            step_through(places, *layer)
         affine(places[-1:], self._out, self._plus, self._added)
         return pointed(newest + self._added[0], self._last)
 
@@ -178,6 +187,15 @@ def _vector(tensors: Mapping[str, Floats], name: str, length: int) -> Floats:
 
 
 @fast_kernel
+def add_contexts(places: Floats, skipped: NDArray[np.bool_], gaps_s: NDArray[np.int64], table: Floats) -> None:
+    """Add the row of each place's context; see `ContextReader`."""
+    for place in range(places.shape[0]):
+        row = context_of(skipped[place], gaps_s[place])
+        for j in range(places.shape[1]):
+            places[place, j] += table[row, j]
+
+
+@fast_kernel
 def affine(rows: Floats, weights: Floats, plus: Floats, out: Floats) -> None:
     """Write rows · weights + plus into the first rows of `out`.
 
@@ -197,9 +215,7 @@ def affine(rows: Floats, weights: Floats, plus: Floats, out: Floats) -> None:
         for row in range(count):
             a, b, c, d = rows[row, i], rows[row, i + 1], rows[row, i + 2], rows[row, i + 3]
             for j in range(width):
-                out[row, j] += (
-                    a * weights[i, j] + b * weights[i + 1, j] + c * weights[i + 2, j] + d * weights[i + 3, j]
-                )
+                out[row, j] += a * weights[i, j] + b * weights[i + 1, j] + c * weights[i + 2, j] + d * weights[i + 3, j]
     for i in range(four, rows.shape[1]):
         for row in range(count):
             a = rows[row, i]

@@ -15,15 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from musicrec.errors import BadInput
 from musicrec.evaluation.metrics import LIST_LENGTH, HitCounter
 from musicrec.sequence.checkpoint import Checkpoint
+from musicrec.sequence.contexts import was_skipped
+from musicrec.sequence.heard_session import HeardSession
 from musicrec.sequence.initial_vectors import initial_vectors
 from musicrec.sequence.model import Model
 from musicrec.sequence.network import SequenceNetwork
 from musicrec.sequence.track_vectors import TrackVectors
-from musicrec.sequence.training_sessions import NextTrackCases, TrainingSessions
+from musicrec.sequence.training_sessions import Batch, NextTrackCases, TrainingSessions
 
 RISE: Final = 0.03
 """Share of all steps in which the pace rises; then half a cosine down."""
@@ -127,7 +130,7 @@ def train(
     return trained
 
 
-def cases_of(held_out: Iterable[Sequence[str]], training: TrainingSessions, seed: int) -> NextTrackCases:
+def cases_of(held_out: Iterable[HeardSession], training: TrainingSessions, seed: int) -> NextTrackCases:
     """Return what is measured on held-out sessions."""
     return NextTrackCases.of(held_out, training.track_ids, CASES, np.random.default_rng(seed))
 
@@ -139,20 +142,23 @@ def measure(trained: Trained, cases: NextTrackCases) -> dict[str, float]:
     vectors, counter = trained.unit_vectors, HitCounter()
     for first in range(0, len(cases.targets), CASES_AT_ONCE):
         sessions = cases.sessions[first : first + CASES_AT_ONCE]
+        contexts = cases.contexts[first : first + CASES_AT_ONCE]
         targets = torch.from_numpy(cases.targets[first : first + CASES_AT_ONCE])
-        cosines = _directions(trained, sessions) @ vectors.T
+        cosines = _directions(trained, sessions, contexts) @ vectors.T
         of_target = cosines.gather(1, targets.clamp(min=0)[:, None])
         for rank, target in zip((cosines >= of_target).sum(1).tolist(), targets.tolist(), strict=True):
             counter.count(rank if target >= 0 and rank <= LIST_LENGTH else 0)
     return counter.figures()
 
 
-def _directions(trained: Trained, sessions: Sequence[NDArray[np.int64]]) -> Tensor:
-    lengths = torch.tensor([len(session) for session in sessions])
-    rows = torch.zeros(len(sessions), int(lengths.max()), dtype=torch.long)
-    for row, session in zip(rows, sessions, strict=True):
-        row[: len(session)] = torch.from_numpy(session)
-    out: Tensor = trained.network(trained.unit_vectors[rows])[torch.arange(len(sessions)), lengths - 1]
+def _directions(
+    trained: Trained, sessions: Sequence[NDArray[np.int64]], contexts: Sequence[NDArray[np.int64]]
+) -> Tensor:
+    newest = torch.tensor([len(session) for session in sessions]) - 1
+    rows, heard = (
+        pad_sequence([torch.from_numpy(each) for each in of], batch_first=True) for of in (sessions, contexts)
+    )
+    out: Tensor = trained.network(trained.unit_vectors[rows], heard)[torch.arange(len(sessions)), newest]
     return out
 
 
@@ -175,21 +181,25 @@ class _Step:
         total, places = 0.0, 0
         for number, batch in enumerate(batches):
             progress = (epoch + (number + 0.5) / len(batches)) / settings.epochs
-            loss, count = self._step(torch.from_numpy(batch), _pace(progress))
+            loss, count = self._step(batch, _pace(progress))
             total, places = total + loss * count, places + count
-        return total / places
+        return total / max(1, places)
 
-    def _step(self, batch: Tensor, pace: float) -> tuple[float, int]:
+    def _step(self, batch: Batch, pace: float) -> tuple[float, int]:
         trained, settings = self._trained, self._settings
-        before, after = batch[:, :-1], batch[:, 1:]
-        is_place = after >= 0
+        sessions, contexts = torch.from_numpy(batch.tracks), torch.from_numpy(batch.contexts)
+        before, after = sessions[:, :-1], sessions[:, 1:]
+        # A skip says what was not wanted; what it was turned away for comes at its own place.
+        is_place = (after >= 0) & ~was_skipped(contexts[:, 1:])
+        if not is_place.any():
+            return 0.0, 0
         targets, negatives = after[is_place], self._negatives()
         read = before.clamp(min=0)
         tracks, rows = torch.unique(torch.cat([read.reshape(-1), targets, negatives]), return_inverse=True)
         of_read, of_targets, of_negatives = rows.split([read.numel(), len(targets), len(negatives)])
         vectors = trained.tracks.taken(tracks)
         unit = functional.normalize(vectors, dim=1)
-        directions = trained.network(unit[of_read.view(read.shape)])[is_place]
+        directions = trained.network(unit[of_read.view(read.shape)], contexts[:, :-1])[is_place]
         scale = trained.network.log_scale.exp()
         right = scale * (directions * unit[of_targets]).sum(1) - self._log_chance[targets]
         wrong = scale * (directions @ unit[of_negatives].T) - self._log_chance[negatives]

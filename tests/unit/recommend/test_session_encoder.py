@@ -29,6 +29,7 @@ class Neighbours:
     longest: int = 3
     scale: float = 10.0
     heard: list[list[int]] = field(default_factory=list)
+    contexts: list[list[tuple[bool, int]]] = field(default_factory=list)
     artists: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     sound_version: str | None = None
     sounds: list[NDArray[np.float32] | None] = field(default_factory=list)
@@ -46,7 +47,10 @@ class Neighbours:
         self.sounds.append(sound)
         return self.artists.get(artist_id) if artist_id is not None else None
 
-    def direction(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
+    def direction(
+        self, places: NDArray[np.float32], skipped: NDArray[np.bool_], gaps_s: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        self.contexts.append(list(zip(skipped.tolist(), gaps_s.tolist(), strict=True)))
         rows = np.argmax(places @ self.vectors.T.astype(np.float32), axis=1)
         self.heard.append(rows.tolist())
         return self.vectors[(rows[-1] + 1) % len(self.track_ids)].astype(np.float32)

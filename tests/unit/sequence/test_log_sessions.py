@@ -1,6 +1,7 @@
 """Sessions of a log, as a network learns from them."""
 
 from musicrec.contracts import EventType, ListenEvent
+from musicrec.sequence.contexts import context_of
 from musicrec.sequence.log_sessions import sessions_of
 
 MINUTE_MS = 60_000
@@ -30,11 +31,11 @@ def test_a_pause_ends_a_session_and_listeners_have_their_own() -> None:
     assert [s.ended_at_ms for s in sessions_of(events)] == [START_MS + m * MINUTE_MS for m in (3, 4, 104)]
 
 
-def test_skips_and_repeats_at_once_are_left_out_and_so_is_who_heard_one_track() -> None:
-    events = log(
-        ("ann", 0, "a"), ("ann", 3, "-b"), ("ann", 4, "c"), ("ann", 8, "c"), ("ben", 9, "x"), ("ben", 12, "-y")
-    )
-    assert [session.tracks for session in sessions_of(events)] == [["a", "c"]]
+def test_skips_are_kept_as_such_and_a_track_that_goes_on_counts_once() -> None:
+    events = log(("ann", 0, "a"), ("ann", 3, "-b"), ("ann", 4, "c"), ("ann", 8, "c"), ("ben", 9, "x"), ("ben", 12, "x"))
+    (session,) = sessions_of(events)  # ben heard one track
+    assert session.tracks == ["a", "b", "c"]
+    assert session.contexts == [context_of(False, 0), context_of(True, 180), context_of(False, 240)]
 
 
 def test_an_event_that_comes_twice_counts_once() -> None:

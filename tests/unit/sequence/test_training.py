@@ -14,20 +14,22 @@ from torch.nn import functional
 
 from index.session_encoder import ServedEncoder
 from musicrec.errors import BadInput, Incompatible
+from musicrec.sequence.contexts import CONTEXTS, UNKNOWN_CONTEXT, context_of
 from musicrec.sequence.encoder_files import ARTISTS, NETWORK, TRACKS, WEIGHTS, write_encoder
 from musicrec.sequence.export import export
+from musicrec.sequence.heard_session import HeardSession
 from musicrec.sequence.initial_vectors import initial_vectors
 from musicrec.sequence.model import Model
 from musicrec.sequence.network import SequenceNetwork
 from musicrec.sequence.trainer import EpochReport, TrainingSettings, cases_of, measure, train
-from musicrec.sequence.training_sessions import LONGEST, TrainingSessions
+from musicrec.sequence.training_sessions import LONGEST, NextTrackCases, TrainingSessions
 
 pytestmark = pytest.mark.torch
 
 SMALL = TrainingSettings(dimension=16, epochs=4, negatives=64, places=256, dropout=0.0)
 
 
-def walks(sessions: int, seed: int) -> list[list[str]]:
+def walks(sessions: int, seed: int) -> list[HeardSession]:
     """Sessions on a circle of sixty tracks: two steps forward after an even number of plays, one after an odd one."""
     random = np.random.default_rng(seed)
     made = []
@@ -36,7 +38,7 @@ def walks(sessions: int, seed: int) -> list[list[str]]:
         for place in range(int(random.integers(3, 9))):
             walk.append(f"track-{at % 60}")
             at += 1 + place % 2
-        made.append(walk)
+        made.append(HeardSession.plain(walk))
     return made
 
 
@@ -58,12 +60,17 @@ def unit(*shape: int) -> torch.Tensor:
     return functional.normalize(torch.randn(*shape, 16), dim=-1)
 
 
+def unknown(vectors: torch.Tensor) -> torch.Tensor:
+    """Return contexts of which nothing is known."""
+    return torch.full(vectors.shape[:2], UNKNOWN_CONTEXT)
+
+
 @pytest.mark.parametrize("model", Model)
 def test_what_comes_later_changes_nothing_before(model: Model) -> None:
     network, first = randomised(model), unit(2, 6)
     second = first.clone()
     second[:, 4:] = unit(2, 2)
-    before, after = network(first).detach(), network(second).detach()
+    before, after = (network(each, unknown(each)).detach() for each in (first, second))
     assert torch.allclose(before[:, :4], after[:, :4], atol=1e-5)
     assert not torch.allclose(before[:, 4:], after[:, 4:], atol=1e-2)
 
@@ -71,18 +78,20 @@ def test_what_comes_later_changes_nothing_before(model: Model) -> None:
 @pytest.mark.parametrize("model", Model)
 def test_an_untrained_network_points_at_the_newest_track(model: Model) -> None:
     vectors = unit(3, 5)
-    assert torch.allclose(SequenceNetwork(model, 16, 1, 2, 0.0).eval()(vectors), vectors, atol=1e-5)
+    assert torch.allclose(SequenceNetwork(model, 16, 1, 2, 0.0).eval()(vectors, unknown(vectors)), vectors, atol=1e-5)
 
 
 def test_attention_sees_the_order_of_the_tracks_before(network: SequenceNetwork) -> None:
     vectors = unit(1, 4)
     swapped = vectors[:, [1, 0, 2, 3]]
-    assert not torch.allclose(network(vectors)[:, -1], network(swapped)[:, -1], atol=1e-3)
+    assert not torch.allclose(
+        network(vectors, unknown(vectors))[:, -1], network(swapped, unknown(swapped))[:, -1], atol=1e-3
+    )
 
 
 def test_training_begins_with_tracks_that_are_played_together_near_each_other() -> None:
     sessions = [list("abc"), list("bca"), list("xyz"), list("yzx")] * 20 + [["alone", "alone"]]
-    training = TrainingSessions.of(sessions)
+    training = TrainingSessions.of(map(HeardSession.plain, sessions))
     vectors = initial_vectors(training, 4, seed=1)
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(7), abs=1e-5)
     place = {track: row for row, track in enumerate(training.track_ids)}
@@ -140,12 +149,18 @@ def test_what_is_served_without_torch_is_what_was_trained(model: Model, tmp_path
     assert list(served.track_ids) == list(training.track_ids)
     vectors = served.codes.values * served.codes.steps[:, np.newaxis]
     assert vectors == pytest.approx(trained.unit_vectors.numpy(), abs=4e-3)
+    with torch.no_grad():  # as if training had known of skips and gaps
+        trained.network.contexts.weight[1:] = torch.randn(CONTEXTS - 1, 16) * 0.2
+    export(trained, training, settings, tmp_path / "encoder", trained_until_ms=7, metrics={})
+    served = ServedEncoder.load(tmp_path / "encoder")
     random = np.random.default_rng(1)
     for length in (1, 2, 7, LONGEST):
         rows = random.integers(len(vectors), size=length)
+        skipped, gaps_s = random.random(length) < 0.3, random.integers(8_000, size=length)
+        contexts = torch.tensor([[context_of(*each) for each in zip(skipped, gaps_s, strict=True)]])
         with torch.no_grad():
-            expected = trained.network(torch.from_numpy(vectors[rows])[None])[0, -1].numpy()
-        direction = served.direction(vectors[rows])
+            expected = trained.network(torch.from_numpy(vectors[rows])[None], contexts)[0, -1].numpy()
+        direction = served.direction(vectors[rows], skipped, gaps_s)
         assert direction == pytest.approx(expected, abs=1e-5)
         found, cosines = served.nearest(direction, 10)
         exact = vectors @ direction
@@ -177,3 +192,27 @@ def test_a_network_that_cannot_be_served_is_refused(
     write_encoder(tmp_path, files, **described.model_dump(exclude={"format", "sha256"}))
     with pytest.raises(Incompatible, match=message):
         ServedEncoder.load(tmp_path)
+
+
+@pytest.mark.parametrize("model", Model)
+def test_training_learns_what_a_skip_says(model: Model, tmp_path: Path) -> None:
+    """After "ab" comes c where b was played, and d where it was skipped."""
+    random = np.random.default_rng(1)
+    sessions = []
+    for _ in range(400):
+        was_skipped = bool(random.random() < 0.5)
+        contexts = [0, context_of(was_skipped, 4 if was_skipped else 200), context_of(False, 200)]
+        sessions.append(HeardSession(["a", "b", "d" if was_skipped else "c"], contexts, 0))
+    training = TrainingSessions.of(sessions)
+    settings = replace(SMALL, model=model, epochs=40, learning_rate=2e-2)
+    trained = train(training, None, settings, tmp_path, lambda report: None)
+    held_out = NextTrackCases(
+        [np.array([0, 1]), np.array([0, 1])],
+        [np.array(session.contexts[:2]) for session in (_one(sessions, "c"), _one(sessions, "d"))],
+        np.array([training.track_ids.index("c"), training.track_ids.index("d")]),
+    )
+    assert measure(trained, held_out)["mrr@20"] == 1.0
+
+
+def _one(sessions: list[HeardSession], last: str) -> HeardSession:
+    return next(session for session in sessions if session.tracks[-1] == last)
