@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 SETUP := $(VENV)/.set-up
 ARGS ?=
+PROCESSES ?= 2
 SEED ?= 7
 MINUTES ?= 10
 
@@ -14,8 +15,9 @@ MINUTES ?= 10
 demo: $(SETUP)
 	@exec $(BIN)/musicrec demo $(ARGS)
 
+# Each process has servers of its own; the tests of a file stay together, since they may share what is slow to make.
 test: $(SETUP)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 # Kills, suspensions, cut connections and full disks on a real Kafka, Valkey and all workers; counts what is left.
 storm: $(SETUP)

@@ -11,7 +11,7 @@ from rich.console import Console
 from musicrec.cli.play_progress import counted, play_progress
 from musicrec.evaluation.baselines import FOR_STREAMS, USUAL, chosen
 from musicrec.evaluation.listening_log import read_log
-from musicrec.evaluation.prequential import PrequentialRun
+from musicrec.evaluation.prequential import PrequentialRun, announce_all
 from musicrec.evaluation.report import models_table
 from musicrec.ranker_files import read_ranker
 from musicrec.recommend import Recommender
@@ -31,6 +31,12 @@ def command(
         typer.Option(help="Folder of a trained session encoder; the one speaks that saw most before a case."),
     ] = None,
     ranker: Annotated[Path | None, typer.Option(help="Folder of a trained ranker to begin with.")] = None,
+    announced: Annotated[
+        bool,
+        typer.Option(
+            "--announced", help="All tracks of FILE are in the catalogue, with their artists, before the first play."
+        ),
+    ] = False,
     baselines: Annotated[
         str, typer.Option(help=f"What stands beside musicrec: {', '.join(FOR_STREAMS)}, or all.")
     ] = ",".join(USUAL),
@@ -41,7 +47,8 @@ def command(
     A case is a play whose session already holds another track; the target is its track, different from the one before.
     Every model learns on the same schedule; the factors of svd and als are built anew after every 50,000 plays, from
     what was learned by then.  Where settings were chosen on the first events of a log, --unscored keeps
-    these out of the figures.
+    these out of the figures.  A platform's catalogue knows its tracks before anybody plays them; with --announced so
+    does musicrec, and may list a track that nobody played: all of FILE, not only those up to --limit.
 
     JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early | completed | skipped ▸
     events, hr@20, mrr@20; and hr_completed_minus_skipped, coverage@20, popularity@20, artist_diversity@20, p50_ms,
@@ -55,6 +62,8 @@ def command(
     recommender = Recommender(encoders=load_encoders(encoder))
     if ranker is not None:
         read_ranker(ranker).teach(recommender)
+    if announced:
+        announce_all(recommender, read_log(file))
     run = PrequentialRun(recommender, baselines=chosen(FOR_STREAMS, baselines))
     with play_progress() as progress:
         if warm_up is not None:

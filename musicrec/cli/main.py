@@ -48,6 +48,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "musicrec.cli.evaluate_ablations:command",
         "What each part of the ranking is worth, as a page with a picture.",
     ),
+    "evaluate unplayed": (
+        "musicrec.cli.evaluate_unplayed:command",
+        "Find tracks that nobody has played, by artist and sound.",
+    ),
     "evaluate audio": ("musicrec.cli.evaluate_audio:command", "Same-label precision of the audio vectors."),
     "train sequence": (
         "musicrec.cli.train_sequence:command",

@@ -9,7 +9,7 @@ Source: Vinagre, Jorge, Gama, "Evaluation of recommender systems in streaming en
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSnapshot
+from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSnapshot, Track
 from musicrec.evaluation.baselines.baseline import Baselines
 from musicrec.evaluation.contest import Contest
 from musicrec.evaluation.metrics import Group
@@ -114,6 +114,17 @@ class PrequentialRun:
     def figures(self) -> dict[str, object]:
         """Return the figures by their published keys."""
         return self.contest.figures()
+
+
+def announce_all(recommender: Recommender, events: Iterable[ListenEvent]) -> None:
+    """Put every track of a log into the catalogue, with the artist that is named first; nothing is played yet."""
+    artist_of: dict[str, str | None] = {}
+    for event in events:
+        if event.track_id is not None and artist_of.get(event.track_id) is None:
+            artist_of[event.track_id] = event.artist_id
+    # By id and not by first play: what comes first in the log is not known beforehand.
+    for track_id in sorted(artist_of):
+        recommender.add_track(Track(track_id=track_id, artist_id=artist_of[track_id]))
 
 
 def is_case(snapshot: SessionSnapshot) -> bool:

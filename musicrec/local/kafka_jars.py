@@ -1,8 +1,11 @@
 """Kafka's jars: resolved from the Java registry once per user, checked against the sums beside this file."""
 
+import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from musicrec.errors import Incompatible, Unavailable
@@ -47,7 +50,9 @@ def kafka_class_path(cache_dir: Path | None = None) -> str:
     """
     folder = (cache_dir or user_cache_dir()) / f"kafka-{KAFKA_VERSION}"
     if wrong_jars(folder):
-        _resolve_into(folder)
+        with _alone_in(folder.parent):
+            if wrong_jars(folder):  # another process may have been there first
+                _resolve_into(folder)
         wrong = wrong_jars(folder)
         if wrong:
             raise Incompatible(
@@ -55,6 +60,15 @@ def kafka_class_path(cache_dir: Path | None = None) -> str:
                 "if it stays so, the Java registry serves other files than Apache Kafka's release"
             )
     return os.pathsep.join(str(folder / name) for name in expected_sums())
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from resolving into the same folder; the kernel lets go of the lock when one dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _resolve_into(folder: Path) -> None:

@@ -211,6 +211,9 @@ class EncodedTracks:
             grown = np.full(self._catalogue.capacity, UNKNOWN, np.int64)
             grown[: self._known] = self._row_of[: self._known]
             self._row_of = grown
+        # An artist may be told later, and a sound comes some seconds after its track.
+        for _ in range(min(TRIED_AGAIN, len(self._unplaced))):
+            self._place(self._unplaced.popleft())
         for track in range(self._known, known):
             row = self._rows.get(self._catalogue.track_id(track), UNKNOWN)
             if row != UNKNOWN:
@@ -219,9 +222,6 @@ class EncodedTracks:
             else:
                 self._place(track)
         self._known = known
-        # An artist may be told later, and a sound comes some seconds after its track.
-        for _ in range(min(TRIED_AGAIN, len(self._unplaced))):
-            self._place(self._unplaced.popleft())
 
     def _place(self, track: int) -> None:
         artist, sound = self._catalogue.artist_id_of(track), None

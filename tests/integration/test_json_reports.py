@@ -145,6 +145,30 @@ def test_evaluate_audio_on_real_music(tmp_path: Path, eval_data: Path) -> None:
     assert all(0 <= row["precision@5"] <= 1 for row in figures["models"].values())
 
 
+@pytest.mark.eval_data
+@pytest.mark.torch
+def test_evaluate_unplayed_finds_what_nobody_played_better_than_neighbours_by_sound(
+    tmp_path: Path, eval_data: Path
+) -> None:
+    music, labels = eval_data / "game-music", tmp_path / "labels.tsv"
+    with (music / "clips.tsv").open(newline="") as source, labels.open("w", newline="") as target:
+        reader = csv.DictReader(source, delimiter="\t")
+        writer = csv.DictWriter(target, reader.fieldnames or (), delimiter="\t")
+        writer.writeheader()
+        writer.writerows(islice((row for number, row in enumerate(reader) if number % 4 == 0), 48))
+    figures = report(
+        "evaluate", "unplayed", eval_data / "listens.parquet", "--limit", 150_000,
+        "--clips", music, "--labels", labels, "--label", "soundtrack",
+    )  # fmt: skip
+    names = "musicrec encoder encoder-artist encoder-sound audio-knn audio-knn-current chance"
+    assert list(figures["models"]) == names.split()
+    assert (figures["tracks"], figures["cases"] > 300) == (48, True)
+    recall = {name: row["unplayed"]["recall@20"] for name, row in figures["models"].items()}
+    assert all(0 <= value <= 1 for value in recall.values())
+    found = {name: row["all"]["recall@20"] for name, row in figures["models"].items()}
+    assert found["encoder"] > found["audio-knn"] > 0
+
+
 def test_bench_rank() -> None:
     ours = report("bench", "rank", "--plays", 3_000, "--tracks", 2_000, "--lists", 100)["ours"]
     assert ours["tracks"] == 2_000

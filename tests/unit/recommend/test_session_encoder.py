@@ -8,7 +8,7 @@ import pytest
 from listening import START_MS, Listening
 from numpy.typing import NDArray
 
-from musicrec.contracts import ReasonCode
+from musicrec.contracts import ReasonCode, Track
 from musicrec.recommend import RankedList, RankingSettings, Recommender
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.ranker import Ranker
@@ -261,3 +261,105 @@ def test_silent_features_change_nothing_before_something_was_learned_of_them() -
 
 def _sources(ranked: RankedList) -> set[str]:
     return {source.source for item in ranked.items for source in item.sources}
+
+
+@dataclass
+class Sounds:
+    """An audio index of a few tracks."""
+
+    vectors: dict[str, NDArray[np.float32]]
+    model_version: str = "embedder-1"
+    version: str = "embedder-1/0"
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def vector(self, track_id: str) -> NDArray[np.float32] | None:
+        return self.vectors.get(track_id)
+
+    def search(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
+        return []
+
+
+def ranker_sees(ours: Recommender, track: str) -> tuple[float, bool]:
+    """Return the encoder's logit of a track after the newest list, and whether training saw it."""
+    tracks = np.array([ours.knowledge.catalogue.index_of(track)], np.int64)
+    logits, was_trained = ours._candidates.encoder_logits(tracks)
+    return float(logits[0]), bool(was_trained[0])
+
+
+def test_a_track_that_training_never_saw_is_scored_where_its_artist_lies_and_not_searched_for() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"))
+    encoder.artists = {"ann": encoder.vectors[1].astype(np.float32)}  # where b lies
+    ours = recommender(encoder)
+    heard_of(ours, world, "f e d c b a")
+    ours.add_track(Track(track_id="new", artist_id="ann"))
+    ours.add_track(Track(track_id="nowhere", artist_id="eve"))
+    ranked = ours.rank(world.play("ann", "a"), 6)
+    assert "new" not in [item.track_id for item in ranked.items if item.reason is ReasonCode.GOES_WITH_THIS]
+    logit, was_trained = ranker_sees(ours, "new")
+    assert logit == pytest.approx(ranker_sees(ours, "b")[0], abs=0.2)
+    assert not was_trained
+    assert ranker_sees(ours, "b")[1]
+    assert np.isnan(ranker_sees(ours, "nowhere")[0])
+
+
+def test_a_session_of_tracks_that_training_never_saw_is_read_where_their_artists_lie() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"))
+    encoder.artists = {"ann": encoder.vectors[3].astype(np.float32)}
+    ours = recommender(encoder)
+    heard_of(ours, world, "f e d c b a")
+    ours.add_track(Track(track_id="new", artist_id="ann"))
+    assert listed(ours.rank(world.play("ann", "new"), 1)) == ["e"]
+
+
+def test_an_artist_or_a_sound_that_comes_later_places_a_track_then() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"), sound_version="embedder-1")
+    sounds = Sounds({})
+    ours = Recommender(RankingSettings(max_sessions=100, ranked_candidates=0, **ALONE), sounds, encoders=[encoder])
+    heard_of(ours, world, "f e d c b a")
+    ours.add_track(Track(track_id="new"))
+    ours.rank(world.play("ann", "a"))
+    assert np.isnan(ranker_sees(ours, "new")[0])
+    assert encoder.sounds == [None]
+    sounds.vectors["new"] = np.ones(4, np.float32)
+    encoder.artists = {"ann": encoder.vectors[1].astype(np.float32)}
+    ours.add_track(Track(track_id="new", artist_id="ann"))
+    ours.rank(world.play("ann", "b"))
+    assert not np.isnan(ranker_sees(ours, "new")[0])
+    assert np.array_equal(encoder.sounds[-1], np.ones(4))
+
+
+def test_a_sound_of_another_embedder_places_nothing() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"), sound_version="embedder-2")
+    sounds = Sounds({"new": np.ones(4, np.float32)})
+    ours = Recommender(RankingSettings(max_sessions=100, ranked_candidates=0, **ALONE), sounds, encoders=[encoder])
+    heard_of(ours, world, "f e d c b a")
+    ours.add_track(Track(track_id="new"))
+    ours.rank(world.play("ann", "a"))
+    assert encoder.sounds == [None]
+
+
+def test_an_encoder_is_told_what_was_skipped_and_how_long_after_the_play_before() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"))
+    ours = recommender(encoder)
+    heard_of(ours, world, "f e d c b a")
+    first = world.play("ann", "a")
+    second = world.play("ann", "b", skip=True)
+    gap_s = (second.entries[-1].ended_at_ms - first.entries[-1].ended_at_ms) // 1000
+    assert gap_s > 0
+    ours.rank(second)
+    assert encoder.contexts[-1] == [(False, 0), (True, gap_s)]
+
+
+def test_a_lesson_asks_the_encoder_about_the_session_as_the_list_before_it_did() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"))
+    ours = Recommender(RankingSettings(max_sessions=100, ranker_lesson_every=1, **ALONE), encoders=[encoder])
+    heard_of(ours, world, "f e d c b a")
+    for snapshot in (world.play("ann", "a"), world.play("ann", "c", skip=True), world.play("ann", "d")):
+        ours.learn(snapshot)
+        ours.rank(snapshot)
+    asked = len(encoder.heard)
+    ours.learn(world.play("ann", "e"))
+    assert len(encoder.heard) == asked + 1
+    assert (encoder.heard[-1], encoder.contexts[-1]) == (encoder.heard[-2], encoder.contexts[-2])
