@@ -136,7 +136,7 @@ class SessionSettings(_Section):
     early_skip_ms: Annotated[int, Field(ge=0)] = 30_000
     """A listen shorter than this, of a track that is not as short itself, was turned away early."""
     redis_ttl_ms: Annotated[int, Field(ge=3_600_000)] = 7 * 86_400_000
-    """Housekeeping only: an idle listener's state is dropped after this, unless they block something."""
+    """Housekeeping only: an idle listener's state is dropped after this, unless they block something or set a dial."""
 
 
 class AgentSettings(_Section):
@@ -176,6 +176,8 @@ class RankingAgentSettings(_Section):
     stale_after_ms: Annotated[int, Field(ge=0)] = 10 * 60_000
     """Events published longer ago, by the broker's clock, are learned from and get no list: nobody waits for it any
     more, and those who do wait less; 0 answers every event."""
+    discovery: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """Where the discovery dial stands for listeners who never set it: -1 mostly familiar tracks, 1 mostly new ones."""
     max_sessions: Annotated[int, Field(ge=1_000)] = 500_000
     """Sessions remembered, those of more than 40 tracks as several; with listeners about 2 GB of memory per million."""
     max_listeners: Annotated[int, Field(ge=2)] = 200_000

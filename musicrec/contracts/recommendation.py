@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from musicrec.contracts.record import EpochMs, Id, Record, Score, VariantName, VersionedRecord, reject
+from musicrec.contracts.record import Dial, EpochMs, Id, Record, Score, VariantName, VersionedRecord, reject
 from musicrec.contracts.session import Trigger
 
 MAX_LIST_LENGTH = 200
@@ -152,13 +152,17 @@ class Making(Record):
     fusion_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)]
     """For each item its place in the fusion's order, from 1; 0 for a newly announced track in an exploration slot."""
     ranker_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)] = ()
-    """The same in the order after the ranker; empty where the rules on whole lists kept that order."""
+    """The same in the order after the ranker; empty where no dial and no rule on whole lists changed that order."""
     heard: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] = ()
     """Places of this list, from 1, whose tracks were heard in this session."""
     artist_cap: Count = 0
     """Most tracks of one artist, where candidates allow; 0 for no cap."""
     new_share: Score = 0.0
     """Least share of tracks that the listener never played, where there are any."""
+    discovery: Dial | None = None
+    """Where the listener's discovery dial stood; absent where nobody set one."""
+    new_to_listener: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
+    """Places of this list, from 1, whose tracks the listener never played; absent where nobody set a dial."""
 
 
 class Timings(Record):

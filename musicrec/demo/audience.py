@@ -139,7 +139,7 @@ class _Visit:
             user_id=self.listener.user_id,
             type=kind,
             occurred_at_ms=at_ms,
-            track_id=None if kind.is_about_artist else track.track_id,
+            track_id=track.track_id if kind.is_about_track else None,
             artist_id=track.artist_id,
             ms_played=ms_played,
             duration_ms=track.duration_ms if ms_played is not None else None,

@@ -45,6 +45,8 @@ class ItemExplanation:
     """Heard in this session already."""
     is_exploration: bool
     """Stands in an exploration slot, because the catalogue announced it lately."""
+    is_new_to_listener: bool | None
+    """The listener never played it; None where nobody set a dial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def _item(
     place: int, item: RecommendedItem, making: Making | None, fusion_rank: int | None, ranker_rank: int | None
 ) -> ItemExplanation:
     is_exploration, is_heard = fusion_rank == 0, making is not None and place in making.heard
+    new = making.new_to_listener if making is not None else None
     parts = _parts(item, making)
     known = [part for part in parts if part is not None]
     total = sum(known)
@@ -106,6 +109,7 @@ def _item(
         ranker_rank=ranker_rank or None,
         is_heard=is_heard,
         is_exploration=is_exploration,
+        is_new_to_listener=None if new is None else place in new,
     )
 
 

@@ -46,9 +46,11 @@ def _answered(made: Recommendation) -> str:
     if made.trigger is None:
         return f"request {made.request_id}"
     trigger = made.trigger
-    about = f"track {trigger.track_id}" if trigger.track_id is not None else f"artist {trigger.artist_id}"
+    about = f" of track {trigger.track_id}" if trigger.track_id is not None else ""
+    if trigger.track_id is None and trigger.artist_id is not None:
+        about = f" of artist {trigger.artist_id}"
     outcome = f" ({trigger.outcome.value})" if trigger.outcome is not None else ""
-    text = f"{trigger.type.value} of {about}{outcome} at {rfc_3339(trigger.occurred_at_ms)}, event {trigger.event_id}"
+    text = f"{trigger.type.value}{about}{outcome} at {rfc_3339(trigger.occurred_at_ms)}, event {trigger.event_id}"
     if made.session_id is not None:
         text += f", in session {made.session_id}"
     if made.passed_over:
@@ -72,6 +74,8 @@ def _making_lines(explanation: Explanation) -> Iterator[str]:
     yield _line("excluded", _excluded(making.excluded))
     order = f"the ranker ordered the best {making.ranked:,} anew" if making.ranked else "the ranker did nothing"
     yield _line("order", f"{_count(making.candidates, 'candidate')} in the order of their fused scores; {order}")
+    if making.discovery is not None:
+        yield _line("dial", _dial(making.discovery, explanation))
     yield _line("rules", "; ".join(_rules(explanation, making)))
 
 
@@ -93,6 +97,14 @@ def _excluded(excluded: ExcludedCandidates) -> str:
     return ", ".join(f"{count:,} {cause}" for cause, count in causes.items() if count) or "no candidate"
 
 
+def _dial(discovery: float, explanation: Explanation) -> str:
+    known = [item for item in explanation.items if item.is_new_to_listener is not None]
+    new = sum(bool(item.is_new_to_listener) for item in known)
+    towards = "new tracks" if discovery > 0 else "familiar tracks"
+    stands = f"at {discovery:+.2f}, towards {towards}" if discovery else "in the middle"
+    return f"discovery {stands}; {new:,} of {_count(len(known), 'track')} new to the listener"
+
+
 def _rules(explanation: Explanation, making: Making) -> Iterator[str]:
     yield f"at most {making.artist_cap:,} of an artist" if making.artist_cap else "no artist cap"
     if making.new_share:
@@ -108,6 +120,8 @@ def _item_lines(item: ItemExplanation, reasons: dict[str, str], *, has_making: b
     yield f"{head}   {_way(item)}" if has_making else head
     yield INDENT + reasons[item.reason.value]
     yield INDENT + _sources(item)
+    if item.is_new_to_listener:
+        yield f"{INDENT}new to the listener"
     if item.is_heard:
         yield f"{INDENT}heard in this session already: its fused score was damped"
 

@@ -117,9 +117,10 @@ class Recommender:
         fused = self._lists.fuse(self._weights, exclusions, limit)
         if self.settings.ranked_candidates > 0:
             fused = self._lists.order(fused, query)
+        fused = self._lists.turn(fused, query, self._discovery(snapshot.discovery))
         explored = self._explored(query, exclusions, snapshot.revision)
         degraded = self._lacking(query, heard=bool(snapshot.entries))
-        return self._list(fused, self._lists.cut(fused, limit), limit, degraded, explored)
+        return self._list(fused, self._lists.cut(fused, limit), limit, query, degraded, explored)
 
     def answer(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         """Return the list that a request asks for.
@@ -186,12 +187,14 @@ class Recommender:
             add_artists(query, self.knowledge, self.settings)
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, exclusions, request.limit)
+        known = snapshot or listener
+        fused = self._lists.turn(fused, query, self._discovery(known.discovery if known is not None else None))
         lacking = self._lacking(query, heard=False)
         if listener is None:
-            return self._list(fused, self._lists.cut(fused, request.limit), request.limit, lacking)
+            return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, lacking)
         heard, new_share = listener.tracks[: listener.length], self.settings.personal_new_share
         places = _with_new_tracks(fused.tracks, heard, request.limit, new_share)
-        return self._list(fused, places, request.limit, lacking, new_share=new_share)
+        return self._list(fused, places, request.limit, query, lacking, new_share=new_share)
 
     def _similar(self, request: RecommendationRequest, exclusions: Exclusions, now_ms: int) -> RankedList:
         degraded = []
@@ -207,20 +210,22 @@ class Recommender:
             degraded.append(Degradation.NO_AUDIO_INDEX)
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, exclusions, request.limit)
-        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, degraded)
+        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, degraded)
 
     def _from_catalogue(
         self, request: RecommendationRequest, weights: NDArray[np.float64], exclusions: Exclusions, now_ms: int
     ) -> RankedList:
-        self._candidates.run(Query(now_ms=now_ms))
+        query = Query(now_ms=now_ms)
+        self._candidates.run(query)
         fused = self._lists.fuse(weights, exclusions, request.limit)
-        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, [])
+        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, [])
 
     def _list(
         self,
         fused: FusedCandidates,
         places: NDArray[np.int64],
         limit: int,
+        query: Query,
         degraded: list[Degradation],
         explored: Sequence[int] = (),
         *,
@@ -230,7 +235,8 @@ class Recommender:
         fresh = [track for track in explored if track not in listed][: self.settings.exploration_slots]
         kept = places[: max(0, limit - len(fresh))]
         items = self._lists.items(fused, kept)
-        for track in fresh[: limit - len(kept)]:
+        added = fresh[: limit - len(kept)]
+        for track in added:
             items.append(self._lists.new_item(track, items[-1].score if items else 0.0, fused.weights))
         if not items:
             has_tracks = self.knowledge.catalogue.available > 0
@@ -238,14 +244,13 @@ class Recommender:
                 Degradation.EVERYTHING_EXCLUDED if has_tracks else Degradation.EMPTY_CATALOGUE,
                 *degraded,
             ]
-        added = len(items) - len(kept)
         return RankedList(
             items=tuple(items),
             degraded=tuple(degraded),
-            making=self._lists.making(fused, kept, added, new_share=new_share),
+            making=self._lists.making(fused, kept, added, query, new_share=new_share),
             candidates=fused.tracks,
             candidate_scores=fused.scores,
-            places=np.concatenate([kept, np.full(added, -1, np.int64)]),
+            places=np.concatenate([kept, np.full(len(added), -1, np.int64)]),
             model_version=self._model_version(),
             variant=self.variant,
         )
@@ -253,6 +258,10 @@ class Recommender:
     def _model_version(self) -> str:
         encoder = self._candidates.encoders.version
         return self._version if encoder is None else f"{self._version}+{encoder}"
+
+    def _discovery(self, chosen: float | None) -> float | None:
+        """Return where the dial stands that a listener set at `chosen`; None where nobody set one."""
+        return chosen if chosen is not None else self.settings.discovery or None
 
     def _blocked(self, request: RecommendationRequest, snapshot: SessionSnapshot | None) -> Exclusions:
         exclusions = Exclusions()

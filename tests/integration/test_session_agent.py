@@ -45,6 +45,12 @@ async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
         (key, b"", DeadLetterReason.EMPTY),
         (key, good.encode().replace(b'"ms_played":170000', b'"ms_played":"long"'), DeadLetterReason.INVALID),
         (key, good.encode().replace(b'"ms_played":170000,', b""), DeadLetterReason.INVALID),
+        (key, good.encode().replace(b'"type":"play"', b'"type":"set_discovery"'), DeadLetterReason.INVALID),
+        (
+            key,
+            good.encode().replace(b'"type":"play"', b'"type":"set_discovery","discovery":1.5'),
+            DeadLetterReason.INVALID,
+        ),
         (
             key,
             good.encode().replace(b'"schema_version":1', b'"schema_version":2'),

@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
 
 from musicrec.contracts import (
+    EventType,
     ListenEvent,
     Mode,
     ModelAnnouncement,
@@ -42,9 +43,11 @@ def _completed(model: type[Record], fields: dict[str, Any], dimension: int, seed
     if model is ListenEvent:
         kind = fields["type"]
         fields["artist_id"] = fields.get("artist_id") or ("a" if kind.is_about_artist else None)
-        fields["track_id"] = fields.get("track_id") or (None if kind.is_about_artist else "t")
+        fields["track_id"] = fields.get("track_id") or ("t" if kind.is_about_track else None)
         if kind.is_listen and fields.get("ms_played") is None:
             fields["ms_played"] = 0
+        if kind is EventType.SET_DISCOVERY and fields.get("discovery") is None:
+            fields["discovery"] = 0.5
     if model is RecommendationRequest and fields.get("mode") is Mode.SIMILAR:
         fields["track_id"] = fields.get("track_id") or "t"
     if model is TrackEmbedding:

@@ -1,5 +1,7 @@
 """Laws of the ranking core, whatever is played."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,6 +104,23 @@ def test_a_shorter_list_is_the_head_of_a_longer_one(drawn: list[tuple[str, int, 
         recommender.learn(snapshot)
     longer, shorter = recommender.rank(snapshots[-1], 10), recommender.rank(snapshots[-1], limit)
     assert shorter.items == longer.items[:limit]
+
+
+@settings(max_examples=30, deadline=None)
+@given(listens, st.lists(st.floats(-1.0, 1.0), min_size=2, max_size=5), st.integers(1, 10))
+def test_a_higher_dial_never_lists_fewer_tracks_that_are_new_to_the_listener(
+    drawn: list[tuple[str, int, bool, int]], dials: list[float], limit: int
+) -> None:
+    recommender = Recommender(replace(EVERY_LESSON, discovery_fame=0.0))
+    snapshots = snapshots_of(drawn)
+    for snapshot in snapshots:
+        recommender.learn(snapshot)
+    counts = []
+    for dial in sorted(dials):
+        turned = recommender.rank(snapshots[-1].model_copy(update={"discovery": dial}), limit)
+        assert turned.making.new_to_listener is not None
+        counts.append(len(turned.making.new_to_listener))
+    assert counts == sorted(counts)
 
 
 @given(

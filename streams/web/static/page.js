@@ -48,6 +48,7 @@ const EVENTS = {
   unblock_track: ["unblocked", ""],
   block_artist: ["blocked", "skip"],
   unblock_artist: ["unblocked", ""],
+  set_discovery: ["turned the dial", ""],
 };
 const MODES = {
   session: "for the running session",

@@ -7,6 +7,7 @@ import pytest
 from listening import Listening
 
 from musicrec.contracts import (
+    EventType,
     ExcludedCandidates,
     Making,
     Mode,
@@ -16,6 +17,7 @@ from musicrec.contracts import (
     SourceRank,
     Timings,
     Track,
+    Trigger,
 )
 from musicrec.explain import explain
 from musicrec.explain.wording import lines_of, object_of
@@ -123,6 +125,27 @@ def test_the_words_name_every_stage() -> None:
         "proposed by new rank 1",
     ):
         assert part in text
+
+
+def test_a_dial_and_what_is_new_to_the_listener_are_told() -> None:
+    turned = explain(made(MAKING.model_copy(update={"discovery": 0.5, "new_to_listener": (1, 3)})))
+    assert [each.is_new_to_listener for each in turned.items] == [True, False, True]
+    text = "\n".join(lines_of(turned))
+    assert "dial      discovery at +0.50, towards new tracks; 2 of 3 tracks new to the listener" in text
+    assert text.count("      new to the listener") == 2
+    middle = explain(made(MAKING.model_copy(update={"discovery": 0.0, "new_to_listener": ()})))
+    assert "dial      discovery in the middle; 0 of 3 tracks new" in "\n".join(lines_of(middle))
+    never = explain(made())
+    assert [each.is_new_to_listener for each in never.items] == [None, None, None]
+    assert "dial" not in "\n".join(lines_of(never))
+
+
+def test_a_list_that_answers_a_turned_dial_says_so() -> None:
+    trigger = Trigger(
+        event_id="e", type=EventType.SET_DISCOVERY, occurred_at_ms=NOON_MS, published_at_ms=0, partition=0, offset=0
+    )
+    lines = list(lines_of(explain(made().model_copy(update={"trigger": trigger}))))
+    assert lines[2] == "answers   set_discovery at 2020-09-13T12:26:40.000Z, event e"
 
 
 @pytest.mark.row(45)

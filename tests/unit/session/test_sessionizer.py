@@ -54,6 +54,16 @@ def play(track: str, *, end_min: float, minutes: float = 3, **fields: Any) -> Li
     return ListenEvent(**(values | fields))
 
 
+def dial(value: float, *, at_min: float) -> ListenEvent:
+    return ListenEvent(
+        event_id=f"dial-{value}@{at_min}",
+        user_id="u",
+        type=EventType.SET_DISCOVERY,
+        occurred_at_ms=NOON_MS + round(at_min * MINUTE_MS),
+        discovery=value,
+    )
+
+
 def feedback(kind: EventType, *, at_min: float, track: str | None = None, artist: str | None = None) -> ListenEvent:
     return ListenEvent(
         event_id=f"{kind}-{track or artist}@{at_min}",
@@ -237,6 +247,37 @@ def test_later_word_on_a_block_wins_whatever_arrives_first() -> None:
     assert listener.snapshots[-1].blocked_tracks == ()
 
 
+def test_a_dial_outlives_the_session_and_nobody_has_one_before_they_set_it() -> None:
+    listener = Listener()
+    assert listener.play("a", end_min=0).discovery is None
+    listener.send(dial(-0.5, at_min=1))
+    assert listener.snapshots[-1].discovery == -0.5
+    assert tracks(listener.snapshots[-1]) == ["a"]
+    assert listener.play("b", end_min=100_000).discovery == -0.5
+    listener.send(dial(0.0, at_min=100_001))
+    assert listener.snapshots[-1].discovery == 0.0
+
+
+def test_later_word_on_a_dial_wins_whatever_arrives_first() -> None:
+    for values in ((0.2, 0.8), (0.8, 0.2)):
+        listener = Listener()
+        listener.send(dial(-1.0, at_min=5))
+        listener.send(dial(0.5, at_min=3))
+        assert listener.snapshots[-1].discovery == -1.0
+        for value in values:
+            listener.send(dial(value, at_min=6))
+        assert listener.snapshots[-1].discovery == 0.8  # one of the two, in both orders
+
+
+def test_whoever_set_a_dial_or_blocks_something_is_kept() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.send(feedback(EventType.LIKE, at_min=1, track="a"))
+    assert not listener.state.is_kept
+    listener.send(dial(0.0, at_min=2))
+    assert listener.state.is_kept
+
+
 def test_more_blocks_than_the_limit_are_refused() -> None:
     listener = Listener()
     for i in range(MAX_BLOCKED):
@@ -263,6 +304,31 @@ def test_state_survives_encoding() -> None:
     listener.play("a", end_min=0)
     listener.send(feedback(EventType.BLOCK_ARTIST, at_min=1, artist="x"))
     assert ListenerState.decode(listener.state.encode()) == listener.state
+    listener.send(dial(0.25, at_min=2))
+    assert ListenerState.decode(listener.state.encode()) == listener.state
+
+
+@pytest.mark.row(43)
+def test_state_without_a_dial_is_written_and_read_as_before_dials() -> None:
+    stored = (
+        b'[1,1,1700000000000,[[1700000000000,"a@0","play","a",null,180000,180000,790340585]],null,'
+        b'[],[["x",[1,true]]],"cluster",3,0]'
+    )
+    state = ListenerState.decode(stored)
+    assert state.discovery is None
+    assert state.encode() == stored
+
+
+@pytest.mark.row(43)
+def test_state_with_a_dial_is_told_to_older_releases_as_one_that_they_do_not_read() -> None:
+    listener = Listener()
+    listener.send(dial(0.25, at_min=0))
+    stored = listener.state.encode()
+    assert stored.startswith(b"[2,")
+    for damaged in (stored.replace(b"[2,", b"[1,", 1), stored.replace(b",0.25]]", b",1.25]]")):
+        assert damaged != stored
+        with pytest.raises(BadInput, match="a damaged session state"):
+            ListenerState.decode(damaged)
 
 
 @pytest.mark.row(43)
