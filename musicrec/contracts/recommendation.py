@@ -5,7 +5,17 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from musicrec.contracts.record import Dial, EpochMs, Id, Record, Score, VariantName, VersionedRecord, reject
+from musicrec.contracts.record import (
+    Dial,
+    EpochMs,
+    Id,
+    Probability,
+    Record,
+    Score,
+    VariantName,
+    VersionedRecord,
+    reject,
+)
 from musicrec.contracts.session import Trigger
 
 MAX_LIST_LENGTH = 200
@@ -113,6 +123,9 @@ class RecommendedItem(Record):
     """Where it came from, strongest first."""
     reason: ReasonCode
     """Why it is here, in one word."""
+    propensity: Probability | None = None
+    """Of a newly announced track in an exploration slot: the probability with which it was drawn for the slot, given
+    those of the slots before it. Absent elsewhere, where nothing is left to chance."""
 
 
 class ExcludedCandidates(Record):

@@ -45,6 +45,8 @@ class ItemExplanation:
     """Heard in this session already."""
     is_exploration: bool
     """Stands in an exploration slot, because the catalogue announced it lately."""
+    propensity: float | None
+    """Probability with which it was drawn for its exploration slot; None elsewhere, or where it is not known."""
     is_new_to_listener: bool | None
     """The listener never played it; None where nobody set a dial."""
 
@@ -109,6 +111,7 @@ def _item(
         ranker_rank=ranker_rank or None,
         is_heard=is_heard,
         is_exploration=is_exploration,
+        propensity=item.propensity,
         is_new_to_listener=None if new is None else place in new,
     )
 

@@ -128,7 +128,8 @@ def _item_lines(item: ItemExplanation, reasons: dict[str, str], *, has_making: b
 
 def _way(item: ItemExplanation) -> str:
     if item.is_exploration:
-        return "from the catalogue's new tracks, in an exploration slot"
+        odds = f", drawn with a probability of {item.propensity:.3f}" if item.propensity is not None else ""
+        return f"from the catalogue's new tracks, in an exploration slot{odds}"
     if item.fusion_rank is None or item.ranker_rank is None:
         return "its places before are not in the record"
     way = f"fusion {item.fusion_rank} > ranker {item.ranker_rank} > list {item.place}"

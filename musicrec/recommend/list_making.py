@@ -12,6 +12,7 @@ from musicrec.contracts.recommendation import MAX_LIST_LENGTH
 from musicrec.recommend.candidates import CandidateGenerator, Query
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.dials import Turned, mark_played, turned_scores
+from musicrec.recommend.exploration import Drawn
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, fuse, ranks_of
 from musicrec.recommend.learning import Knowledge
@@ -180,17 +181,18 @@ class ListMaker:
         scores = np.minimum.accumulate(fused.scores[places]).tolist()
         return self._records.items(ids, scores, self._ranks[: len(listed)], fused.weights)
 
-    def new_item(self, track: int, score: float, weights: NDArray[np.float64]) -> RecommendedItem:
+    def new_item(self, drawn: Drawn, score: float, weights: NDArray[np.float64]) -> RecommendedItem:
         """Return the record of a track that stands in a list because it is new."""
         ranks = np.zeros((1, len(Source)), np.int32)
         ranks[0, Source.NEW] = 1
-        return self._records.items([self._knowledge.catalogue.track_id(track)], [score], ranks, weights)[0]
+        (item,) = self._records.items([self._knowledge.catalogue.track_id(drawn.track)], [score], ranks, weights)
+        return item.model_copy(update={"propensity": drawn.propensity})
 
     def making(
         self,
         fused: FusedCandidates,
         places: NDArray[np.int64],
-        added: Sequence[int],
+        added: Sequence[Drawn],
         query: Query,
         *,
         new_share: float = 0.0,
@@ -198,7 +200,7 @@ class ListMaker:
         """Return how the list came to be that holds the candidates in `places` and, behind them, the tracks `added`."""
         new_to_listener = None
         if fused.discovery is not None:
-            listed = np.concatenate([fused.tracks[places], np.array(added, np.int64)])
+            listed = np.concatenate([fused.tracks[places], np.array([drawn.track for drawn in added], np.int64)])
             new_to_listener = tuple((np.flatnonzero(~self._is_played(listed, query)) + 1).tolist())
         counts = self._candidates.counts
         return self._makings.record(fused, places, len(added), counts, new_share, new_to_listener)

@@ -4,7 +4,7 @@ Pure: no I/O, no clock, no unseeded randomness.  The same calls in the same orde
 snapshot's.  One instance belongs to one thread at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from copy import copy
 from zlib import crc32
 
@@ -15,6 +15,7 @@ from musicrec.contracts import Degradation, ListenOutcome, Mode, RecommendationR
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
+from musicrec.recommend.exploration import Drawn, draw
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, excluded_for
 from musicrec.recommend.learning import Knowledge
@@ -118,9 +119,10 @@ class Recommender:
         if self.settings.ranked_candidates > 0:
             fused = self._lists.order(fused, query)
         fused = self._lists.turn(fused, query, self._discovery(snapshot.discovery))
-        explored = self._explored(query, exclusions, snapshot.revision)
+        places = self._lists.cut(fused, limit)
+        explored = self._explored(query, exclusions, set(fused.tracks[places].tolist()), snapshot)
         degraded = self._lacking(query, heard=bool(snapshot.entries))
-        return self._list(fused, self._lists.cut(fused, limit), limit, query, degraded, explored)
+        return self._list(fused, places, limit, query, degraded, explored)
 
     def answer(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         """Return the list that a request asks for.
@@ -227,17 +229,15 @@ class Recommender:
         limit: int,
         query: Query,
         degraded: list[Degradation],
-        explored: Sequence[int] = (),
+        explored: Sequence[Drawn] = (),
         *,
         new_share: float = 0.0,
     ) -> RankedList:
-        listed = set(fused.tracks[places].tolist())
-        fresh = [track for track in explored if track not in listed][: self.settings.exploration_slots]
-        kept = places[: max(0, limit - len(fresh))]
+        kept = places[: max(0, limit - len(explored))]
         items = self._lists.items(fused, kept)
-        added = fresh[: limit - len(kept)]
-        for track in added:
-            items.append(self._lists.new_item(track, items[-1].score if items else 0.0, fused.weights))
+        added = explored[: limit - len(kept)]
+        for drawn in added:
+            items.append(self._lists.new_item(drawn, items[-1].score if items else 0.0, fused.weights))
         if not items:
             has_tracks = self.knowledge.catalogue.available > 0
             degraded = [
@@ -282,8 +282,10 @@ class Recommender:
             lacking.append(Degradation.NO_AUDIO_INDEX)
         return lacking
 
-    def _explored(self, query: Query, exclusions: Exclusions, turn: int) -> list[int]:
-        """Return newly announced tracks for the exploration slots: of the session's artists first, then in turn."""
+    def _explored(
+        self, query: Query, exclusions: Exclusions, listed: Container[int], snapshot: SessionSnapshot
+    ) -> list[Drawn]:
+        """Return newly announced tracks for the exploration slots, those of the session's artists more often."""
         settings, knowledge = self.settings, self.knowledge
         if settings.exploration_slots == 0:
             return []
@@ -293,12 +295,17 @@ class Recommender:
         new = [
             (track, artist)
             for track, artist in zip(few.tolist(), knowledge.catalogue.artist_of[few].tolist(), strict=True)
-            if not exclusions.marks.get(track, 0) & EXCLUDED and artist not in exclusions.artists
+            if not exclusions.marks.get(track, 0) & EXCLUDED
+            and artist not in exclusions.artists
+            and track not in listed
         ]
-        start = turn % len(new) if new else 0
-        turned = new[start:] + new[:start]
-        near = [track for track, artist in turned if artist in query.artists]
-        return near + [track for track, artist in turned if artist not in query.artists]
+        near = [track for track, artist in new if artist in query.artists]
+        others = [track for track, artist in new if artist not in query.artists]
+        weights = [settings.exploration_artist_weight] * len(near) + [1.0] * len(others)
+        most = settings.exploration_choice
+        # The length first: no listener and revision can be taken for another pair.
+        occasion = f"{len(snapshot.user_id)}:{snapshot.user_id}{snapshot.revision}:{self._version}"
+        return draw((near + others)[:most], weights[:most], settings.exploration_slots, occasion)
 
     def _is_lesson(self, snapshot: SessionSnapshot) -> bool:
         settings, before = self.settings, snapshot.previous_track_id

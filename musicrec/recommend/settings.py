@@ -14,21 +14,23 @@ LARGEST: Final = 10**15
 AT_LEAST_1: Final = frozenset({
     "max_sessions", "session_row_length", "max_tracks", "max_listeners", "history_length", "query_length",
     "knn_neighbours", "memory_length", "popularity_half_life_ms", "popular_candidates", "candidates_per_source",
-    "ranker_hidden", "ranker_lesson_every",
+    "ranker_hidden", "ranker_lesson_every", "exploration_choice",
 })  # fmt: skip
 """Lengths of arrays that kernels write without a look at their bounds, and divisors."""
 ABOVE_0: Final = frozenset({
     "knn_position_decay", "knn_match_decay", "knn_distance_decay", "knn_recency_ms", "rule_recency_ms",
-    "habit_recency_s",
+    "habit_recency_s", "exploration_artist_weight",
 })  # fmt: skip
 """Divisors."""
 POWERS_OF_TWO: Final = frozenset({"sessions_per_track", "tracks_per_artist"})
 ANY_SIGN: Final = frozenset({"encoder_repeat_logit", "discovery"})
 DIALS: Final = frozenset({"discovery"})
 """From -1 to 1."""
-LATER: Final = frozenset({"discovery", "discovery_newness", "discovery_fame"})
+LATER: Final = frozenset({
+    "discovery", "discovery_newness", "discovery_fame", "exploration_choice", "exploration_artist_weight",
+})  # fmt: skip
 """Settings that came when rankings had names already: at its default none of them changes the name."""
-ON_LISTS_ALONE: Final = frozenset({"discovery", "discovery_newness", "discovery_fame"})
+ON_LISTS_ALONE: Final = LATER
 """What is learned does not depend on these: they may change between two starts of a worker."""
 SHAPES_KNOWLEDGE: Final = frozenset(
     {
@@ -195,6 +197,10 @@ class RankingSettings:
     """Least share of tracks that the listener never played in a personal list, where there are any."""
     exploration_slots: int = 1
     """Last places of a session's list that go to newly announced tracks, where there are any."""
+    exploration_choice: int = 50
+    """The first so many that may stand there, those of the session's artists before others, are drawn from."""
+    exploration_artist_weight: float = 25.0
+    """Odds of one of the session's artists beside 1 for another: one among fifty is drawn for every third list."""
     discovery: float = 0.0
     """Where the discovery dial stands for listeners who never set it: -1 mostly familiar tracks, 1 mostly new ones."""
     discovery_newness: float = 4.0

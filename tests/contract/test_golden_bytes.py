@@ -312,6 +312,14 @@ RECORDS |= {
     ),
 }
 
+WITH_MAKING = dict(RECORDS["recommendation.v1.making.json"])
+RECORDS |= {
+    "recommendation.v1.propensity.json": Recommendation(
+        **WITH_MAKING
+        | {"items": (WITH_MAKING["items"][0], WITH_MAKING["items"][1].model_copy(update={"propensity": 0.125}))}
+    ),
+}
+
 DEAD_LETTER = DeadLetter(
     original_topic="musicrec.listens.v1",
     original_partition=11,

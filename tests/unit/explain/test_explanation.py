@@ -148,6 +148,15 @@ def test_a_list_that_answers_a_turned_dial_says_so() -> None:
     assert lines[2] == "answers   set_discovery at 2020-09-13T12:26:40.000Z, event e"
 
 
+def test_the_odds_of_a_track_in_an_exploration_slot_are_told() -> None:
+    shown = made()
+    drawn = shown.items[2].model_copy(update={"propensity": 0.0625})
+    explanation = explain(shown.model_copy(update={"items": (*shown.items[:2], drawn)}))
+    assert [each.propensity for each in explanation.items] == [None, None, 0.0625]
+    assert "exploration slot, drawn with a probability of 0.062" in "\n".join(lines_of(explanation))
+    assert "drawn" not in "\n".join(lines_of(explain(shown)))
+
+
 @pytest.mark.row(45)
 def test_hostile_words_are_shown_as_they_are_written() -> None:
     shown = "\n".join(lines_of(explain(made(name=HOSTILE))))
