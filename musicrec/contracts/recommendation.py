@@ -174,6 +174,11 @@ class Making(Record):
     """Least share of tracks that the listener never played, where there are any."""
     discovery: Dial | None = None
     """Where the listener's discovery dial stood; absent where nobody set one."""
+    dial_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
+    """For each item its place in the order that the dials gave, from 1; absent where none was turned, empty where the
+    rules on whole lists kept that order."""
+    diversity: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
+    """Weight of not being similar to what is listed already; absent where nothing was done for variety."""
     new_to_listener: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
     """Places of this list, from 1, whose tracks the listener never played; absent where nobody set a dial."""
 

@@ -29,7 +29,7 @@ def lines_of(explanation: Explanation) -> Iterator[str]:
     reasons = member_docs(ReasonCode)
     for item in explanation.items:
         yield ""
-        yield from _item_lines(item, reasons, has_making=explanation.making is not None)
+        yield from _item_lines(item, reasons, explanation.making)
 
 
 def object_of(explanation: Explanation) -> dict[str, Any]:
@@ -107,6 +107,9 @@ def _dial(discovery: float, explanation: Explanation) -> str:
 
 def _rules(explanation: Explanation, making: Making) -> Iterator[str]:
     yield f"at most {making.artist_cap:,} of an artist" if making.artist_cap else "no artist cap"
+    if making.diversity is not None:
+        forward = sum(item.was_put_forward for item in explanation.items)
+        yield f"variety with weight {making.diversity:g}, {_count(forward, 'track')} put forward"
     if making.new_share:
         yield f"at least {making.new_share:.0%} that the listener never played"
     explored = sum(item.is_exploration for item in explanation.items)
@@ -115,11 +118,13 @@ def _rules(explanation: Explanation, making: Making) -> Iterator[str]:
         yield f"{_count(explanation.left_out, 'candidate')} left out that stood before the last item"
 
 
-def _item_lines(item: ItemExplanation, reasons: dict[str, str], *, has_making: bool) -> Iterator[str]:
+def _item_lines(item: ItemExplanation, reasons: dict[str, str], making: Making | None) -> Iterator[str]:
     head = f"{item.place:>3}.  {printable(item.track_id)}"
-    yield f"{head}   {_way(item)}" if has_making else head
+    yield f"{head}   {_way(item)}" if making is not None else head
     yield INDENT + reasons[item.reason.value]
     yield INDENT + _sources(item)
+    if making is not None and making.diversity is not None and item.was_put_forward:
+        yield f"{INDENT}put forward for variety"
     if item.is_new_to_listener:
         yield f"{INDENT}new to the listener"
     if item.is_heard:
@@ -132,7 +137,8 @@ def _way(item: ItemExplanation) -> str:
         return f"from the catalogue's new tracks, in an exploration slot{odds}"
     if item.fusion_rank is None or item.ranker_rank is None:
         return "its places before are not in the record"
-    way = f"fusion {item.fusion_rank} > ranker {item.ranker_rank} > list {item.place}"
+    dial = f" > dial {item.dial_rank}" if item.dial_rank is not None else ""
+    way = f"fusion {item.fusion_rank} > ranker {item.ranker_rank}{dial} > list {item.place}"
     moved = item.fusion_rank - item.place
     return f"{way}  ({'up' if moved > 0 else 'down'} {abs(moved)})" if moved else way
 

@@ -70,3 +70,8 @@ class FusedCandidates:
     ranked: int = 0
     discovery: float | None = None
     ranker_places: NDArray[np.int64] | None = None
+
+    @property
+    def has_log_scores(self) -> bool:
+        """Whether the scores are logarithms: the ranker's and those of turned dials are, the fusion's are not."""
+        return self.ranked > 0 or self.ranker_places is not None

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from musicrec.contracts import Making, RecommendedItem
 from musicrec.contracts.recommendation import MAX_LIST_LENGTH
+from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.dials import Turned, mark_played, turned_scores
+from musicrec.recommend.diversity import rows_of, varied_places
 from musicrec.recommend.exploration import Drawn
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, fuse, ranks_of
@@ -48,12 +50,14 @@ class ListMaker:
         candidates: CandidateGenerator,
         ranker: Ranker,
         skips: SkipForecast,
+        audio: AudioIndex | None,
     ) -> None:
         self._knowledge = knowledge
         self._settings = settings
         self._candidates = candidates
         self._ranker = ranker
         self._skips = skips
+        self._audio = audio
         most = candidates.keys.size
         self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
         self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
@@ -121,7 +125,7 @@ class ListMaker:
         turned = Turned.of(self._settings, discovery)
         if turned.changes_nothing:
             return fused if discovery is None else replace(fused, discovery=discovery)
-        scores = fused.scores if fused.ranked else np.log(fused.scores)
+        scores = fused.scores if fused.has_log_scores else np.log(fused.scores)
         is_played = self._is_played(fused.tracks, query)
         scores = turned_scores(scores, is_played, self._knowledge.popularity.plays[fused.tracks], turned)
         order = np.argsort(-scores, kind="stable")
@@ -164,8 +168,30 @@ class ListMaker:
         """Return the places in `fused` of the tracks to list, int64, in order."""
         count = len(fused.tracks)
         artist_of, cap = self._knowledge.catalogue.artist_of, self._settings.artist_cap
-        listed = cap_artists(fused.tracks, count, artist_of, cap, min(limit, count), self._places)
-        return self._places[:listed].copy()
+        order = self.varied(fused)
+        listed = cap_artists(fused.tracks[order], count, artist_of, cap, min(limit, count), self._places)
+        return order[self._places[:listed]]
+
+    def varied(self, fused: FusedCandidates) -> NDArray[np.int64]:
+        """Return the places in `fused` of all candidates, int64, in an order that has as much variety as is set."""
+        order = np.arange(len(fused.tracks))
+        count = min(len(order), self._settings.diversity_candidates)
+        if self._settings.diversity > 0 and count > 0:
+            tracks, scores = fused.tracks[:count], fused.scores[:count]
+            order[:count] = varied_places(
+                scores if fused.has_log_scores else np.log(scores),
+                self._knowledge.catalogue.artist_of[tracks],
+                self._candidates.encoders.vectors(tracks),
+                self._sounds(tracks),
+                self._settings.diversity,
+            )
+        return order
+
+    def _sounds(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        if self._audio is None:
+            return np.zeros((len(tracks), 0), np.float32)
+        track_id = self._knowledge.catalogue.track_id
+        return rows_of([self._audio.vector(track_id(track)) for track in tracks.tolist()])
 
     def items(self, fused: FusedCandidates, places: NDArray[np.int64]) -> list[RecommendedItem]:
         """Return the records of the candidates in `places`; no score is above that of the place before.

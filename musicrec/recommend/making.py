@@ -68,8 +68,15 @@ class MakingRecorder:
             artist_cap=settings.artist_cap,
             new_share=new_share,
             discovery=fused.discovery,
+            dial_ranks=self._dial_ranks(fused, at, from_elsewhere),
+            diversity=settings.diversity or None,
             new_to_listener=new_to_listener,
         )
+
+    def _dial_ranks(self, fused: FusedCandidates, at: list[int], from_elsewhere: list[int]) -> tuple[int, ...] | None:
+        if fused.ranker_places is None:
+            return None
+        return () if at == self._in_order[: len(at)] else tuple([place + 1 for place in at] + from_elsewhere)
 
 
 class _UsedSources:

@@ -85,7 +85,7 @@ class Recommender:
         self.ranker = Ranker(FEATURES, settings.ranker_hidden, settings.ranker_step, silent=ENCODER_COLUMNS)
         self.skips = SkipForecast(FEATURES, settings.skip_hidden, settings.skip_step)
         self._candidates = CandidateGenerator(self.knowledge, settings, self._audio, encoders)
-        self._lists = ListMaker(self.knowledge, settings, self._candidates, self.ranker, self.skips)
+        self._lists = ListMaker(self.knowledge, settings, self._candidates, self.ranker, self.skips, self._audio)
         self._weights = _source_weights(settings)
         self._version = settings.version()
 
@@ -195,7 +195,8 @@ class Recommender:
         if listener is None:
             return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, lacking)
         heard, new_share = listener.tracks[: listener.length], self.settings.personal_new_share
-        places = _with_new_tracks(fused.tracks, heard, request.limit, new_share)
+        order = self._lists.varied(fused)
+        places = order[_with_new_tracks(fused.tracks[order], heard, request.limit, new_share)]
         return self._list(fused, places, request.limit, query, lacking, new_share=new_share)
 
     def _similar(self, request: RecommendationRequest, exclusions: Exclusions, now_ms: int) -> RankedList:

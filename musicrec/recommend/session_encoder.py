@@ -134,6 +134,13 @@ class EncodedTracks:
         )
         return out
 
+    def vectors(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the unit vectors of `tracks`, shape (tracks, dimension); zeros where the encoder has none."""
+        self.follow()
+        rows = self._row_of[tracks]
+        steps = np.where(rows == UNKNOWN, np.float32(0.0), self._codes.steps[rows])
+        return np.asarray(self._codes.values[rows] * steps[:, np.newaxis], np.float32)
+
     def follow(self) -> None:
         """Look up the tracks that the catalogue has heard of since the last time; it may grow meanwhile."""
         known = len(self._catalogue)
@@ -246,6 +253,10 @@ class Encoders:
         if self._speaks is None or self.session is None:
             return None
         return self._speaks.logits(self.session, tracks, self._newest_first)
+
+    def vectors(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return `EncodedTracks.vectors` of whose turn it was with the last question; no column where nobody's."""
+        return np.zeros((len(tracks), 0), np.float32) if self._speaks is None else self._speaks.vectors(tracks)
 
     def _drop_former(self) -> None:
         """Drop the former encoder once it has not been asked for long."""

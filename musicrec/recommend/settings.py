@@ -28,6 +28,7 @@ DIALS: Final = frozenset({"discovery"})
 """From -1 to 1."""
 LATER: Final = frozenset({
     "discovery", "discovery_newness", "discovery_fame", "exploration_choice", "exploration_artist_weight",
+    "diversity", "diversity_candidates",
 })  # fmt: skip
 """Settings that came when rankings had names already: at its default none of them changes the name."""
 ON_LISTS_ALONE: Final = LATER
@@ -193,6 +194,10 @@ class RankingSettings:
     """Factor on tracks heard in this session already."""
     artist_cap: int = 0
     """Most tracks of one artist in a list, where candidates allow; 0 for no cap: whole albums are played."""
+    diversity: float = 0.0
+    """Weight of not being similar to what is listed already, beside that of the score; 0 leaves the order as it is."""
+    diversity_candidates: int = 60
+    """Best candidates that may change their places for it."""
     personal_new_share: float = 0.25
     """Least share of tracks that the listener never played in a personal list, where there are any."""
     exploration_slots: int = 1
@@ -226,6 +231,8 @@ class RankingSettings:
                 raise Incompatible(f"{name}: {value}; more than 0 is needed")
             if name in DIALS and not -1 <= value <= 1:
                 raise Incompatible(f"{name}: {value}; a number from -1 to 1 is needed")
+            if name == "diversity" and not 0 <= value < 1:
+                raise Incompatible(f"{name}: {value}; a number from 0 to below 1 is needed")
             if name not in ANY_SIGN and value < 0:
                 raise Incompatible(f"{name}: {value}; at least 0 is needed")
 

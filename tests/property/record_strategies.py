@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from hypothesis import strategies as st
 from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
@@ -94,10 +94,15 @@ def _values(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
         return st.integers(_bound(metadata, Ge, "ge", -(2**63)), _bound(metadata, Le, "le", 2**63))
     if annotation is float:
         least, most = _bound(metadata, Ge, "ge", None), _bound(metadata, Le, "le", None)
-        above = _bound(metadata, Gt, "gt", None)
-        if above is not None:
-            return st.floats(above, most, exclude_min=True, allow_nan=False, allow_infinity=False)
-        return st.floats(least, most, allow_nan=False, allow_infinity=False)
+        above, below = _bound(metadata, Gt, "gt", None), _bound(metadata, Lt, "lt", None)
+        return st.floats(
+            least if above is None else above,
+            most if below is None else below,
+            exclude_min=above is not None,
+            exclude_max=below is not None,
+            allow_nan=False,
+            allow_infinity=False,
+        )
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return st.sampled_from(annotation)
     if isinstance(annotation, type) and issubclass(annotation, Record):

@@ -140,6 +140,30 @@ def test_a_dial_and_what_is_new_to_the_listener_are_told() -> None:
     assert "dial" not in "\n".join(lines_of(never))
 
 
+def test_what_was_put_forward_for_variety_is_told() -> None:
+    varied = MAKING.model_copy(update={"fusion_ranks": (7, 5, 0), "ranker_ranks": (1, 9, 0), "diversity": 0.25})
+    explanation = explain(made(varied))
+    assert [each.was_put_forward for each in explanation.items] == [False, True, False]
+    text = "\n".join(lines_of(explanation))
+    assert "variety with weight 0.25, 1 track put forward" in text
+    assert "fusion 5 > ranker 9 > list 2" in text
+    assert text.count("      put forward for variety") == 1
+    assert "variety" not in "\n".join(lines_of(explain(made())))
+
+
+def test_places_that_a_dial_gave_stand_between_the_ranker_s_and_the_list_s() -> None:
+    turned = MAKING.model_copy(update={"ranker_ranks": (8, 9, 0), "dial_ranks": (1, 4, 0), "diversity": 0.25})
+    explanation = explain(made(turned))
+    assert [each.dial_rank for each in explanation.items] == [1, 4, None]
+    assert [each.was_put_forward for each in explanation.items] == [False, True, False]
+    assert explanation.left_out == 2
+    assert "fusion 1 > ranker 9 > dial 4 > list 2" in "\n".join(lines_of(explanation))
+    in_order = explain(made(turned.model_copy(update={"dial_ranks": ()})))
+    assert [each.dial_rank for each in in_order.items] == [1, 2, None]
+    assert [each.was_put_forward for each in in_order.items] == [False, False, False]
+    assert in_order.left_out == 0
+
+
 def test_a_list_that_answers_a_turned_dial_says_so() -> None:
     trigger = Trigger(
         event_id="e", type=EventType.SET_DISCOVERY, occurred_at_ms=NOON_MS, published_at_ms=0, partition=0, offset=0
