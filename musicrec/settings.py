@@ -178,6 +178,8 @@ class RankingAgentSettings(_Section):
     more, and those who do wait less; 0 answers every event."""
     discovery: Annotated[float, Field(ge=-1, le=1)] = 0.0
     """Where the discovery dial stands for listeners who never set it: -1 mostly familiar tracks, 1 mostly new ones."""
+    popularity_dial: Annotated[float, Field(ge=-10, le=10)] = 0.0
+    """Taken off every score per logarithm of the track's plays: above 0 less of what is popular, below 0 more of it."""
     diversity: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Weight of not being similar to what is listed already, beside that of the score; 0 leaves lists as they are."""
     max_sessions: Annotated[int, Field(ge=1_000)] = 500_000

@@ -79,7 +79,7 @@ class RankingState:
             watch: is given, before the wait, what tells how the followers get on.
         """
         chosen = settings.ranking
-        names = ("max_sessions", "max_listeners", "discovery", "diversity")
+        names = ("max_sessions", "max_listeners", "discovery", "popularity_dial", "diversity")
         bounded = replace(RankingSettings(), **{name: getattr(chosen, name) for name in names})
         ranker = None if chosen.ranker_path is None else await asyncio.to_thread(read_ranker, chosen.ranker_path)
         state = cls(bounded, counters, ranker)

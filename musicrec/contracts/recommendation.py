@@ -174,6 +174,9 @@ class Making(Record):
     """Least share of tracks that the listener never played, where there are any."""
     discovery: Dial | None = None
     """Where the listener's discovery dial stood; absent where nobody set one."""
+    popularity_dial: Score | None = None
+    """Taken off a score per logarithm of the track's plays by everybody, beside what the discovery dial does; absent
+    where it is 0."""
     dial_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
     """For each item its place in the order that the dials gave, from 1; absent where none was turned, empty where the
     rules on whole lists kept that order."""

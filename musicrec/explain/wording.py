@@ -76,6 +76,9 @@ def _making_lines(explanation: Explanation) -> Iterator[str]:
     yield _line("order", f"{_count(making.candidates, 'candidate')} in the order of their fused scores; {order}")
     if making.discovery is not None:
         yield _line("dial", _dial(making.discovery, explanation))
+    if making.popularity_dial:
+        wanted = "less" if making.popularity_dial > 0 else "more"
+        yield _line("dial", f"popularity at {making.popularity_dial:+g}: {wanted} of what many play")
     yield _line("rules", "; ".join(_rules(explanation, making)))
 
 

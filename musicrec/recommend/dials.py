@@ -34,7 +34,7 @@ class Turned:
         Turned(newness=0.0, fame=0.0)
         """
         dial = discovery or 0.0
-        return cls(dial * settings.discovery_newness, 0.0 - dial * settings.discovery_fame)
+        return cls(dial * settings.discovery_newness, 0.0 - dial * settings.discovery_fame - settings.popularity_dial)
 
     @property
     def changes_nothing(self) -> bool:

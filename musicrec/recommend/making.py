@@ -69,6 +69,7 @@ class MakingRecorder:
             new_share=new_share,
             discovery=fused.discovery,
             dial_ranks=self._dial_ranks(fused, at, from_elsewhere),
+            popularity_dial=(settings.popularity_dial or None) if fused.ranker_places is not None else None,
             diversity=settings.diversity or None,
             new_to_listener=new_to_listener,
         )

@@ -23,12 +23,12 @@ ABOVE_0: Final = frozenset({
 })  # fmt: skip
 """Divisors."""
 POWERS_OF_TWO: Final = frozenset({"sessions_per_track", "tracks_per_artist"})
-ANY_SIGN: Final = frozenset({"encoder_repeat_logit", "discovery"})
+ANY_SIGN: Final = frozenset({"encoder_repeat_logit", "discovery", "popularity_dial"})
 DIALS: Final = frozenset({"discovery"})
 """From -1 to 1."""
 LATER: Final = frozenset({
     "discovery", "discovery_newness", "discovery_fame", "exploration_choice", "exploration_artist_weight",
-    "diversity", "diversity_candidates",
+    "diversity", "diversity_candidates", "popularity_dial",
 })  # fmt: skip
 """Settings that came when rankings had names already: at its default none of them changes the name."""
 ON_LISTS_ALONE: Final = LATER
@@ -213,6 +213,9 @@ class RankingSettings:
     first 20 of a streamed log 1, 9 and 62 % are new at -1, 0 and 1."""
     discovery_fame: float = 0.3
     """Taken off the score, times the dial, per logarithm of a track's plays: whoever explores wants no charts."""
+
+    popularity_dial: float = 0.0
+    """Taken off the score per logarithm of a track's plays: above 0 less of what is popular, below 0 more of it."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.

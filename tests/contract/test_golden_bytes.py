@@ -318,6 +318,9 @@ RECORDS |= {
         **WITH_MAKING
         | {"items": (WITH_MAKING["items"][0], WITH_MAKING["items"][1].model_copy(update={"propensity": 0.125}))}
     ),
+    "recommendation.v1.popularity-dial.json": Recommendation(
+        **WITH_MAKING | {"making": WITH_MAKING["making"].model_copy(update={"dial_ranks": (), "popularity_dial": -0.5})}
+    ),
     "recommendation.v1.diversity.json": Recommendation(
         **WITH_MAKING | {"making": WITH_MAKING["making"].model_copy(update={"dial_ranks": (4, 0), "diversity": 0.3})}
     ),

@@ -140,6 +140,13 @@ def test_a_dial_and_what_is_new_to_the_listener_are_told() -> None:
     assert "dial" not in "\n".join(lines_of(never))
 
 
+@pytest.mark.parametrize(("value", "said"), [(0.5, "popularity at +0.5: less of what"), (-2.0, "at -2: more of what")])
+def test_the_popularity_dial_is_told(value: float, said: str) -> None:
+    text = "\n".join(lines_of(explain(made(MAKING.model_copy(update={"popularity_dial": value, "dial_ranks": ()})))))
+    assert said in text
+    assert "discovery" not in text
+
+
 def test_what_was_put_forward_for_variety_is_told() -> None:
     varied = MAKING.model_copy(update={"fusion_ranks": (7, 5, 0), "ranker_ranks": (1, 9, 0), "diversity": 0.25})
     explanation = explain(made(varied))

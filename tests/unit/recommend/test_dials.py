@@ -9,6 +9,7 @@ from listening import Listening
 from musicrec.contracts import EventType, Mode, RecommendationRequest, SessionSnapshot
 from musicrec.errors import Incompatible
 from musicrec.recommend import RankedList, RankingSettings, Recommender
+from musicrec.recommend.dials import Turned
 from musicrec.recommend.state import State, joined
 
 SMALL = RankingSettings(max_sessions=1_000)
@@ -109,6 +110,31 @@ def test_what_everybody_plays_goes_down_as_the_dial_goes_up(world: Listening) ->
     places = [listed(recommender.rank(dialled(snapshot, dial))).index(CHART) for dial in (-1.0, 0.0, 1.0)]
     assert places == sorted(places)
     assert places[0] < places[-1]
+
+
+def test_the_popularity_dial_lowers_what_everybody_plays_or_raises_it_for_all_listeners(
+    world: Listening, recommender: Recommender
+) -> None:
+    snapshot = world.session("stranger", "seed")[0]
+    places = []
+    for value in (-20.0, -0.5, 0.0, 0.5, 20.0):
+        dialled_down = Recommender(replace(SMALL, popularity_dial=value))
+        dialled_down.restore(State(joined(recommender.state())))
+        ranked = dialled_down.rank(snapshot, 31)
+        places.append(listed(ranked).index(CHART))
+        assert ranked.making.popularity_dial == (value or None)
+        assert ranked.making.discovery is ranked.making.new_to_listener is None
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert places[-1] == 30
+    assert listed(recommender.rank(snapshot, 31)).index(CHART) == places[2]
+
+
+def test_both_dials_together_add_what_each_adds() -> None:
+    settings = RankingSettings(popularity_dial=0.25, discovery_newness=3.0, discovery_fame=0.5)
+    assert Turned.of(settings, -0.5) == Turned(newness=-1.5, fame=0.0)
+    assert Turned.of(settings, 1.0) == Turned(newness=3.0, fame=-0.75)
+    assert Turned.of(settings, None) == Turned.of(settings, 0.0) == Turned(newness=0.0, fame=-0.25)
 
 
 def test_a_default_is_for_those_who_never_set_the_dial(world: Listening, recommender: Recommender) -> None:
