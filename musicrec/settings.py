@@ -17,6 +17,9 @@ from musicrec.environment import PREFIX, READ_ELSEWHERE, check_variables
 from musicrec.errors import Incompatible
 from musicrec.sasl_log import keep_credentials_out_of_the_log
 
+Favour = Annotated[float, Field(ge=0, le=100)]
+Disfavour = Annotated[float, Field(ge=-100, le=0)]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -135,6 +138,18 @@ class SessionSettings(_Section):
     """Share of a track that counts as heard to its end."""
     early_skip_ms: Annotated[int, Field(ge=0)] = 30_000
     """A listen shorter than this, of a track that is not as short itself, was turned away early."""
+    like_weight: Favour = 2.0
+    """What a like counts beside one completed listen of the track."""
+    save_weight: Favour = 3.0
+    """What a save counts."""
+    share_weight: Favour = 3.0
+    """What a share counts."""
+    purchase_weight: Favour = 5.0
+    """What a purchase counts."""
+    dislike_weight: Disfavour = -3.0
+    """What a dislike counts: it takes so many listens back."""
+    block_weight: Disfavour = -5.0
+    """What the block of a track counts, beside keeping it out of every list."""
     redis_ttl_ms: Annotated[int, Field(ge=3_600_000)] = 7 * 86_400_000
     """Housekeeping only: an idle listener's state is dropped after this, unless they block something or set a dial."""
 

@@ -19,7 +19,7 @@ from zlib import crc32
 from musicrec.contracts import EventType, ListenEvent, SessionEntry, SessionSnapshot, Trigger
 from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.ids import derived_id
-from musicrec.session.feedback import FEEDBACK_WEIGHTS
+from musicrec.session.feedback import feedback_weight
 from musicrec.session.listen_outcome import listen_outcome, played_fraction
 from musicrec.session.listener_state import AppliedEvent, Block, CutSession, ListenerState, Position, SetDial
 from musicrec.settings import SessionSettings
@@ -319,7 +319,7 @@ def _entries(session: _Session, rules: SessionSettings) -> tuple[tuple[SessionEn
         last[track_id] = listen
     weights: dict[str, float] = {}
     for event in session.feedback:
-        weight = FEEDBACK_WEIGHTS.get(EventType(event.type), 0.0)
+        weight = feedback_weight(event.type, rules)
         if event.track_id is not None and weight:
             weights[event.track_id] = weights.get(event.track_id, 0.0) + weight
     shown = list(last.items())[-rules.max_entries :]  # made for these alone: they are most of the work

@@ -9,8 +9,9 @@ import pytest
 from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSnapshot
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible
 from musicrec.session import Applied, Duplicate, ListenerState, Position, apply
+from musicrec.session.feedback import WEIGHT_SETTINGS
 from musicrec.session.sessionizer import MAX_BLOCKED, MAX_EVENTS
-from musicrec.settings import SessionSettings
+from musicrec.settings import SessionSettings, load_settings
 
 RULES = SessionSettings()
 NOON_MS = 1_700_000_000_000
@@ -20,7 +21,8 @@ MINUTE_MS = 60_000
 class Listener:
     """Feeds events to the logic and keeps what comes out."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: SessionSettings = RULES) -> None:
+        self.rules = rules
         self.state = ListenerState()
         self.snapshots: list[SessionSnapshot] = []
         self.offset = 0
@@ -29,7 +31,7 @@ class Listener:
         """Apply one event at the next offset, or at a given one."""
         at = self.offset if offset is None else offset
         self.offset = max(self.offset, at + 1)
-        result = apply(self.state, event, Position("cluster", 3, at, NOON_MS + 10**11), RULES)
+        result = apply(self.state, event, Position("cluster", 3, at, NOON_MS + 10**11), self.rules)
         self.state = result.state
         if isinstance(result, Applied):
             self.snapshots.append(result.snapshot)
@@ -220,6 +222,53 @@ def test_feedback_counts_for_its_track_and_moves_no_boundary() -> None:
     assert liked.trigger.outcome is None
     assert listener.play("b", end_min=43).entries == listener.snapshots[-1].entries
     assert tracks(listener.snapshots[-1]) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "setting", "usual"),
+    [
+        (EventType.LIKE, "like_weight", 2.0),
+        (EventType.SAVE, "save_weight", 3.0),
+        (EventType.SHARE, "share_weight", 3.0),
+        (EventType.PURCHASE, "purchase_weight", 5.0),
+        (EventType.DISLIKE, "dislike_weight", -3.0),
+        (EventType.BLOCK_TRACK, "block_weight", -5.0),
+    ],
+)
+def test_each_kind_of_feedback_weighs_what_its_setting_says(kind: EventType, setting: str, usual: float) -> None:
+    assert WEIGHT_SETTINGS[kind] == setting
+    for rules, weight in ((RULES, usual), (SessionSettings(**{setting: 0.25 * usual}), 0.25 * usual)):
+        listener = Listener(rules)
+        listener.play("a", end_min=0)
+        listener.send(feedback(kind, at_min=1, track="a"))
+        assert listener.snapshots[-1].entries[0].feedback == weight
+
+
+def test_to_unblock_a_track_takes_nothing_back_and_a_dial_weighs_nothing() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.send(feedback(EventType.BLOCK_TRACK, at_min=1, track="a"))
+    listener.send(feedback(EventType.UNBLOCK_TRACK, at_min=2, track="a"))
+    listener.send(dial(1.0, at_min=3))
+    assert listener.snapshots[-1].entries[0].feedback == -5.0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LIKE_WEIGHT", "-1"),
+        ("DISLIKE_WEIGHT", "1"),
+        ("PURCHASE_WEIGHT", "101"),
+        ("BLOCK_WEIGHT", "-inf"),
+        ("SHARE_WEIGHT", "nan"),
+    ],
+)
+def test_a_weight_that_says_the_contrary_or_has_no_bounds_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(f"MUSICREC_SESSION__{variable}", value)
+    with pytest.raises(Incompatible, match=f"^MUSICREC_SESSION__{variable}: "):
+        load_settings()
 
 
 def test_feedback_outside_any_session_has_no_session() -> None:
