@@ -17,6 +17,9 @@ from musicrec.environment import PREFIX, READ_ELSEWHERE, check_variables
 from musicrec.errors import Incompatible
 from musicrec.sasl_log import keep_credentials_out_of_the_log
 
+Favour = Annotated[float, Field(ge=0, le=100)]
+Disfavour = Annotated[float, Field(ge=-100, le=0)]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -135,8 +138,20 @@ class SessionSettings(_Section):
     """Share of a track that counts as heard to its end."""
     early_skip_ms: Annotated[int, Field(ge=0)] = 30_000
     """A listen shorter than this, of a track that is not as short itself, was turned away early."""
+    like_weight: Favour = 2.0
+    """What a like counts beside one completed listen of the track."""
+    save_weight: Favour = 3.0
+    """What a save counts."""
+    share_weight: Favour = 3.0
+    """What a share counts."""
+    purchase_weight: Favour = 5.0
+    """What a purchase counts."""
+    dislike_weight: Disfavour = -3.0
+    """What a dislike counts: it takes so many listens back."""
+    block_weight: Disfavour = -5.0
+    """What the block of a track counts, beside keeping it out of every list."""
     redis_ttl_ms: Annotated[int, Field(ge=3_600_000)] = 7 * 86_400_000
-    """Housekeeping only: an idle listener's state is dropped after this, unless they block something."""
+    """Housekeeping only: an idle listener's state is dropped after this, unless they block something or set a dial."""
 
 
 class AgentSettings(_Section):
@@ -176,6 +191,12 @@ class RankingAgentSettings(_Section):
     stale_after_ms: Annotated[int, Field(ge=0)] = 10 * 60_000
     """Events published longer ago, by the broker's clock, are learned from and get no list: nobody waits for it any
     more, and those who do wait less; 0 answers every event."""
+    discovery: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """Where the discovery dial stands for listeners who never set it: -1 mostly familiar tracks, 1 mostly new ones."""
+    popularity_dial: Annotated[float, Field(ge=-10, le=10)] = 0.0
+    """Taken off every score per logarithm of the track's plays: above 0 less of what is popular, below 0 more of it."""
+    diversity: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Weight of not being similar to what is listed already, beside that of the score; 0 leaves lists as they are."""
     max_sessions: Annotated[int, Field(ge=1_000)] = 500_000
     """Sessions remembered, those of more than 40 tracks as several; with listeners about 2 GB of memory per million."""
     max_listeners: Annotated[int, Field(ge=2)] = 200_000

@@ -84,7 +84,7 @@ class RankingSnapshots:
         self._folder = SnapshotFolder(root, "ranking snapshot", FORMAT)
         self._origin = origin
         self._new = new
-        self._model_version = new().recommender.settings.version()
+        self._model_version = new().recommender.settings.learned_version()
 
     def save(self, taken: Taken, offsets: Offsets, counts: Mapping[str, int], *, now_ms: int) -> Path:
         """Write a snapshot; return its folder.

@@ -79,7 +79,8 @@ class RankingState:
             watch: is given, before the wait, what tells how the followers get on.
         """
         chosen = settings.ranking
-        bounded = replace(RankingSettings(), max_sessions=chosen.max_sessions, max_listeners=chosen.max_listeners)
+        names = ("max_sessions", "max_listeners", "discovery", "popularity_dial", "diversity")
+        bounded = replace(RankingSettings(), **{name: getattr(chosen, name) for name in names})
         ranker = None if chosen.ranker_path is None else await asyncio.to_thread(read_ranker, chosen.ranker_path)
         state = cls(bounded, counters, ranker)
         connection = settings.kafka.client_options()

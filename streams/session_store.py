@@ -90,8 +90,7 @@ class SessionStore:
             return
         calls: list[Call] = []
         for user, (old, new) in changed.items():
-            blocks = any(block.blocked for _, block in (*new.tracks, *new.artists))
-            ttl_ms = 0 if blocks else self._ttl_ms
+            ttl_ms = 0 if new.is_kept else self._ttl_ms
             calls.append((KEY_PREFIX + user, [old.revision, new.revision, new.encode(), ttl_ms]))
         try:
             with self._timed("save_sessions"):

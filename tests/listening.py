@@ -26,16 +26,29 @@ class Listening:
         return [self.play(user_id, track, artist_id) for track in tracks.split()]
 
     def feedback(
-        self, user_id: str, kind: EventType, track_id: str | None, artist_id: str | None = None
+        self,
+        user_id: str,
+        kind: EventType,
+        track_id: str | None,
+        artist_id: str | None = None,
+        *,
+        discovery: float | None = None,
     ) -> SessionSnapshot:
-        """Let a listener say something about a track or an artist."""
-        return self._apply(user_id, kind, track_id, artist_id)
+        """Let a listener say something about a track or an artist, or set a dial."""
+        return self._apply(user_id, kind, track_id, artist_id, discovery)
 
     def pause(self, minutes: int = 60) -> None:
         """Let time pass; an hour ends every session."""
         self.now_ms += minutes * MINUTE_MS
 
-    def _apply(self, user_id: str, kind: EventType, track_id: str | None, artist_id: str | None) -> SessionSnapshot:
+    def _apply(
+        self,
+        user_id: str,
+        kind: EventType,
+        track_id: str | None,
+        artist_id: str | None,
+        discovery: float | None = None,
+    ) -> SessionSnapshot:
         self.now_ms += 3 * MINUTE_MS
         self._offset += 1
         played_ms = {EventType.PLAY: 170_000, EventType.SKIP: 5_000}.get(kind)
@@ -47,6 +60,7 @@ class Listening:
             track_id=track_id,
             artist_id=artist_id,
             ms_played=played_ms,
+            discovery=discovery,
         )
         position = Position("test", 0, self._offset, self.now_ms)
         applied = apply(self._states.get(user_id, ListenerState()), event, position, SessionSettings())

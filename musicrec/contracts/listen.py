@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from musicrec.contracts.record import DurationMs, EpochMs, Id, PlayedMs, VersionedRecord, reject
+from musicrec.contracts.record import Dial, DurationMs, EpochMs, Id, PlayedMs, VersionedRecord, reject
 
 
 class EventType(StrEnum):
@@ -24,6 +24,8 @@ class EventType(StrEnum):
     UNBLOCK_TRACK = "unblock_track"
     BLOCK_ARTIST = "block_artist"
     UNBLOCK_ARTIST = "unblock_artist"
+    SET_DISCOVERY = "set_discovery"
+    """The listener asked for more new or for more familiar tracks, from now on."""
 
     @property
     def is_listen(self) -> bool:
@@ -34,6 +36,11 @@ class EventType(StrEnum):
     def is_about_artist(self) -> bool:
         """Whether the event names an artist and not a track."""
         return self in _ABOUT_ARTISTS
+
+    @property
+    def is_about_track(self) -> bool:
+        """Whether the event names a track."""
+        return self not in _ABOUT_ARTISTS and self is not EventType.SET_DISCOVERY
 
 
 _LISTENS = frozenset({EventType.PLAY, EventType.SKIP})
@@ -57,13 +64,15 @@ class ListenEvent(VersionedRecord):
     occurred_at_ms: EpochMs
     """When it happened, epoch milliseconds UTC; for play and skip the END of the listen."""
     track_id: Id | None = None
-    """The track; needed by every type but block_artist and unblock_artist."""
+    """The track; needed by every type but block_artist, unblock_artist and set_discovery."""
     artist_id: Id | None = None
     """The track's artist where the publisher knows it; needed by block_artist and unblock_artist."""
     ms_played: PlayedMs | None = None
     """How long the listen lasted in milliseconds; needed by play and skip."""
     duration_ms: DurationMs | None = None
     """How long the track is in milliseconds, where the publisher knows it."""
+    discovery: Dial | None = None
+    """Where the dial stands now, from -1 (mostly familiar tracks) to 1 (mostly new ones); needed by set_discovery."""
     source: Id | None = None
     """Where it was played from: a playlist, a radio, a list id of musicrec."""
 
@@ -71,10 +80,12 @@ class ListenEvent(VersionedRecord):
     def _names_what_it_is_about(self) -> Self:
         if self.type.is_about_artist and self.artist_id is None:
             raise reject("artist_id", f"artist_id: a {self.type.value} event needs it")
-        if not self.type.is_about_artist and self.track_id is None:
+        if self.type.is_about_track and self.track_id is None:
             raise reject("track_id", f"track_id: a {self.type.value} event needs it")
         if self.type.is_listen and self.ms_played is None:
             raise reject("ms_played", f"ms_played: a {self.type.value} event needs it")
+        if self.type is EventType.SET_DISCOVERY and self.discovery is None:
+            raise reject("discovery", f"discovery: a {self.type.value} event needs it")
         return self
 
     @property

@@ -5,7 +5,17 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from musicrec.contracts.record import EpochMs, Id, Record, Score, VariantName, VersionedRecord, reject
+from musicrec.contracts.record import (
+    Dial,
+    EpochMs,
+    Id,
+    Probability,
+    Record,
+    Score,
+    VariantName,
+    VersionedRecord,
+    reject,
+)
 from musicrec.contracts.session import Trigger
 
 MAX_LIST_LENGTH = 200
@@ -113,6 +123,9 @@ class RecommendedItem(Record):
     """Where it came from, strongest first."""
     reason: ReasonCode
     """Why it is here, in one word."""
+    propensity: Probability | None = None
+    """Of a newly announced track in an exploration slot: the probability with which it was drawn for the slot, given
+    those of the slots before it. Absent elsewhere, where nothing is left to chance."""
 
 
 class ExcludedCandidates(Record):
@@ -152,13 +165,25 @@ class Making(Record):
     fusion_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)]
     """For each item its place in the fusion's order, from 1; 0 for a newly announced track in an exploration slot."""
     ranker_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)] = ()
-    """The same in the order after the ranker; empty where the rules on whole lists kept that order."""
+    """The same in the order after the ranker; empty where no dial and no rule on whole lists changed that order."""
     heard: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] = ()
     """Places of this list, from 1, whose tracks were heard in this session."""
     artist_cap: Count = 0
     """Most tracks of one artist, where candidates allow; 0 for no cap."""
     new_share: Score = 0.0
     """Least share of tracks that the listener never played, where there are any."""
+    discovery: Dial | None = None
+    """Where the listener's discovery dial stood; absent where nobody set one."""
+    popularity_dial: Score | None = None
+    """Taken off a score per logarithm of the track's plays by everybody, beside what the discovery dial does; absent
+    where it is 0."""
+    dial_ranks: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
+    """For each item its place in the order that the dials gave, from 1; absent where none was turned, empty where the
+    rules on whole lists kept that order."""
+    diversity: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
+    """Weight of not being similar to what is listed already; absent where nothing was done for variety."""
+    new_to_listener: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
+    """Places of this list, from 1, whose tracks the listener never played; absent where nobody set a dial."""
 
 
 class Timings(Record):

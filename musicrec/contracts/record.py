@@ -22,6 +22,10 @@ VARIANT_NAME = "[a-z0-9][a-z0-9_-]{0,31}"
 VariantName = Annotated[str, StringConstraints(pattern=f"^{VARIANT_NAME}$")]
 Title = Annotated[str, StringConstraints(max_length=1024)]
 Score = Annotated[float, Field(allow_inf_nan=False)]
+Probability = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+"""Of what has happened: never 0."""
+Dial = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+"""A listener's wish between two ends; 0 lies in the middle."""
 
 
 class Record(BaseModel):

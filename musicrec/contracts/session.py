@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from musicrec.contracts.listen import EventType
-from musicrec.contracts.record import EpochMs, Id, PlayedMs, Record, Score, VersionedRecord
+from musicrec.contracts.record import Dial, EpochMs, Id, PlayedMs, Record, Score, VersionedRecord
 
 
 class ListenOutcome(StrEnum):
@@ -96,6 +96,9 @@ class SessionSnapshot(VersionedRecord):
     """Tracks that this listener never wants to hear, whatever the session."""
     blocked_artists: tuple[Id, ...] = ()
     """Artists that this listener never wants to hear."""
+    discovery: Dial | None = None
+    """Where this listener set the discovery dial, from -1 (mostly familiar tracks) to 1 (mostly new ones), whatever the
+    session; absent where they never did."""
 
 
 class SnapshotHead(VersionedRecord):

@@ -70,7 +70,7 @@ class Audience:
             _, _, visit, event = heapq.heappop(due)
             yield event
             if event.type.is_listen:
-                for following in (visit.reaction(event), visit.next_listen()):
+                for following in (visit.reaction(event), visit.turn(event), visit.next_listen()):
                     if following is not None:
                         heapq.heappush(due, (following.occurred_at_ms, next(serial), visit, following))
 
@@ -123,6 +123,13 @@ class _Visit:
             return None
         return self._event(said, self.listener.shelf.tracks[number], at_ms=listen.occurred_at_ms + 100)
 
+    def turn(self, listen: ListenEvent) -> ListenEvent | None:
+        """Return how they turn their discovery dial right after a listen, if they do."""
+        dial = self.listener.turn_dial()
+        if dial is None:
+            return None
+        return self._event(EventType.SET_DISCOVERY, None, at_ms=listen.occurred_at_ms + 150, discovery=dial)
+
     def _leave(self) -> None:
         self.now_ms += int(self.listener.rng.lognormal(np.log(MEDIAN_PAUSE_MS), PAUSE_SPREAD))
         self.listener.start_session()
@@ -131,7 +138,14 @@ class _Visit:
         return bool(self.listener.rng.random() < probability)
 
     def _event(
-        self, kind: EventType, track: Track, *, at_ms: int, ms_played: int | None = None, way: Way | None = None
+        self,
+        kind: EventType,
+        track: Track | None,
+        *,
+        at_ms: int,
+        ms_played: int | None = None,
+        way: Way | None = None,
+        discovery: float | None = None,
     ) -> ListenEvent:
         self._events += 1
         return ListenEvent(
@@ -139,9 +153,10 @@ class _Visit:
             user_id=self.listener.user_id,
             type=kind,
             occurred_at_ms=at_ms,
-            track_id=None if kind.is_about_artist else track.track_id,
-            artist_id=track.artist_id,
+            track_id=track.track_id if track is not None and kind.is_about_track else None,
+            artist_id=track.artist_id if track is not None else None,
             ms_played=ms_played,
-            duration_ms=track.duration_ms if ms_played is not None else None,
+            duration_ms=track.duration_ms if track is not None and ms_played is not None else None,
+            discovery=discovery,
             source=None if way is None else way.value,
         )

@@ -47,6 +47,12 @@ WAYS: Final[dict[Way, float]] = {
 _WAY_NAMES: Final = tuple(WAYS)
 _WAY_BOUNDS: Final = np.cumsum(list(WAYS.values()))
 
+CURIOUS: Final = 0.3
+"""Share of listeners who turn the discovery dial at all."""
+TURN_CHANCE: Final = 0.05
+"""Chance that they do after a listen: about once in every other session, often enough to be seen."""
+DIAL_STOPS: Final = (-1.0, -0.5, 0.0, 0.5, 1.0)
+
 FEEDBACK_ON_PLAY: Final = (
     (EventType.LIKE, 0.03),
     (EventType.SAVE, 0.015),
@@ -73,6 +79,9 @@ class Listener:
     recent: list[int] = field(default_factory=list)
     blocked: set[int] = field(default_factory=set)
     pressed_skip: bool = False
+    dial: float | None = None
+    """Where their discovery dial stands; None as long as they have not touched it."""
+    is_curious: bool = False
 
     @classmethod
     def invent(cls, user_id: str, shelf: Shelf, rng: np.random.Generator) -> "Listener":
@@ -85,7 +94,8 @@ class Listener:
         favourites = rng.choice(len(shelf.tracks), count, replace=False, p=wanted / wanted.sum())
         fit[favourites] = 1.0
         habit = dict(zip(favourites.tolist(), np.roll(favourites, -1).tolist(), strict=True))
-        return cls(user_id, rng, shelf, fit, favourites, habit, mood=int(rng.choice(taste.size, p=taste)))
+        mood = int(rng.choice(taste.size, p=taste))
+        return cls(user_id, rng, shelf, fit, favourites, habit, mood, is_curious=bool(rng.random() < CURIOUS))
 
     def start_session(self) -> None:
         """Come back after a while: another mood, nothing in the ear."""
@@ -125,6 +135,13 @@ class Listener:
         if said is EventType.BLOCK_ARTIST:
             return said if self._block(np.flatnonzero(self.shelf.artist == self.shelf.artist[track]).tolist()) else None
         return said
+
+    def turn_dial(self) -> float | None:
+        """Return where they turn the discovery dial right now; None, mostly, where they leave it alone."""
+        if not self.is_curious or self.rng.random() >= TURN_CHANCE:
+            return None
+        self.dial = float(self.rng.choice([stop for stop in DIAL_STOPS if stop != self.dial]))
+        return self.dial
 
     def _block(self, tracks: list[int]) -> bool:
         """Block tracks, unless they would be left with less than half of the music."""

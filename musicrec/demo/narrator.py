@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 from aiokafka import ConsumerRecord
 
-from musicrec.contracts import DeadLetter, Mode, Outcome, Recommendation, SessionSnapshot, Track, TrackEmbedding
+from musicrec.contracts import (
+    DeadLetter,
+    EventType,
+    Mode,
+    Outcome,
+    Recommendation,
+    SessionSnapshot,
+    Track,
+    TrackEmbedding,
+)
 from musicrec.topics import EMBEDDINGS, OUTCOMES, RECOMMENDATIONS, SESSIONS, TRACKS
 
 SHOWN_ITEMS = 3
@@ -89,7 +98,10 @@ class Narrator:
         if trigger is None:
             return
         ended = trigger.outcome.value.replace("_", " ") if trigger.outcome is not None else trigger.type.value
-        yield f"{made.user_id}: {ended} {self.title(trigger.track_id)}"
+        about = self.title(trigger.track_id or trigger.artist_id)
+        if trigger.type is EventType.SET_DISCOVERY and made.making is not None:
+            about = f"to {made.making.discovery or 0.0:+g}"
+        yield f"{made.user_id}: {ended} {about}"
         for place, item in enumerate(made.items[:SHOWN_ITEMS], start=1):
             sources = ", ".join(f"{source.source} #{source.rank}" for source in item.sources[:3])
             yield f"    {place}. {self.title(item.track_id)} · {BECAUSE[item.reason.value]} ({sources})"

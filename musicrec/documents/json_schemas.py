@@ -112,8 +112,9 @@ _CONDITIONS: Final[dict[type[Record], Json]] = {
     ListenEvent: {
         "allOf": [
             _needs([kind.value for kind in EventType if kind.is_about_artist], "artist_id"),
-            _needs([kind.value for kind in EventType if not kind.is_about_artist], "track_id"),
+            _needs([kind.value for kind in EventType if kind.is_about_track], "track_id"),
             _needs([kind.value for kind in EventType if kind.is_listen], "ms_played"),
+            _needs([EventType.SET_DISCOVERY.value], "discovery"),
         ]
     },
     RecommendationRequest: {

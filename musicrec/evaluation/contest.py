@@ -153,4 +153,6 @@ def rank_in(ranked: RankedList, target: int) -> int:
     shown = shown[ranked.places[shown] >= 0]
     if len(shown) == 0:
         return 0
-    return max(int(shown[0]) + 1, conservative_rank(target, ranked.candidates, ranked.candidate_scores))
+    at = ranked.places[shown[0]]
+    ties = np.count_nonzero(ranked.candidate_scores[at + 1 :] == ranked.candidate_scores[at])
+    return int(shown[0]) + 1 + int(ties)

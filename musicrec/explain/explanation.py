@@ -41,10 +41,18 @@ class ItemExplanation:
     """Place in the fusion's order, from 1; None for a new track in an exploration slot, or where it is not known."""
     ranker_rank: int | None
     """Place after the ranker, likewise."""
+    dial_rank: int | None
+    """Place in the order that a dial gave, likewise; None as well where no dial changed the order."""
+    was_put_forward: bool
+    """Stands before where the ranker or a dial had it: the rules on whole lists have put others behind it."""
     is_heard: bool
     """Heard in this session already."""
     is_exploration: bool
     """Stands in an exploration slot, because the catalogue announced it lately."""
+    propensity: float | None
+    """Probability with which it was drawn for its exploration slot; None elsewhere, or where it is not known."""
+    is_new_to_listener: bool | None
+    """The listener never played it; None where nobody set a dial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +79,22 @@ def explain(made: Recommendation) -> Explanation:
         ranker_ranks = [_place(making.ranker_ranks, place) for place in places]
     else:
         ranker_ranks = [place if rank else rank for place, rank in zip(places, fusion_ranks, strict=True)]
+    dial_ranks = _dial_ranks(making, fusion_ranks)
     items = tuple(
-        _item(place, item, making, fusion_rank, ranker_rank)
-        for place, item, fusion_rank, ranker_rank in zip(places, made.items, fusion_ranks, ranker_ranks, strict=True)
+        _item(place, item, making, *ranks)
+        for place, item, *ranks in zip(places, made.items, fusion_ranks, ranker_ranks, dial_ranks, strict=True)
     )
-    known = [rank for rank in ranker_ranks if rank]
+    has_dial = making is not None and making.dial_ranks is not None
+    known = [rank for rank in (dial_ranks if has_dial else ranker_ranks) if rank]
     return Explanation(made, items, max(known, default=0) - len(known) if making is not None else None)
+
+
+def _dial_ranks(making: Making | None, fusion_ranks: list[int | None]) -> list[int | None]:
+    if making is None or making.dial_ranks is None:
+        return [None] * len(fusion_ranks)
+    if making.dial_ranks:
+        return [_place(making.dial_ranks, place) for place in range(1, len(fusion_ranks) + 1)]
+    return [place if rank else rank for place, rank in enumerate(fusion_ranks, 1)]
 
 
 def _place(ranks: tuple[int, ...], place: int) -> int | None:
@@ -85,9 +103,15 @@ def _place(ranks: tuple[int, ...], place: int) -> int | None:
 
 
 def _item(
-    place: int, item: RecommendedItem, making: Making | None, fusion_rank: int | None, ranker_rank: int | None
+    place: int,
+    item: RecommendedItem,
+    making: Making | None,
+    fusion_rank: int | None,
+    ranker_rank: int | None,
+    dial_rank: int | None,
 ) -> ItemExplanation:
     is_exploration, is_heard = fusion_rank == 0, making is not None and place in making.heard
+    new = making.new_to_listener if making is not None else None
     parts = _parts(item, making)
     known = [part for part in parts if part is not None]
     total = sum(known)
@@ -104,8 +128,12 @@ def _item(
         fused_score=total * damping if known and not is_exploration else None,
         fusion_rank=fusion_rank or None,
         ranker_rank=ranker_rank or None,
+        dial_rank=dial_rank or None,
+        was_put_forward=place < (dial_rank or ranker_rank or 0),
         is_heard=is_heard,
         is_exploration=is_exploration,
+        propensity=item.propensity,
+        is_new_to_listener=None if new is None else place in new,
     )
 
 

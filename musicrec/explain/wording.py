@@ -29,7 +29,7 @@ def lines_of(explanation: Explanation) -> Iterator[str]:
     reasons = member_docs(ReasonCode)
     for item in explanation.items:
         yield ""
-        yield from _item_lines(item, reasons, has_making=explanation.making is not None)
+        yield from _item_lines(item, reasons, explanation.making)
 
 
 def object_of(explanation: Explanation) -> dict[str, Any]:
@@ -46,9 +46,11 @@ def _answered(made: Recommendation) -> str:
     if made.trigger is None:
         return f"request {made.request_id}"
     trigger = made.trigger
-    about = f"track {trigger.track_id}" if trigger.track_id is not None else f"artist {trigger.artist_id}"
+    about = f" of track {trigger.track_id}" if trigger.track_id is not None else ""
+    if trigger.track_id is None and trigger.artist_id is not None:
+        about = f" of artist {trigger.artist_id}"
     outcome = f" ({trigger.outcome.value})" if trigger.outcome is not None else ""
-    text = f"{trigger.type.value} of {about}{outcome} at {rfc_3339(trigger.occurred_at_ms)}, event {trigger.event_id}"
+    text = f"{trigger.type.value}{about}{outcome} at {rfc_3339(trigger.occurred_at_ms)}, event {trigger.event_id}"
     if made.session_id is not None:
         text += f", in session {made.session_id}"
     if made.passed_over:
@@ -72,6 +74,11 @@ def _making_lines(explanation: Explanation) -> Iterator[str]:
     yield _line("excluded", _excluded(making.excluded))
     order = f"the ranker ordered the best {making.ranked:,} anew" if making.ranked else "the ranker did nothing"
     yield _line("order", f"{_count(making.candidates, 'candidate')} in the order of their fused scores; {order}")
+    if making.discovery is not None:
+        yield _line("dial", _dial(making.discovery, explanation))
+    if making.popularity_dial:
+        wanted = "less" if making.popularity_dial > 0 else "more"
+        yield _line("dial", f"popularity at {making.popularity_dial:+g}: {wanted} of what many play")
     yield _line("rules", "; ".join(_rules(explanation, making)))
 
 
@@ -93,8 +100,19 @@ def _excluded(excluded: ExcludedCandidates) -> str:
     return ", ".join(f"{count:,} {cause}" for cause, count in causes.items() if count) or "no candidate"
 
 
+def _dial(discovery: float, explanation: Explanation) -> str:
+    known = [item for item in explanation.items if item.is_new_to_listener is not None]
+    new = sum(bool(item.is_new_to_listener) for item in known)
+    towards = "new tracks" if discovery > 0 else "familiar tracks"
+    stands = f"at {discovery:+.2f}, towards {towards}" if discovery else "in the middle"
+    return f"discovery {stands}; {new:,} of {_count(len(known), 'track')} new to the listener"
+
+
 def _rules(explanation: Explanation, making: Making) -> Iterator[str]:
     yield f"at most {making.artist_cap:,} of an artist" if making.artist_cap else "no artist cap"
+    if making.diversity is not None:
+        forward = sum(item.was_put_forward for item in explanation.items)
+        yield f"variety with weight {making.diversity:g}, {_count(forward, 'track')} put forward"
     if making.new_share:
         yield f"at least {making.new_share:.0%} that the listener never played"
     explored = sum(item.is_exploration for item in explanation.items)
@@ -103,21 +121,27 @@ def _rules(explanation: Explanation, making: Making) -> Iterator[str]:
         yield f"{_count(explanation.left_out, 'candidate')} left out that stood before the last item"
 
 
-def _item_lines(item: ItemExplanation, reasons: dict[str, str], *, has_making: bool) -> Iterator[str]:
+def _item_lines(item: ItemExplanation, reasons: dict[str, str], making: Making | None) -> Iterator[str]:
     head = f"{item.place:>3}.  {printable(item.track_id)}"
-    yield f"{head}   {_way(item)}" if has_making else head
+    yield f"{head}   {_way(item)}" if making is not None else head
     yield INDENT + reasons[item.reason.value]
     yield INDENT + _sources(item)
+    if making is not None and making.diversity is not None and item.was_put_forward:
+        yield f"{INDENT}put forward for variety"
+    if item.is_new_to_listener:
+        yield f"{INDENT}new to the listener"
     if item.is_heard:
         yield f"{INDENT}heard in this session already: its fused score was damped"
 
 
 def _way(item: ItemExplanation) -> str:
     if item.is_exploration:
-        return "from the catalogue's new tracks, in an exploration slot"
+        odds = f", drawn with a probability of {item.propensity:.3f}" if item.propensity is not None else ""
+        return f"from the catalogue's new tracks, in an exploration slot{odds}"
     if item.fusion_rank is None or item.ranker_rank is None:
         return "its places before are not in the record"
-    way = f"fusion {item.fusion_rank} > ranker {item.ranker_rank} > list {item.place}"
+    dial = f" > dial {item.dial_rank}" if item.dial_rank is not None else ""
+    way = f"fusion {item.fusion_rank} > ranker {item.ranker_rank}{dial} > list {item.place}"
     moved = item.fusion_rank - item.place
     return f"{way}  ({'up' if moved > 0 else 'down'} {abs(moved)})" if moved else way
 

@@ -57,6 +57,8 @@ class FusedCandidates:
         excluded: int64 per `Cause`, proposed tracks that are not among them.
         fusion_places: int64, place of each in the order of the fusion, from 0.
         ranked: so many of the first have the ranker's order.
+        discovery: where the listener's dial stood; None where nobody set one.
+        ranker_places: int64, place of each before the dials, from 0; None where they changed nothing.
     """
 
     tracks: NDArray[np.int64]
@@ -66,3 +68,10 @@ class FusedCandidates:
     excluded: NDArray[np.int64]
     fusion_places: NDArray[np.int64]
     ranked: int = 0
+    discovery: float | None = None
+    ranker_places: NDArray[np.int64] | None = None
+
+    @property
+    def has_log_scores(self) -> bool:
+        """Whether the scores are logarithms: the ranker's and those of turned dials are, the fusion's are not."""
+        return self.ranked > 0 or self.ranker_places is not None

@@ -52,6 +52,7 @@ class Knowledge:
         listener.newest_ms = max(known_until_ms, trigger.occurred_at_ms)
         listener.blocked_tracks = snapshot.blocked_tracks
         listener.blocked_artists = snapshot.blocked_artists
+        listener.discovery = snapshot.discovery
         if snapshot.session_id is not None and snapshot.session_id != listener.session_id:
             if listener.session_id in snapshot.supersedes:
                 listener.session_id = snapshot.session_id

@@ -1,5 +1,7 @@
 """From candidates to a list: exclusions, fusion, the ranker's order, artist cap, records."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -7,8 +9,12 @@ from numpy.typing import NDArray
 
 from musicrec.contracts import Making, RecommendedItem
 from musicrec.contracts.recommendation import MAX_LIST_LENGTH
+from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
+from musicrec.recommend.dials import Turned, mark_played, turned_scores
+from musicrec.recommend.diversity import rows_of, varied_places
+from musicrec.recommend.exploration import Drawn
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, fuse, ranks_of
 from musicrec.recommend.learning import Knowledge
@@ -44,12 +50,14 @@ class ListMaker:
         candidates: CandidateGenerator,
         ranker: Ranker,
         skips: SkipForecast,
+        audio: AudioIndex | None,
     ) -> None:
         self._knowledge = knowledge
         self._settings = settings
         self._candidates = candidates
         self._ranker = ranker
         self._skips = skips
+        self._audio = audio
         most = candidates.keys.size
         self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
         self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
@@ -106,6 +114,30 @@ class ListMaker:
         scores[:count] = self._ranker_scores[order]
         return FusedCandidates(tracks, scores, fused.weights, fused.exclusions, fused.excluded, places, count)
 
+    def turn(self, fused: FusedCandidates, query: Query, discovery: float | None) -> FusedCandidates:
+        """Return the candidates in the order that the dials give; the same order where all stand in the middle.
+
+        Args:
+            fused: in the ranker's order, or, for a list without a session, in the fusion's.
+            query: whose listener's plays count.
+            discovery: where the listener's dial stands; None where nobody set one.
+        """
+        turned = Turned.of(self._settings, discovery)
+        if turned.changes_nothing:
+            return fused if discovery is None else replace(fused, discovery=discovery)
+        scores = fused.scores if fused.has_log_scores else np.log(fused.scores)
+        is_played = self._is_played(fused.tracks, query)
+        scores = turned_scores(scores, is_played, self._knowledge.popularity.plays[fused.tracks], turned)
+        order = np.argsort(-scores, kind="stable")
+        return replace(
+            fused,
+            tracks=fused.tracks[order],
+            scores=scores[order],
+            fusion_places=fused.fusion_places[order],
+            discovery=discovery,
+            ranker_places=order,
+        )
+
     def teach(self, fused: FusedCandidates, query: Query, played: int, *, was_skipped: bool, counts_hits: bool) -> None:
         """Let both networks learn that `played` was played, where it was among the candidates.
 
@@ -136,8 +168,30 @@ class ListMaker:
         """Return the places in `fused` of the tracks to list, int64, in order."""
         count = len(fused.tracks)
         artist_of, cap = self._knowledge.catalogue.artist_of, self._settings.artist_cap
-        listed = cap_artists(fused.tracks, count, artist_of, cap, min(limit, count), self._places)
-        return self._places[:listed].copy()
+        order = self.varied(fused)
+        listed = cap_artists(fused.tracks[order], count, artist_of, cap, min(limit, count), self._places)
+        return order[self._places[:listed]]
+
+    def varied(self, fused: FusedCandidates) -> NDArray[np.int64]:
+        """Return the places in `fused` of all candidates, int64, in an order that has as much variety as is set."""
+        order = np.arange(len(fused.tracks))
+        count = min(len(order), self._settings.diversity_candidates)
+        if self._settings.diversity > 0 and count > 0:
+            tracks, scores = fused.tracks[:count], fused.scores[:count]
+            order[:count] = varied_places(
+                scores if fused.has_log_scores else np.log(scores),
+                self._knowledge.catalogue.artist_of[tracks],
+                self._candidates.encoders.vectors(tracks),
+                self._sounds(tracks),
+                self._settings.diversity,
+            )
+        return order
+
+    def _sounds(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        if self._audio is None:
+            return np.zeros((len(tracks), 0), np.float32)
+        track_id = self._knowledge.catalogue.track_id
+        return rows_of([self._audio.vector(track_id(track)) for track in tracks.tolist()])
 
     def items(self, fused: FusedCandidates, places: NDArray[np.int64]) -> list[RecommendedItem]:
         """Return the records of the candidates in `places`; no score is above that of the place before.
@@ -153,17 +207,29 @@ class ListMaker:
         scores = np.minimum.accumulate(fused.scores[places]).tolist()
         return self._records.items(ids, scores, self._ranks[: len(listed)], fused.weights)
 
-    def new_item(self, track: int, score: float, weights: NDArray[np.float64]) -> RecommendedItem:
+    def new_item(self, drawn: Drawn, score: float, weights: NDArray[np.float64]) -> RecommendedItem:
         """Return the record of a track that stands in a list because it is new."""
         ranks = np.zeros((1, len(Source)), np.int32)
         ranks[0, Source.NEW] = 1
-        return self._records.items([self._knowledge.catalogue.track_id(track)], [score], ranks, weights)[0]
+        (item,) = self._records.items([self._knowledge.catalogue.track_id(drawn.track)], [score], ranks, weights)
+        return item.model_copy(update={"propensity": drawn.propensity})
 
     def making(
-        self, fused: FusedCandidates, places: NDArray[np.int64], added: int, *, new_share: float = 0.0
+        self,
+        fused: FusedCandidates,
+        places: NDArray[np.int64],
+        added: Sequence[Drawn],
+        query: Query,
+        *,
+        new_share: float = 0.0,
     ) -> Making:
-        """Return how the list came to be that holds the candidates in `places` and, behind them, `added` new tracks."""
-        return self._makings.record(fused, places, added, self._candidates.counts, new_share)
+        """Return how the list came to be that holds the candidates in `places` and, behind them, the tracks `added`."""
+        new_to_listener = None
+        if fused.discovery is not None:
+            listed = np.concatenate([fused.tracks[places], np.array([drawn.track for drawn in added], np.int64)])
+            new_to_listener = tuple((np.flatnonzero(~self._is_played(listed, query)) + 1).tolist())
+        counts = self._candidates.counts
+        return self._makings.record(fused, places, len(added), counts, new_share, new_to_listener)
 
     def _fuse(self, weights: NDArray[np.float64]) -> int:
         catalogue, candidates = self._knowledge.catalogue, self._candidates
@@ -185,11 +251,22 @@ class ListMaker:
             self._fused_scores,
         )
 
+    def _is_played(self, tracks: NDArray[np.int64], query: Query) -> NDArray[np.bool_]:
+        self._make_room()
+        listener = query.listener or NOBODY
+        is_played = np.zeros(len(tracks), np.bool_)
+        session = np.array(query.tracks, np.int64)
+        mark_played(tracks, len(tracks), listener.tracks, listener.length, session, self._place_of, is_played)
+        return is_played
+
+    def _make_room(self) -> None:
+        if len(self._place_of) < self._knowledge.catalogue.capacity:
+            self._place_of = np.zeros(self._knowledge.catalogue.capacity, np.int16)
+
     def _write_features(self, fused: FusedCandidates, count: int, query: Query) -> None:
         knowledge, candidates = self._knowledge, self._candidates
         listener = query.listener or NOBODY
-        if len(self._place_of) < knowledge.catalogue.capacity:
-            self._place_of = np.zeros(knowledge.catalogue.capacity, np.int16)
+        self._make_room()
         if len(self._artist_plays) < knowledge.catalogue.artist_capacity:
             self._artist_plays = np.zeros(knowledge.catalogue.artist_capacity, np.int16)
         session = np.array(query.tracks, np.int64)

@@ -50,6 +50,7 @@ class ListenerMemory:
         source_hits: float32 per scored source, share of its lists that held what was then played, lately.
         blocked_tracks: ids, as the newest snapshot has them.
         blocked_artists: ids, as the newest snapshot has them.
+        discovery: where the dial stands in the newest snapshot; None where it was never set.
     """
 
     number: int
@@ -67,6 +68,7 @@ class ListenerMemory:
     source_hits: NDArray[np.float32] = field(default_factory=lambda: np.full(SCORED_SOURCES, 0.2, np.float32))
     blocked_tracks: tuple[str, ...] = ()
     blocked_artists: tuple[str, ...] = ()
+    discovery: float | None = None
 
     def begin_session(self, session_id: str | None) -> None:
         """Forget the tracks of the session before."""

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from itertools import chain
 from operator import itemgetter
+from typing import Final
 
 import numpy as np
 
 from musicrec.recommend.listener_memory import SCORED_SOURCES, HeardTrack, ListenerMemory
 from musicrec.recommend.state import Array, Pieces, State, batches, texts
 
+NEVER_SET: Final = 2.0
+"""Stands for a dial that was never set: none can stand there, and unlike NaN it equals itself."""
 HISTORY = {"tracks": np.int32, "ended_at_s": np.int32, "strengths": np.float32}
 
 
@@ -19,6 +22,7 @@ def listeners_state(listeners: Mapping[str, ListenerMemory]) -> Pieces:
         yield from texts("user_ids", map(itemgetter(0), batch))
         yield "numbers", np.array([_numbers(memory) for memory in memories], np.int64).reshape(-1, NUMBERS)
         yield "exploration", np.array([memory.exploration for memory in memories], np.float64)
+        yield "discovery", np.array([_dial(memory) for memory in memories], np.float64)
         hits = [memory.source_hits for memory in memories]
         yield "source_hits", np.array(hits, np.float32).reshape(-1, SCORED_SOURCES)
         for name, dtype in HISTORY.items():
@@ -45,13 +49,15 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
     table = state.array("numbers", np.int64, len(user_ids), NUMBERS)
     rows: list[list[int]] = table.tolist()
     lengths, sessions, blocked_tracks, blocked_artists = table[:, -4:].T.tolist()
+    dials = state.array("discovery", np.float64, len(user_ids))
     histories = [state.split(name, state.array(name, dtype, None), lengths) for name, dtype in HISTORY.items()]
     listeners = {}
-    for user_id, row, session_id, exploration, hits, heard, skips, ended, tracks, artists, *history in zip(
+    for user_id, row, session_id, exploration, dial, hits, heard, skips, ended, tracks, artists, *history in zip(
         user_ids,
         rows,
         session_ids,
         state.array("exploration", np.float64, len(user_ids)).tolist(),
+        dials.tolist(),
         state.array("source_hits", np.float32, len(user_ids), SCORED_SOURCES),
         state.split("session_tracks", state.array("session_tracks", np.int32, None).tolist(), sessions),
         state.split("session_skips", state.array("session_skips", np.bool_, None).tolist(), sessions),
@@ -79,8 +85,13 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
             source_hits=hits.copy(),
             blocked_tracks=tuple(tracks),
             blocked_artists=tuple(artists),
+            discovery=None if dial == NEVER_SET else dial,
         )
     return listeners
+
+
+def _dial(memory: ListenerMemory) -> float:
+    return NEVER_SET if memory.discovery is None else memory.discovery
 
 
 def _in_room(kept: Array, room: int) -> Array:

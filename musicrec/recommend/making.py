@@ -27,6 +27,7 @@ class MakingRecorder:
         added: int,
         proposed: NDArray[np.int64],
         new_share: float,
+        new_to_listener: tuple[int, ...] | None,
     ) -> Making:
         """Return the record of a list.
 
@@ -36,6 +37,7 @@ class MakingRecorder:
             added: newly announced tracks behind them.
             proposed: int64 per source, how many candidates it had.
             new_share: least share of tracks that the listener never played.
+            new_to_listener: places, from 1, of tracks that the listener never played; None where nobody set a dial.
         """
         if self._used.of is not fused.weights:
             self._used = _UsedSources(fused.weights)
@@ -43,7 +45,8 @@ class MakingRecorder:
         settings, marks, at = self._settings, fused.exclusions.marks, places.tolist()
         counts, from_elsewhere = proposed.tolist(), [0] * added
         fusion_ranks = [place + 1 for place in fused.fusion_places[places].tolist()]
-        in_order = at == self._in_order[: len(at)]
+        before = at if fused.ranker_places is None else fused.ranker_places[places].tolist()
+        in_order = before == self._in_order[: len(at)]
         return Making(
             sources=self._used.labels,
             weights=self._used.weights,
@@ -54,7 +57,7 @@ class MakingRecorder:
             excluded=_excluded(*fused.excluded.tolist()),
             ranked=fused.ranked,
             fusion_ranks=tuple(fusion_ranks + from_elsewhere),
-            ranker_ranks=() if in_order else tuple([place + 1 for place in at] + from_elsewhere),
+            ranker_ranks=() if in_order else tuple([place + 1 for place in before] + from_elsewhere),
             heard=tuple(
                 [
                     place
@@ -64,7 +67,17 @@ class MakingRecorder:
             ),
             artist_cap=settings.artist_cap,
             new_share=new_share,
+            discovery=fused.discovery,
+            dial_ranks=self._dial_ranks(fused, at, from_elsewhere),
+            popularity_dial=(settings.popularity_dial or None) if fused.ranker_places is not None else None,
+            diversity=settings.diversity or None,
+            new_to_listener=new_to_listener,
         )
+
+    def _dial_ranks(self, fused: FusedCandidates, at: list[int], from_elsewhere: list[int]) -> tuple[int, ...] | None:
+        if fused.ranker_places is None:
+            return None
+        return () if at == self._in_order[: len(at)] else tuple([place + 1 for place in at] + from_elsewhere)
 
 
 class _UsedSources:

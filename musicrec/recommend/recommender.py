@@ -4,7 +4,7 @@ Pure: no I/O, no clock, no unseeded randomness.  The same calls in the same orde
 snapshot's.  One instance belongs to one thread at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from copy import copy
 from zlib import crc32
 
@@ -15,6 +15,7 @@ from musicrec.contracts import Degradation, ListenOutcome, Mode, RecommendationR
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
+from musicrec.recommend.exploration import Drawn, draw
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, excluded_for
 from musicrec.recommend.learning import Knowledge
@@ -84,7 +85,7 @@ class Recommender:
         self.ranker = Ranker(FEATURES, settings.ranker_hidden, settings.ranker_step, silent=ENCODER_COLUMNS)
         self.skips = SkipForecast(FEATURES, settings.skip_hidden, settings.skip_step)
         self._candidates = CandidateGenerator(self.knowledge, settings, self._audio, encoders)
-        self._lists = ListMaker(self.knowledge, settings, self._candidates, self.ranker, self.skips)
+        self._lists = ListMaker(self.knowledge, settings, self._candidates, self.ranker, self.skips, self._audio)
         self._weights = _source_weights(settings)
         self._version = settings.version()
 
@@ -117,9 +118,11 @@ class Recommender:
         fused = self._lists.fuse(self._weights, exclusions, limit)
         if self.settings.ranked_candidates > 0:
             fused = self._lists.order(fused, query)
-        explored = self._explored(query, exclusions, snapshot.revision)
+        fused = self._lists.turn(fused, query, self._discovery(snapshot.discovery))
+        places = self._lists.cut(fused, limit)
+        explored = self._explored(query, exclusions, set(fused.tracks[places].tolist()), snapshot)
         degraded = self._lacking(query, heard=bool(snapshot.entries))
-        return self._list(fused, self._lists.cut(fused, limit), limit, degraded, explored)
+        return self._list(fused, places, limit, query, degraded, explored)
 
     def answer(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         """Return the list that a request asks for.
@@ -186,12 +189,15 @@ class Recommender:
             add_artists(query, self.knowledge, self.settings)
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, exclusions, request.limit)
+        known = snapshot or listener
+        fused = self._lists.turn(fused, query, self._discovery(known.discovery if known is not None else None))
         lacking = self._lacking(query, heard=False)
         if listener is None:
-            return self._list(fused, self._lists.cut(fused, request.limit), request.limit, lacking)
+            return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, lacking)
         heard, new_share = listener.tracks[: listener.length], self.settings.personal_new_share
-        places = _with_new_tracks(fused.tracks, heard, request.limit, new_share)
-        return self._list(fused, places, request.limit, lacking, new_share=new_share)
+        order = self._lists.varied(fused)
+        places = order[_with_new_tracks(fused.tracks[order], heard, request.limit, new_share)]
+        return self._list(fused, places, request.limit, query, lacking, new_share=new_share)
 
     def _similar(self, request: RecommendationRequest, exclusions: Exclusions, now_ms: int) -> RankedList:
         degraded = []
@@ -207,45 +213,45 @@ class Recommender:
             degraded.append(Degradation.NO_AUDIO_INDEX)
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, exclusions, request.limit)
-        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, degraded)
+        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, degraded)
 
     def _from_catalogue(
         self, request: RecommendationRequest, weights: NDArray[np.float64], exclusions: Exclusions, now_ms: int
     ) -> RankedList:
-        self._candidates.run(Query(now_ms=now_ms))
+        query = Query(now_ms=now_ms)
+        self._candidates.run(query)
         fused = self._lists.fuse(weights, exclusions, request.limit)
-        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, [])
+        return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, [])
 
     def _list(
         self,
         fused: FusedCandidates,
         places: NDArray[np.int64],
         limit: int,
+        query: Query,
         degraded: list[Degradation],
-        explored: Sequence[int] = (),
+        explored: Sequence[Drawn] = (),
         *,
         new_share: float = 0.0,
     ) -> RankedList:
-        listed = set(fused.tracks[places].tolist())
-        fresh = [track for track in explored if track not in listed][: self.settings.exploration_slots]
-        kept = places[: max(0, limit - len(fresh))]
+        kept = places[: max(0, limit - len(explored))]
         items = self._lists.items(fused, kept)
-        for track in fresh[: limit - len(kept)]:
-            items.append(self._lists.new_item(track, items[-1].score if items else 0.0, fused.weights))
+        added = explored[: limit - len(kept)]
+        for drawn in added:
+            items.append(self._lists.new_item(drawn, items[-1].score if items else 0.0, fused.weights))
         if not items:
             has_tracks = self.knowledge.catalogue.available > 0
             degraded = [
                 Degradation.EVERYTHING_EXCLUDED if has_tracks else Degradation.EMPTY_CATALOGUE,
                 *degraded,
             ]
-        added = len(items) - len(kept)
         return RankedList(
             items=tuple(items),
             degraded=tuple(degraded),
-            making=self._lists.making(fused, kept, added, new_share=new_share),
+            making=self._lists.making(fused, kept, added, query, new_share=new_share),
             candidates=fused.tracks,
             candidate_scores=fused.scores,
-            places=np.concatenate([kept, np.full(added, -1, np.int64)]),
+            places=np.concatenate([kept, np.full(len(added), -1, np.int64)]),
             model_version=self._model_version(),
             variant=self.variant,
         )
@@ -253,6 +259,10 @@ class Recommender:
     def _model_version(self) -> str:
         encoder = self._candidates.encoders.version
         return self._version if encoder is None else f"{self._version}+{encoder}"
+
+    def _discovery(self, chosen: float | None) -> float | None:
+        """Return where the dial stands that a listener set at `chosen`; None where nobody set one."""
+        return chosen if chosen is not None else self.settings.discovery or None
 
     def _blocked(self, request: RecommendationRequest, snapshot: SessionSnapshot | None) -> Exclusions:
         exclusions = Exclusions()
@@ -273,8 +283,10 @@ class Recommender:
             lacking.append(Degradation.NO_AUDIO_INDEX)
         return lacking
 
-    def _explored(self, query: Query, exclusions: Exclusions, turn: int) -> list[int]:
-        """Return newly announced tracks for the exploration slots: of the session's artists first, then in turn."""
+    def _explored(
+        self, query: Query, exclusions: Exclusions, listed: Container[int], snapshot: SessionSnapshot
+    ) -> list[Drawn]:
+        """Return newly announced tracks for the exploration slots, those of the session's artists more often."""
         settings, knowledge = self.settings, self.knowledge
         if settings.exploration_slots == 0:
             return []
@@ -284,12 +296,17 @@ class Recommender:
         new = [
             (track, artist)
             for track, artist in zip(few.tolist(), knowledge.catalogue.artist_of[few].tolist(), strict=True)
-            if not exclusions.marks.get(track, 0) & EXCLUDED and artist not in exclusions.artists
+            if not exclusions.marks.get(track, 0) & EXCLUDED
+            and artist not in exclusions.artists
+            and track not in listed
         ]
-        start = turn % len(new) if new else 0
-        turned = new[start:] + new[:start]
-        near = [track for track, artist in turned if artist in query.artists]
-        return near + [track for track, artist in turned if artist not in query.artists]
+        near = [track for track, artist in new if artist in query.artists]
+        others = [track for track, artist in new if artist not in query.artists]
+        weights = [settings.exploration_artist_weight] * len(near) + [1.0] * len(others)
+        most = settings.exploration_choice
+        # The length first: no listener and revision can be taken for another pair.
+        occasion = f"{len(snapshot.user_id)}:{snapshot.user_id}{snapshot.revision}:{self._version}"
+        return draw((near + others)[:most], weights[:most], settings.exploration_slots, occasion)
 
     def _is_lesson(self, snapshot: SessionSnapshot) -> bool:
         settings, before = self.settings, snapshot.previous_track_id

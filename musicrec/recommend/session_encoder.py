@@ -204,6 +204,16 @@ class EncodedTracks:
         )
         return out, was_trained
 
+    def vectors(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the unit vectors of `tracks`, shape (tracks, dimension); zeros where the encoder has none."""
+        self.follow()
+        rows, trained = self._row_of[tracks], len(self._codes.steps)
+        out = np.zeros((len(tracks), self._codes.values.shape[1]), np.float32)
+        for codes, first, end in ((self._codes, 0, trained), (self._placed, trained, trained + self._placed_count)):
+            found = (first <= rows) & (rows < end)
+            out[found] = codes.values[rows[found] - first] * codes.steps[rows[found] - first, np.newaxis]
+        return out
+
     def follow(self) -> None:
         """Look up the tracks that the catalogue has heard of since the last time; it may grow meanwhile."""
         known = len(self._catalogue)
@@ -339,6 +349,10 @@ class Encoders:
         if self._speaks is None or self.session is None or self._asked is None:
             return None
         return self._speaks.logits(self.session, tracks, self._asked.tracks)
+
+    def vectors(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return `EncodedTracks.vectors` of whose turn it was with the last question; no column where nobody's."""
+        return np.zeros((len(tracks), 0), np.float32) if self._speaks is None else self._speaks.vectors(tracks)
 
     def _drop_former(self) -> None:
         """Drop the former encoder once it has not been asked for long."""

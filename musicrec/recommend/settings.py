@@ -14,16 +14,25 @@ LARGEST: Final = 10**15
 AT_LEAST_1: Final = frozenset({
     "max_sessions", "session_row_length", "max_tracks", "max_listeners", "history_length", "query_length",
     "knn_neighbours", "memory_length", "popularity_half_life_ms", "popular_candidates", "candidates_per_source",
-    "ranker_hidden", "ranker_lesson_every",
+    "ranker_hidden", "ranker_lesson_every", "exploration_choice",
 })  # fmt: skip
 """Lengths of arrays that kernels write without a look at their bounds, and divisors."""
 ABOVE_0: Final = frozenset({
     "knn_position_decay", "knn_match_decay", "knn_distance_decay", "knn_recency_ms", "rule_recency_ms",
-    "habit_recency_s",
+    "habit_recency_s", "exploration_artist_weight",
 })  # fmt: skip
 """Divisors."""
 POWERS_OF_TWO: Final = frozenset({"sessions_per_track", "tracks_per_artist"})
-ANY_SIGN: Final = frozenset({"encoder_repeat_logit"})
+ANY_SIGN: Final = frozenset({"encoder_repeat_logit", "discovery", "popularity_dial"})
+DIALS: Final = frozenset({"discovery"})
+"""From -1 to 1."""
+LATER: Final = frozenset({
+    "discovery", "discovery_newness", "discovery_fame", "exploration_choice", "exploration_artist_weight",
+    "diversity", "diversity_candidates", "popularity_dial",
+})  # fmt: skip
+"""Settings that came when rankings had names already: at its default none of them changes the name."""
+ON_LISTS_ALONE: Final = LATER
+"""What is learned does not depend on these: they may change between two starts of a worker."""
 SHAPES_KNOWLEDGE: Final = frozenset(
     {
         "max_sessions",
@@ -185,10 +194,28 @@ class RankingSettings:
     """Factor on tracks heard in this session already."""
     artist_cap: int = 0
     """Most tracks of one artist in a list, where candidates allow; 0 for no cap: whole albums are played."""
+    diversity: float = 0.0
+    """Weight of not being similar to what is listed already, beside that of the score; 0 leaves the order as it is."""
+    diversity_candidates: int = 60
+    """Best candidates that may change their places for it."""
     personal_new_share: float = 0.25
     """Least share of tracks that the listener never played in a personal list, where there are any."""
     exploration_slots: int = 1
     """Last places of a session's list that go to newly announced tracks, where there are any."""
+    exploration_choice: int = 50
+    """The first so many that may stand there, those of the session's artists before others, are drawn from."""
+    exploration_artist_weight: float = 25.0
+    """Odds of one of the session's artists beside 1 for another: one among fifty is drawn for every third list."""
+    discovery: float = 0.0
+    """Where the discovery dial stands for listeners who never set it: -1 mostly familiar tracks, 1 mostly new ones."""
+    discovery_newness: float = 4.0
+    """Added, times the dial, to the score of a track that the listener never played, taken off that of another: of the
+    first 20 of a streamed log 1, 9 and 62 % are new at -1, 0 and 1."""
+    discovery_fame: float = 0.3
+    """Taken off the score, times the dial, per logarithm of a track's plays: whoever explores wants no charts."""
+
+    popularity_dial: float = 0.0
+    """Taken off the score per logarithm of a track's plays: above 0 less of what is popular, below 0 more of it."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -205,6 +232,10 @@ class RankingSettings:
                 raise Incompatible(f"{name}: {value}; a power of two from 4 up is needed")
             if name in ABOVE_0 and value <= 0:
                 raise Incompatible(f"{name}: {value}; more than 0 is needed")
+            if name in DIALS and not -1 <= value <= 1:
+                raise Incompatible(f"{name}: {value}; a number from -1 to 1 is needed")
+            if name == "diversity" and not 0 <= value < 1:
+                raise Incompatible(f"{name}: {value}; a number from 0 to below 1 is needed")
             if name not in ANY_SIGN and value < 0:
                 raise Incompatible(f"{name}: {value}; at least 0 is needed")
 
@@ -236,8 +267,17 @@ class RankingSettings:
 
     def version(self) -> str:
         """Return a short name of this very configuration; it is the `model_version` of the lists it makes."""
-        text = repr(sorted(asdict(self).items()))
+        values = asdict(self)
+        for field in fields(self):
+            if field.name in LATER and values[field.name] == field.default:
+                del values[field.name]
+        text = repr(sorted(values.items()))
         return f"rank-{blake2b(text.encode(), digest_size=5).hexdigest()}"
+
+    def learned_version(self) -> str:
+        """Return a short name of all that decides what is learned; a snapshot of one fits every other of that name."""
+        usual: dict[str, Any] = {field.name: field.default for field in fields(self) if field.name in ON_LISTS_ALONE}
+        return replace(self, **usual).version()
 
     @classmethod
     def for_text_sessions(cls) -> "RankingSettings":

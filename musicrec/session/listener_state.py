@@ -1,18 +1,21 @@
-"""All that is kept of one listener: the events that still matter, and what they block.
+"""All that is kept of one listener: the events that still matter, what they block, and how they set the dial.
 
 The state is a set of applied events, not a running total: a session is folded out of it whenever it is needed, so a
 late event that is put in its place gives the very session that arrival in order would have given.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible
 
 STATE_VERSION = 1
+STATE_VERSION_WITH_DIAL = 2
+"""A state that holds a dial ends with it.  One without is written as before dials, so that both releases read it."""
 
 
 class Position(NamedTuple):
@@ -57,6 +60,13 @@ class Block(NamedTuple):
     blocked: bool
 
 
+class SetDial(NamedTuple):
+    """The newest word on a dial; the later event time wins, and at the same millisecond the higher value."""
+
+    set_at_ms: int
+    value: float
+
+
 class CutSession(NamedTuple):
     """What is left of a session whose oldest events were dropped to bound the state."""
 
@@ -82,6 +92,13 @@ class ListenerState:
     partition: int = -1
     offset: int = -1
     """Newest applied position: what is not beyond it was applied before."""
+    discovery: SetDial | None = None
+    """Where the listener set the discovery dial; None where they never did."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the listener said something that outlives their sessions."""
+        return self.discovery is not None or any(block.blocked for _, block in (*self.tracks, *self.artists))
 
     def has_applied(self, position: Position) -> bool:
         """Whether the message at `position` was applied before, or lies before one that was."""
@@ -91,9 +108,10 @@ class ListenerState:
 
     def encode(self) -> bytes:
         """Return the state as JSON."""
+        dial = () if self.discovery is None else (self.discovery,)
         return to_json(
             [
-                STATE_VERSION,
+                STATE_VERSION_WITH_DIAL if dial else STATE_VERSION,
                 self.revision,
                 self.newest_ms,
                 self.events,
@@ -103,6 +121,7 @@ class ListenerState:
                 self.origin,
                 self.partition,
                 self.offset,
+                *dial,
             ]
         )
 
@@ -114,12 +133,8 @@ class ListenerState:
             BadInput: it is damaged.
             Incompatible: it was written by another release.
         """
-        try:
-            stored = _STORED.validate_json(value)
-        except ValidationError:
-            raise _unreadable(value) from None
-        version, revision, newest_ms, events, cut, tracks, artists, origin, partition, offset = stored
-        if version != STATE_VERSION:
+        (version, revision, newest_ms, events, cut, tracks, artists, origin, partition, offset), dial = _stored(value)
+        if version != (STATE_VERSION if dial is None else STATE_VERSION_WITH_DIAL):
             raise _unreadable(value)
         return cls(
             revision=revision,
@@ -131,16 +146,30 @@ class ListenerState:
             origin=origin,
             partition=partition,
             offset=offset,
+            discovery=None if dial is None else SetDial._make(dial),
         )
 
 
 _Event = tuple[int, str, str, str | None, str | None, int | None, int | None, int]
 _Blocks = tuple[tuple[str, tuple[int, bool]], ...]
 _Cut = tuple[str, int, int] | None
-_STORED = TypeAdapter(
-    tuple[int, int, int, tuple[_Event, ...], _Cut, _Blocks, _Blocks, str, int, int], config={"strict": True}
-)
+_Dial = tuple[int, Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]]
+_Stored = tuple[int, int, int, tuple[_Event, ...], _Cut, _Blocks, _Blocks, str, int, int]
+_STORED: TypeAdapter[_Stored] = TypeAdapter(_Stored, config={"strict": True})
 """Checked field by field in compiled code, which takes no longer than parsing without a check."""
+_STORED_WITH_DIAL = TypeAdapter(
+    tuple[int, int, int, tuple[_Event, ...], _Cut, _Blocks, _Blocks, str, int, int, _Dial], config={"strict": True}
+)
+
+
+def _stored(value: bytes) -> tuple[_Stored, tuple[int, float] | None]:
+    with suppress(ValidationError):  # nearly everybody leaves the dial alone
+        return _STORED.validate_json(value), None
+    try:
+        *stored, dial = _STORED_WITH_DIAL.validate_json(value)
+    except ValidationError:
+        raise _unreadable(value) from None
+    return cast(_Stored, stored), dial
 
 
 def _unreadable(value: bytes) -> BadInput | Incompatible:
@@ -148,9 +177,9 @@ def _unreadable(value: bytes) -> BadInput | Incompatible:
         version = from_json(value)[0]
     except (ValueError, TypeError, LookupError):
         version = None
-    if version == STATE_VERSION or not isinstance(version, int):
+    if version in (STATE_VERSION, STATE_VERSION_WITH_DIAL) or not isinstance(version, int):
         return BadInput(f"a damaged session state of {len(value)} bytes", DeadLetterReason.UNREADABLE_STATE)
     return Incompatible(
-        f"a stored session state has version {version}; this release reads {STATE_VERSION}: "
+        f"a stored session state has version {version}; this release reads up to {STATE_VERSION_WITH_DIAL}: "
         "run the release that wrote it, or let the sessions end first"
     )

@@ -19,9 +19,9 @@ from zlib import crc32
 from musicrec.contracts import EventType, ListenEvent, SessionEntry, SessionSnapshot, Trigger
 from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.ids import derived_id
-from musicrec.session.feedback import FEEDBACK_WEIGHTS
+from musicrec.session.feedback import feedback_weight
 from musicrec.session.listen_outcome import listen_outcome, played_fraction
-from musicrec.session.listener_state import AppliedEvent, Block, CutSession, ListenerState, Position
+from musicrec.session.listener_state import AppliedEvent, Block, CutSession, ListenerState, Position, SetDial
 from musicrec.settings import SessionSettings
 
 LONGEST_LISTEN_MS = 2 * 3_600_000
@@ -71,6 +71,7 @@ def apply(state: ListenerState, event: ListenEvent, position: Position, rules: S
         events=events,
         tracks=tracks,
         artists=artists,
+        discovery=_dial_after(state.discovery, event),
         origin=position.origin,
         partition=position.partition,
         offset=position.offset,
@@ -164,6 +165,13 @@ def _set_block(
     if sum(block.blocked for block in kept.values()) > MAX_BLOCKED:
         raise BadInput(f"a listener can block {MAX_BLOCKED} ids; unblock one first")
     return tuple(sorted(kept.items()))
+
+
+def _dial_after(dial: SetDial | None, event: ListenEvent) -> SetDial | None:
+    if event.type is not EventType.SET_DISCOVERY or event.discovery is None:
+        return dial
+    word = SetDial(event.occurred_at_ms, event.discovery)
+    return word if dial is None else max(dial, word)
 
 
 def _is_boundary(before: AppliedEvent, after: AppliedEvent, rules: SessionSettings) -> bool:
@@ -263,6 +271,7 @@ def _snapshot(
     )
     blocked_tracks = tuple(key for key, block in state.tracks if block.blocked)
     blocked_artists = tuple(key for key, block in state.artists if block.blocked)
+    discovery = None if state.discovery is None else state.discovery.value
     if session is None:
         return SessionSnapshot(
             user_id=event.user_id,
@@ -270,6 +279,7 @@ def _snapshot(
             trigger=trigger,
             blocked_tracks=blocked_tracks,
             blocked_artists=blocked_artists,
+            discovery=discovery,
         )
     entries, left_out = _entries(session, rules)
     return SessionSnapshot(
@@ -285,6 +295,7 @@ def _snapshot(
         trigger=trigger,
         blocked_tracks=blocked_tracks,
         blocked_artists=blocked_artists,
+        discovery=discovery,
     )
 
 
@@ -308,7 +319,7 @@ def _entries(session: _Session, rules: SessionSettings) -> tuple[tuple[SessionEn
         last[track_id] = listen
     weights: dict[str, float] = {}
     for event in session.feedback:
-        weight = FEEDBACK_WEIGHTS.get(EventType(event.type), 0.0)
+        weight = feedback_weight(event.type, rules)
         if event.track_id is not None and weight:
             weights[event.track_id] = weights.get(event.track_id, 0.0) + weight
     shown = list(last.items())[-rules.max_entries :]  # made for these alone: they are most of the work

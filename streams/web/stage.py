@@ -7,7 +7,7 @@ that of whoever has been silent longest, once that is `SILENT_MS` or more.
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
-from musicrec.contracts import Mode, Outcome, Recommendation, RecommendedItem, SessionEntry, SessionSnapshot
+from musicrec.contracts import EventType, Mode, Outcome, Recommendation, RecommendedItem, SessionEntry, SessionSnapshot
 from streams.web.known_tracks import KnownTracks
 
 PLACES: Final = 9
@@ -40,6 +40,8 @@ class EventLine(TypedDict):
     title: str
     """Of the track; empty for an event about an artist."""
     artist: str
+    discovery: float | None
+    """Where they turned the dial to; None for every other event."""
     at_ms: int
     """When the page heard of it."""
 
@@ -69,6 +71,10 @@ class ListLine(TypedDict):
     """How many earlier events it answers too."""
     is_current: bool
     """Whether it answers the newest event."""
+    discovery: float | None
+    """Where the listener's dial stood; None where nobody set one."""
+    new_share: float | None
+    """Share of its tracks that the listener never played, likewise."""
 
 
 class CardView(TypedDict):
@@ -80,6 +86,8 @@ class CardView(TypedDict):
     tracks: list[TrackLine]
     """The session's newest tracks, newest first."""
     tracks_in_session: int
+    discovery: float | None
+    """Where the discovery dial stands, -1 to 1; None where nobody set one."""
     list: ListLine | None
 
 
@@ -150,23 +158,32 @@ class Stage:
 def card_view(card: Card, names: KnownTracks) -> CardView:
     """Return what the page shows of a listener."""
     snapshot = card.snapshot
+    shown = list_line(card.recommendation, snapshot, names) if card.recommendation is not None else None
+    chosen = snapshot.discovery if snapshot is not None else None
     entries = snapshot.entries if snapshot is not None else ()
     return {
         "user": card.user_id,
         "event": event_line(snapshot, names, card.at_ms) if snapshot is not None else None,
         "tracks": [_track_line(entry, card, names) for entry in reversed(entries[-TRACKS_SHOWN:])],
         "tracks_in_session": len(entries) + (snapshot.entries_left_out if snapshot is not None else 0),
-        "list": list_line(card.recommendation, snapshot, names) if card.recommendation is not None else None,
+        "discovery": chosen if chosen is not None or shown is None else shown["discovery"],
+        "list": shown,
     }
 
 
 def event_line(snapshot: SessionSnapshot, names: KnownTracks, at_ms: int) -> EventLine:
     """Return what the listener did, in words for the page."""
     trigger = snapshot.trigger
-    if trigger.track_id is None:
-        return {"type": trigger.type.value, "title": "", "artist": trigger.artist_id or "", "at_ms": at_ms}
-    title, artist = names.name(trigger.track_id)
-    return {"type": trigger.type.value, "title": title, "artist": artist, "at_ms": at_ms}
+    title, artist = "", trigger.artist_id or ""
+    if trigger.track_id is not None:
+        title, artist = names.name(trigger.track_id)
+    return {
+        "type": trigger.type.value,
+        "title": title,
+        "artist": artist,
+        "discovery": snapshot.discovery if trigger.type is EventType.SET_DISCOVERY else None,
+        "at_ms": at_ms,
+    }
 
 
 def _track_line(entry: SessionEntry, card: Card, names: KnownTracks) -> TrackLine:
@@ -187,6 +204,7 @@ def _track_line(entry: SessionEntry, card: Card, names: KnownTracks) -> TrackLin
 
 def list_line(shown: Recommendation, snapshot: SessionSnapshot | None, names: KnownTracks) -> ListLine:
     """Return what the page shows of a list."""
+    new = shown.making.new_to_listener if shown.making is not None else None
     return {
         "mode": shown.mode.value,
         "items": [_item_line(item, names) for item in shown.items[:ITEMS_SHOWN]],
@@ -197,6 +215,8 @@ def list_line(shown: Recommendation, snapshot: SessionSnapshot | None, names: Kn
         "is_current": shown.mode is not Mode.SESSION
         or snapshot is None
         or (shown.session_revision or 0) >= snapshot.revision,
+        "discovery": shown.making.discovery if shown.making is not None else None,
+        "new_share": len(new) / len(shown.items) if new is not None and shown.items else None,
     }
 
 

@@ -10,7 +10,17 @@ from browsing import DEADLINE_S, Browsing, Publisher, browsing_with, chromium_pa
 from page_records import dead_letter, recommendation, snapshot
 from playwright.async_api import Locator, Page, expect
 
-from musicrec.contracts import Degradation, ListenOutcome, Outcome, Track
+from musicrec.contracts import (
+    Degradation,
+    EventType,
+    ExcludedCandidates,
+    ListenOutcome,
+    Making,
+    Outcome,
+    Recommendation,
+    SessionSnapshot,
+    Track,
+)
 from musicrec.local import StackAddresses
 from streams.web.server import BOARD_EVERY_S
 
@@ -114,6 +124,53 @@ async def test_the_place_in_the_list_before_is_told_and_counts_as_a_hit(
         )
         await expect(card_of(page, user).locator(".marks")).to_contain_text("was no. 4 of its list")
         await expect(page.locator("#hit-rate")).to_have_text("100.0 %")
+
+
+async def test_a_listener_s_dial_stands_on_the_card_with_the_share_of_new_tracks_and_moves_with_it(
+    browser: Browsing, url: str, publish: Publisher
+) -> None:
+    user = somebody()
+
+    def listed(revision: int, discovery: float, new: tuple[int, ...]) -> Recommendation:
+        making = Making(
+            sources=(),
+            weights=(),
+            proposed=(),
+            rank_constant=10.0,
+            repeat_factor=0.5,
+            candidates=4,
+            excluded=ExcludedCandidates(),
+            ranked=0,
+            fusion_ranks=(1, 2, 3, 4),
+            discovery=discovery,
+            new_to_listener=new,
+        )
+        return recommendation(user, *"abcd", revision=revision, making=making)
+
+    def turned(revision: int, discovery: float) -> SessionSnapshot:
+        trigger = {"type": EventType.SET_DISCOVERY, "track_id": None, "outcome": None}
+        made = snapshot(user, "t", revision=revision, **trigger)
+        return made.model_copy(update={"discovery": discovery})
+
+    async with browser.open(url) as page:
+        await publish(snapshot(user, "t"), recommendation(user, "a"))
+        dial = card_of(page, user).locator(".dial")
+        await expect(card_of(page, user).locator(".items .track")).to_have_text("a")
+        await expect(dial).to_have_count(0)
+        await publish(turned(2, -1.0), listed(2, -1.0, ()))
+        await expect(dial.locator(".value-of-dial")).to_have_text("−1.00")
+        await expect(card_of(page, user).locator(".next .new-share")).to_have_text("0 % new to them")
+        await expect(card_of(page, user).locator(".marks")).to_contain_text("dial to −1.00")
+        await expect(page.locator("#latest li", has_text=user).first).to_contain_text("dial to")
+        left = await dial.locator(".knob").bounding_box()
+        await publish(turned(3, 1.0), listed(3, 1.0, (1, 2, 4)))
+        await expect(dial.locator(".value-of-dial")).to_have_text("+1.00")
+        await expect(card_of(page, user).locator(".next .new-share")).to_have_text("75 % new to them")
+        right = await dial.locator(".knob").bounding_box()
+    assert left is not None
+    assert right is not None
+    assert right["x"] > left["x"] + 40
+    assert not browser.complaints
 
 
 @pytest.mark.row(45)

@@ -213,6 +213,7 @@ def test_an_id_has_1_to_256_characters(field: str) -> None:
         ("skip", "ms_played"),
         ("like", "track_id"),
         ("block_artist", "artist_id"),
+        ("set_discovery", "discovery"),
     ],
 )
 def test_an_event_needs_what_it_is_about(kind: str, missing: str) -> None:
@@ -222,6 +223,16 @@ def test_an_event_needs_what_it_is_about(kind: str, missing: str) -> None:
         error = refusal(ListenEvent, json.dumps(value).encode())
         assert error.reason is INVALID
         assert f"{missing}: a {kind} event needs it" in str(error)
+
+
+@pytest.mark.parametrize("raw", [b"1.001", b"-7", b"true", b'"0.5"', b"NaN", b"[]"])
+def test_a_dial_beyond_its_ends_or_of_another_type_is_refused_by_name(raw: bytes) -> None:
+    for record, name in ((ListenEvent, "listen.v1.discovery.json"), (SessionSnapshot, "session.v1.discovery.json")):
+        value = (GOLDEN / name).read_bytes()
+        assert b'"discovery":-0.25' in value
+        error = refusal(record, value.replace(b'"discovery":-0.25', b'"discovery":' + raw))
+
+        assert (error.reason, str(error).split(":")[0]) == (INVALID, "discovery")
 
 
 def test_a_similar_request_needs_a_seed() -> None:

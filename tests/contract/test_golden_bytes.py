@@ -295,6 +295,37 @@ RECORDS |= {
     ),
 }
 
+AT_THE_DIAL = {"type": EventType.SET_DISCOVERY, "track_id": None, "artist_id": None, "outcome": None}
+RECORDS |= {
+    "listen.v1.discovery.json": ListenEvent(
+        event_id="e-4", user_id="ann", type=EventType.SET_DISCOVERY, occurred_at_ms=NOON_MS, discovery=-0.25
+    ),
+    "session.v1.discovery.json": RECORDS["session.v1.json"].model_copy(
+        update={"discovery": -0.25, "trigger": TRIGGER.model_copy(update=AT_THE_DIAL)}
+    ),
+    "recommendation.v1.discovery.json": RECORDS["recommendation.v1.making.json"].model_copy(
+        update={
+            "making": dict(RECORDS["recommendation.v1.making.json"])["making"].model_copy(
+                update={"discovery": -0.25, "new_to_listener": (2,)}
+            )
+        }
+    ),
+}
+
+WITH_MAKING = dict(RECORDS["recommendation.v1.making.json"])
+RECORDS |= {
+    "recommendation.v1.propensity.json": Recommendation(
+        **WITH_MAKING
+        | {"items": (WITH_MAKING["items"][0], WITH_MAKING["items"][1].model_copy(update={"propensity": 0.125}))}
+    ),
+    "recommendation.v1.popularity-dial.json": Recommendation(
+        **WITH_MAKING | {"making": WITH_MAKING["making"].model_copy(update={"dial_ranks": (), "popularity_dial": -0.5})}
+    ),
+    "recommendation.v1.diversity.json": Recommendation(
+        **WITH_MAKING | {"making": WITH_MAKING["making"].model_copy(update={"dial_ranks": (4, 0), "diversity": 0.3})}
+    ),
+}
+
 DEAD_LETTER = DeadLetter(
     original_topic="musicrec.listens.v1",
     original_partition=11,

@@ -75,6 +75,7 @@ ODD_VALUES = [
     *("\u202e".encode(), "\u2028".encode(), "İ".encode(), "ﷺ".encode(), b"\x1b[2J", b"\x00", b"\r\n", b"\n{", b"\t"),
     *(b'{"a":1,"a":2}', b'"schema_version":2', b'"schema_version":1.0', b"0001-01-01T00:00:00+23:59"),
     *(b"9999-12-31T23:59:59-23:59", b"24:00", b"2016-12-31T23:59:60Z", b"play", b"block_artist", b"similar"),
+    *(b"set_discovery", b"discovery"),
 ]
 """What has broken decoders before; also the fuzzer's dictionary, up to its limit of length."""
 

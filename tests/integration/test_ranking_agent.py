@@ -20,6 +20,7 @@ from musicrec.contracts import (
     Outcome,
     Recommendation,
     RecommendationRequest,
+    SessionSnapshot,
     Track,
 )
 from musicrec.errors import DeadLetterReason
@@ -167,6 +168,49 @@ async def test_blocked_and_skipped_tracks_are_in_no_later_list(stack: StackAddre
             if c in offered:  # the crowd is known by now, and with it the track of the blocked artist
                 break
     assert d not in offered
+
+
+async def test_a_listener_who_turns_the_dial_gets_more_new_or_more_familiar_tracks_from_then_on(
+    stack: StackAddresses, worker: Worker
+) -> None:
+    run = fresh("run")
+    own, others = [fresh("own") for _ in range(10)], [fresh("others") for _ in range(10)]
+    seed = fresh("seed")
+    crowd = [f"{run} crowd {number}" for number in range(4)]
+
+    def dial(user: str, value: float, number: int) -> ListenEvent:
+        after_ms = play(user, seed, 0).occurred_at_ms + number
+        return ListenEvent(
+            event_id=fresh("dial"), user_id=user, type=EventType.SET_DISCOVERY, occurred_at_ms=after_ms, discovery=value
+        )
+
+    async with (
+        reading(stack, SESSIONS, LISTS, only=of(run)) as tail,
+        producing(stack) as producer,
+        worker("session"),
+        worker("ranking"),
+    ):
+        for other in crowd:
+            await publish_events(producer, [play(other, t, n) for n, t in enumerate([seed, *own, *others])])
+        await tail.until(lambda t: answered(t) == 21 * len(crowd))
+        async for user in attempts(f"{run} user"):
+            listens = [play(user, track, n - 200) for n, track in enumerate(own)] + [play(user, seed, 0)]
+            await publish_events(producer, listens)
+            await tail.until(lambda t, user=user: newest_list(t, user, 11) is not None)  # type: ignore[misc]
+            await publish_events(producer, [dial(user, 1.0, 1)])
+            await tail.until(lambda t, user=user: newest_list(t, user, 12) is not None)  # type: ignore[misc]
+            await publish_events(producer, [dial(user, -1.0, 2), play(user, seed, 1)])
+            await tail.until(lambda t, user=user: newest_list(t, user, 14) is not None)  # type: ignore[misc]
+            lists = [made for n in (11, 12, 14) if (made := newest_list(tail, user, n)) is not None]
+            heard = [sum(item.track_id in own for item in made.items[:8]) for made in lists]
+            if (heard[1], heard[2]) == (0, 8):  # what the crowd and the user heard is known by now
+                break
+    snapshots = [SessionSnapshot.decode(record.value) for record in tail.on(SESSIONS) if record.key == user.encode()]
+    assert [snapshot.discovery for snapshot in snapshots] == [None] * 11 + [1.0, -1.0, -1.0]
+    told = [made.making for made in lists if made.making is not None]
+    assert [making.discovery for making in told] == [None, 1.0, -1.0]
+    assert told[1].new_to_listener is not None
+    assert {1, 2, 3, 4, 5, 6, 7, 8} <= set(told[1].new_to_listener)
 
 
 async def test_requests_are_answered_by_mode_with_their_request_id(stack: StackAddresses, worker: Worker) -> None:

@@ -1,5 +1,6 @@
 """The session worker on a real Kafka and a real Valkey."""
 
+import asyncio
 import uuid
 
 import pytest
@@ -9,11 +10,15 @@ from conftest import Worker
 from probe import PARTITIONS, about, play, producing, publish, publish_events, reading
 
 from musicrec import topics
-from musicrec.contracts import DeadLetter, SessionSnapshot
+from musicrec.contracts import DeadLetter, EventType, ListenEvent, SessionSnapshot
 from musicrec.errors import DeadLetterReason
 from musicrec.local import StackAddresses
+from streams.session_store import KEY_PREFIX, connect
 
 pytestmark = pytest.mark.kafka
+
+FOR_EVER = -1
+"""How Redis tells the time to live of a key that has none."""
 
 LISTENS, SESSIONS, DEAD = "musicrec.listens.v1", "musicrec.sessions.v1", "musicrec.listens.v1.dlq"
 
@@ -45,6 +50,12 @@ async def test_bad_events_become_dead_letters_byte_for_byte_and_good_ones_go_on(
         (key, b"", DeadLetterReason.EMPTY),
         (key, good.encode().replace(b'"ms_played":170000', b'"ms_played":"long"'), DeadLetterReason.INVALID),
         (key, good.encode().replace(b'"ms_played":170000,', b""), DeadLetterReason.INVALID),
+        (key, good.encode().replace(b'"type":"play"', b'"type":"set_discovery"'), DeadLetterReason.INVALID),
+        (
+            key,
+            good.encode().replace(b'"type":"play"', b'"type":"set_discovery","discovery":1.5'),
+            DeadLetterReason.INVALID,
+        ),
         (
             key,
             good.encode().replace(b'"schema_version":1', b'"schema_version":2'),
@@ -167,3 +178,39 @@ async def test_session_goes_on_after_a_restart_of_the_worker(stack: StackAddress
                 await publish_events(producer, [play(user, f"t{number}", number)])
                 await tail.until(lambda t, n=number: len(t.on(SESSIONS)) > n)  # type: ignore[misc]
     assert SessionSnapshot.decode(tail.records[-1].value).revision == 3
+
+
+async def test_a_dial_is_kept_over_a_restart_and_for_longer_than_the_session(
+    stack: StackAddresses, worker: Worker
+) -> None:
+    user = f"listener {uuid.uuid4()}"
+    dial = ListenEvent(
+        event_id=f"{user}-dial",
+        user_id=user,
+        type=EventType.SET_DISCOVERY,
+        occurred_at_ms=play(user, "a", 0).occurred_at_ms + 1,
+        discovery=-0.5,
+    )
+    async with (
+        reading(stack, SESSIONS, only=about(user)) as tail,
+        producing(stack) as producer,
+        connect(stack.redis) as redis,
+    ):
+        async with worker("session"):
+            await publish_events(producer, [play(user, "a", 0)])
+            await tail.until(lambda t: len(t.on(SESSIONS)) == 1)
+            async with asyncio.timeout(10):
+                while await redis.pttl(KEY_PREFIX + user) <= 0:
+                    await asyncio.sleep(0.05)
+            await publish_events(producer, [dial])
+            await tail.until(lambda t: len(t.on(SESSIONS)) == 2)
+            async with asyncio.timeout(10):
+                while await redis.pttl(KEY_PREFIX + user) != FOR_EVER:
+                    await asyncio.sleep(0.05)
+        async with worker("session"):
+            await publish_events(producer, [play(user, "b", 1_000)])
+            await tail.until(lambda t: len(t.on(SESSIONS)) == 3)
+        assert await redis.pttl(KEY_PREFIX + user) == FOR_EVER
+    last = SessionSnapshot.decode(tail.records[-1].value)
+    assert [entry.track_id for entry in last.entries] == ["b"]
+    assert last.discovery == -0.5

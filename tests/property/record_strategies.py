@@ -5,12 +5,13 @@ from enum import Enum
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import numpy as np
-from annotated_types import Ge, Le, MaxLen, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from hypothesis import strategies as st
 from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
 
 from musicrec.contracts import (
+    EventType,
     ListenEvent,
     Mode,
     ModelAnnouncement,
@@ -42,9 +43,11 @@ def _completed(model: type[Record], fields: dict[str, Any], dimension: int, seed
     if model is ListenEvent:
         kind = fields["type"]
         fields["artist_id"] = fields.get("artist_id") or ("a" if kind.is_about_artist else None)
-        fields["track_id"] = fields.get("track_id") or (None if kind.is_about_artist else "t")
+        fields["track_id"] = fields.get("track_id") or ("t" if kind.is_about_track else None)
         if kind.is_listen and fields.get("ms_played") is None:
             fields["ms_played"] = 0
+        if kind is EventType.SET_DISCOVERY and fields.get("discovery") is None:
+            fields["discovery"] = 0.5
     if model is RecommendationRequest and fields.get("mode") is Mode.SIMILAR:
         fields["track_id"] = fields.get("track_id") or "t"
     if model is TrackEmbedding:
@@ -91,7 +94,15 @@ def _values(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
         return st.integers(_bound(metadata, Ge, "ge", -(2**63)), _bound(metadata, Le, "le", 2**63))
     if annotation is float:
         least, most = _bound(metadata, Ge, "ge", None), _bound(metadata, Le, "le", None)
-        return st.floats(least, most, allow_nan=False, allow_infinity=False)
+        above, below = _bound(metadata, Gt, "gt", None), _bound(metadata, Lt, "lt", None)
+        return st.floats(
+            least if above is None else above,
+            most if below is None else below,
+            exclude_min=above is not None,
+            exclude_max=below is not None,
+            allow_nan=False,
+            allow_infinity=False,
+        )
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return st.sampled_from(annotation)
     if isinstance(annotation, type) and issubclass(annotation, Record):

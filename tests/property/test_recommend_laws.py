@@ -1,5 +1,7 @@
 """Laws of the ranking core, whatever is played."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from listening import START_MS, Listening
 from musicrec.contracts import Mode, RecommendationRequest, SessionSnapshot
 from musicrec.evaluation.metrics import HitCounter
 from musicrec.recommend import RankingSettings, Recommender
+from musicrec.recommend.diversity import varied_places
 from musicrec.recommend.posting_lists import PostingLists
 from musicrec.recommend.session_store import SessionStore
 from musicrec.recommend.top_k import take_top
@@ -95,13 +98,67 @@ def test_ranking_changes_nothing_that_is_learned(drawn: list[tuple[str, int, boo
 
 @settings(max_examples=30, deadline=None)
 @given(listens, st.integers(1, 10))
-def test_a_shorter_list_is_the_head_of_a_longer_one(drawn: list[tuple[str, int, bool, int]], limit: int) -> None:
-    recommender = Recommender(SMALL)
+@pytest.mark.parametrize("diversity", [0.0, 0.5])
+def test_a_shorter_list_is_the_head_of_a_longer_one(
+    diversity: float, drawn: list[tuple[str, int, bool, int]], limit: int
+) -> None:
+    recommender = Recommender(replace(SMALL, diversity=diversity))
     snapshots = snapshots_of(drawn)
     for snapshot in snapshots:
         recommender.learn(snapshot)
     longer, shorter = recommender.rank(snapshots[-1], 10), recommender.rank(snapshots[-1], limit)
     assert shorter.items == longer.items[:limit]
+
+
+@settings(max_examples=30, deadline=None)
+@given(listens, st.lists(st.floats(-1.0, 1.0), min_size=2, max_size=5), st.integers(1, 10))
+def test_a_higher_dial_never_lists_fewer_tracks_that_are_new_to_the_listener(
+    drawn: list[tuple[str, int, bool, int]], dials: list[float], limit: int
+) -> None:
+    recommender = Recommender(replace(EVERY_LESSON, discovery_fame=0.0))
+    snapshots = snapshots_of(drawn)
+    for snapshot in snapshots:
+        recommender.learn(snapshot)
+    counts = []
+    for dial in sorted(dials):
+        turned = recommender.rank(snapshots[-1].model_copy(update={"discovery": dial}), limit)
+        assert turned.making.new_to_listener is not None
+        counts.append(len(turned.making.new_to_listener))
+    assert counts == sorted(counts)
+
+
+@given(
+    st.lists(st.floats(-5.0, 5.0), max_size=12).map(lambda scores: sorted(scores, reverse=True)),
+    st.integers(0, 2**32),
+    st.floats(0.0, 0.99),
+)
+def test_each_place_goes_to_the_candidate_of_largest_marginal_relevance(
+    scores: list[float], seed: int, diversity: float
+) -> None:
+    draw = np.random.default_rng(seed)
+    artists = draw.integers(-1, 3, len(scores)).astype(np.int32)
+    vectors = draw.normal(size=(len(scores), 3)).astype(np.float32)
+    vectors *= draw.integers(0, 2, (len(scores), 1))  # of some nothing is known
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    nothing = np.zeros((len(scores), 0), np.float32)
+    taken = varied_places(np.array(scores), artists, vectors, nothing, diversity).tolist()
+    assert sorted(taken) == list(range(len(scores)))
+
+    def similarity(one: int, other: int) -> float:
+        known = [float(artists[one] == artists[other])] if min(artists[one], artists[other]) >= 0 else []
+        if vectors[one].any() and vectors[other].any():
+            known.append(max(0.0, float(vectors[one] @ vectors[other])))
+        return sum(known) / len(known) if known else 0.0
+
+    def value(candidate: int, before: list[int]) -> float:
+        spread = scores[0] - scores[-1]
+        relevance = (scores[candidate] - scores[-1]) / spread if spread > 0 else 0.0
+        likeness = max((similarity(candidate, other) for other in before), default=0.0)
+        return (1 - diversity) * relevance - diversity * likeness
+
+    for place, candidate in enumerate(taken):
+        best = max(value(other, taken[:place]) for other in taken[place:])
+        assert value(candidate, taken[:place]) >= best - 1e-5
 
 
 @given(

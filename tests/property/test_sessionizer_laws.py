@@ -15,7 +15,13 @@ RULES = SessionSettings()
 START_MS = 1_700_000_000_000
 FAR_FUTURE_MS = 4_000_000_000_000
 
-FEEDBACK = (EventType.LIKE, EventType.DISLIKE, EventType.BLOCK_TRACK, EventType.UNBLOCK_TRACK)
+FEEDBACK = (
+    EventType.LIKE,
+    EventType.DISLIKE,
+    EventType.BLOCK_TRACK,
+    EventType.UNBLOCK_TRACK,
+    EventType.SET_DISCOVERY,
+)
 
 
 @st.composite
@@ -44,6 +50,7 @@ def histories(draw: st.DrawFn) -> list[ListenEvent]:
                 occurred_at_ms=now_ms,
                 track_id=f"t{track}",
                 ms_played=ms_played if kind.is_listen else None,
+                discovery=track / 4 if kind is EventType.SET_DISCOVERY else None,
             )
         )
     return events
@@ -104,6 +111,7 @@ def test_any_order_within_the_grace_gives_the_same_state(events: list[ListenEven
     late, late_snapshots = run(shuffled_within_grace(events, seed))
     assert late.events == in_order.events
     assert late.tracks == in_order.tracks
+    assert late.discovery == in_order.discovery
     final = {s.session_id: s.entries for s in snapshots if s.session_id}
     last_seen = {s.session_id: s.entries for s in late_snapshots if s.session_id}
     replaced = {old for s in late_snapshots for old in s.supersedes}

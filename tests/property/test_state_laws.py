@@ -120,8 +120,9 @@ feedback = st.tuples(
     st.sampled_from(LISTENERS),
     st.integers(0, TRACKS - 1),
 )
+dials = st.tuples(st.just("dial"), st.sampled_from(LISTENERS), st.sampled_from([-1.0, 0.0, 0.5]))
 catalogue = st.tuples(st.sampled_from(["announce", "remove"]), st.integers(0, TRACKS - 1), st.integers(0, 3))
-streams = st.lists(st.one_of(plays, plays, plays, feedback, catalogue), min_size=1, max_size=60)
+streams = st.lists(st.one_of(plays, plays, plays, feedback, dials, catalogue), min_size=1, max_size=60)
 
 
 def records_of(drawn: list[tuple]) -> list[SessionSnapshot | Track | str]:
@@ -133,6 +134,9 @@ def records_of(drawn: list[tuple]) -> list[SessionSnapshot | Track | str]:
                 user, track, skip, pause = rest
                 world.pause(pause)
                 records.append(world.play(user, f"t{track}", f"künstler-{track % 4}", skip=skip))
+            case "dial":
+                user, value = rest
+                records.append(world.feedback(user, EventType.SET_DISCOVERY, None, discovery=value))
             case "announce":
                 track, artist = rest
                 released_ms = START_MS if track % 2 else None

@@ -63,6 +63,7 @@ class Expected:
         revision: of the listener, after it.
         session: after it; None for feedback.
         blocked: tracks and artists that the listener blocks, after it.
+        dial: where the listener's discovery dial stands, after it.
     """
 
     sent: Sent
@@ -74,6 +75,7 @@ class Expected:
     revision: int = 0
     session: View | None = None
     blocked: frozenset[str] = frozenset()
+    dial: float | None = None
 
     @property
     def user_id(self) -> str:
@@ -106,6 +108,8 @@ class Person:
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
     blocks: dict[str, tuple[int, bool]] = field(default_factory=dict)
     blocked: frozenset[str] = frozenset()
+    dial: tuple[int, float] | None = None
+    """When it was set, and to what."""
 
 
 class Reference:
@@ -136,8 +140,9 @@ class Reference:
         if behind_ms > GRACE_MS:
             return refused("too_late")
         session = self._apply(person, event)
+        dial = None if person.dial is None else person.dial[1]
         return Expected(
-            sent, partition, offset, at_ms, Fate.APPLIED, (), person.revision, session, frozenset(person.blocked)
+            sent, partition, offset, at_ms, Fate.APPLIED, (), person.revision, session, frozenset(person.blocked), dial
         )
 
     def _apply(self, person: Person, event: dict[str, Any]) -> View | None:
@@ -152,6 +157,9 @@ class Reference:
             name = event[f"{about}_id"]
             person.blocks[name] = max(person.blocks.get(name, (0, False)), (ended_ms, what == "block"))
             person.blocked = frozenset(name for name, (_, blocked) in person.blocks.items() if blocked)
+        if event["type"] == "set_discovery":
+            word = (ended_ms, event["discovery"])
+            person.dial = word if person.dial is None else max(person.dial, word)
         return session_of(person.order, new) if new.is_listen else None
 
 

@@ -31,7 +31,9 @@ NUMBER_HEADER: Final = "storm-number"
 """Header by which a message is known again, whatever its bytes are."""
 FEEDBACK: Final = (
     "like", "dislike", "save", "share", "block_track", "unblock_track", "block_artist", "unblock_artist",
+    "set_discovery",
 )  # fmt: skip
+DIAL_STOPS: Final = (-1.0, -0.5, 0.0, 0.5, 1.0)
 DOOMED: Final = "doomed-"
 """Beginning of tracks that are announced, never played, and removed."""
 
@@ -196,6 +198,8 @@ class Traffic:
             "type": kind,
             "occurred_at_ms": at_ms,
         }
+        if kind == "set_discovery":
+            return event | {"discovery": self._draw.choice(DIAL_STOPS)}
         if kind.endswith("_artist"):
             return event | {"artist_id": artist_of(track)}
         event |= {"track_id": f"track-{track}", "artist_id": artist_of(track)}

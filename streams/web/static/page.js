@@ -48,6 +48,7 @@ const EVENTS = {
   unblock_track: ["unblocked", ""],
   block_artist: ["blocked", "skip"],
   unblock_artist: ["unblocked", ""],
+  set_discovery: ["dial to", ""],
 };
 const MODES = {
   session: "for the running session",
@@ -81,6 +82,8 @@ function setValue(id, text, unit = "") {
   at(id).replaceChildren(...parts);
 }
 
+const dialWords = (value) => (value === 0 ? "0" : `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(2)}`);
+const eventWords = (event) => event.title || event.artist || (event.discovery === null ? "" : dialWords(event.discovery));
 const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(1)}`);
 const whole = (number) => number.toLocaleString("en-GB");
 const milliseconds = (ms) => (ms === null ? "–" : ms < 1000 ? `${Math.round(ms)}` : `${(ms / 1000).toFixed(1)}`);
@@ -201,8 +204,21 @@ function drawCard(session, changed) {
   if (newest) card.append(drawNow(newest, session.event));
   else if (session.event) card.append(drawFeedbackAlone(session.event));
   if (earlier.length) card.append(drawEarlier(earlier));
+  if (session.discovery !== null) card.append(drawDial(session));
   if (session.list) card.append(drawList(session, changed));
   return card;
+}
+
+/** Where the listener's dial stands; the heading of the list says what it does. */
+function drawDial({ discovery }) {
+  const scale = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  scale.setAttribute("viewBox", "-1.1 -0.2 2.2 0.4");
+  scale.setAttribute("aria-hidden", "true");
+  scale.append(path("M-1 0H1M0 -0.1V0.1", ""), path(`M${discovery} -0.16a0.16 0.16 0 1 0 0.001 0Z`, "knob"));
+  const value = make("span", "value-of-dial", dialWords(discovery));
+  const dial = make("p", "dial", make("span", "", "familiar"), scale, make("span", "", "new"), value);
+  dial.title = `Discovery dial at ${dialWords(discovery)}: -1 is mostly familiar tracks, 1 mostly new ones`;
+  return dial;
 }
 
 function drawNow(track, event) {
@@ -213,7 +229,7 @@ function drawNow(track, event) {
   else if (track.had_list) marks.append(make("span", "", "not in its list"));
   if (event && !["play", "skip"].includes(event.type)) {
     const [verb, mood] = wordPair(EVENTS, event.type);
-    marks.append(make("span", mood === "good" ? "hit" : "skip", event.title === track.title ? verb : `${verb} ${event.title || event.artist}`));
+    marks.append(make("span", mood === "good" ? "hit" : mood, event.title === track.title ? verb : `${verb} ${eventWords(event)}`));
   }
   const title = make("span", "title", track.title);
   title.title = track.artist ? `${track.title}, ${track.artist}` : track.title;
@@ -221,7 +237,7 @@ function drawNow(track, event) {
 }
 
 function drawFeedbackAlone(event) {
-  return make("div", "now", make("span", "title", event.title || event.artist), make("div", "marks", wordPair(EVENTS, event.type)[0]));
+  return make("div", "now", make("span", "title", eventWords(event)), make("div", "marks", wordPair(EVENTS, event.type)[0]));
 }
 
 function drawEarlier(tracks) {
@@ -238,6 +254,7 @@ function drawList(session, changed) {
   const { list, user } = session;
   const took = list.latency_ms === null ? "" : `${milliseconds(list.latency_ms)} ${millisecondsUnit(list.latency_ms)}`;
   const heading = make("h3", "", make("span", "ms", took), list.length ? "Next" : "Nothing to offer");
+  if (list.new_share !== null) heading.append(make("span", "new-share", `${Math.round(100 * list.new_share)} % new to them`));
   const part = make("div", list.is_current ? "next" : "next waiting", heading);
   const all = opened.has(`${user} all`);
   const items = all ? list.items : list.items.slice(0, FIRST_ITEMS);
@@ -285,7 +302,7 @@ function drawLatest(events) {
   at("latest").replaceChildren(
     ...events.map((event) => {
       const [verb, mood] = wordPair(EVENTS, event.type);
-      const what = event.title || event.artist;
+      const what = eventWords(event);
       const line = make("span", "line", what, " ", make("span", "user", event.user));
       line.title = `${event.user} ${verb} ${what}`;
       return make("li", "", make("span", `what ${mood}`, verb), line);

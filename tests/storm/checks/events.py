@@ -97,6 +97,9 @@ class Events:
         if {*snapshot.blocked_tracks, *snapshot.blocked_artists} != expected.blocked:
             what = f"{trigger.event_id}: blocked are not {sorted(expected.blocked)}"
             self._findings.add(Invariant.ISOLATION, what, place(record), expected.at_ms)
+        if snapshot.discovery != expected.dial:
+            what = f"{trigger.event_id}: the dial stands at {snapshot.discovery} and not at {expected.dial}"
+            self._findings.add(Invariant.ISOLATION, what, place(record), expected.at_ms)
         if expected.session is not None and (differs := difference(snapshot, expected.session)):
             what = f"{trigger.event_id}, revision {snapshot.revision}: {differs}"
             self._findings.add(Invariant.SESSIONS, what, place(record), expected.at_ms)

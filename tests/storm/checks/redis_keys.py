@@ -25,8 +25,8 @@ async def check_redis(redis: Redis, reference: Reference, findings: Findings) ->
             state = json.loads(stored[1])
             states[user_id] = int(stored[0]), [event[1] for event in state[3]]
             person = reference.people.get(user_id)
-            # Whoever blocks something is remembered for ever.
-            if ttl_ms < 0 and not (person and person.blocked):
+            # Whoever blocks something or has set a dial is remembered for ever.
+            if ttl_ms < 0 and not (person and (person.blocked or person.dial)):
                 findings.add(Invariant.BOUNDED, f"{key.decode()} has no time to live")
         elif not key.startswith(EXPIRING) or ttl_ms < 0:
             findings.add(Invariant.BOUNDED, f"{key.decode(errors='replace')} is not known, or has no time to live")

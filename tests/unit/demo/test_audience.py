@@ -1,7 +1,7 @@
 """The invented audience: in order, the same for the same seed, and with something to be learned."""
 
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -89,6 +89,19 @@ def test_every_kind_of_event_occurs_and_most_are_plays() -> None:
     kinds = Counter(event.type for event in events_of(30_000, listeners=200))
     assert {EventType.SKIP, EventType.LIKE, EventType.SAVE, EventType.DISLIKE} <= set(kinds)
     assert kinds[EventType.PLAY] > kinds.total() / 2
+
+
+def test_some_listeners_turn_the_dial_and_most_never_do() -> None:
+    events = events_of(30_000, listeners=200)
+    turned: dict[str, list[float | None]] = {}
+    for event in events:
+        if event.type is EventType.SET_DISCOVERY:
+            assert (event.track_id, event.artist_id) == (None, None)
+            turned.setdefault(event.user_id, []).append(event.discovery)
+    assert 0.15 < len(turned) / len({event.user_id for event in events}) < 0.45
+    assert {dial for dials in turned.values() for dial in dials} == {-1.0, -0.5, 0.0, 0.5, 1.0}
+    for dials in turned.values():
+        assert all(before != after for before, after in pairwise(dials))
 
 
 def test_some_pauses_end_a_session_and_some_do_not() -> None:

@@ -7,6 +7,7 @@ import pytest
 from listening import Listening
 
 from musicrec.contracts import (
+    EventType,
     ExcludedCandidates,
     Making,
     Mode,
@@ -16,6 +17,7 @@ from musicrec.contracts import (
     SourceRank,
     Timings,
     Track,
+    Trigger,
 )
 from musicrec.explain import explain
 from musicrec.explain.wording import lines_of, object_of
@@ -123,6 +125,67 @@ def test_the_words_name_every_stage() -> None:
         "proposed by new rank 1",
     ):
         assert part in text
+
+
+def test_a_dial_and_what_is_new_to_the_listener_are_told() -> None:
+    turned = explain(made(MAKING.model_copy(update={"discovery": 0.5, "new_to_listener": (1, 3)})))
+    assert [each.is_new_to_listener for each in turned.items] == [True, False, True]
+    text = "\n".join(lines_of(turned))
+    assert "dial      discovery at +0.50, towards new tracks; 2 of 3 tracks new to the listener" in text
+    assert text.count("      new to the listener") == 2
+    middle = explain(made(MAKING.model_copy(update={"discovery": 0.0, "new_to_listener": ()})))
+    assert "dial      discovery in the middle; 0 of 3 tracks new" in "\n".join(lines_of(middle))
+    never = explain(made())
+    assert [each.is_new_to_listener for each in never.items] == [None, None, None]
+    assert "dial" not in "\n".join(lines_of(never))
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.5, "popularity at +0.5: less of what"), (-2.0, "at -2: more of what")])
+def test_the_popularity_dial_is_told(value: float, said: str) -> None:
+    text = "\n".join(lines_of(explain(made(MAKING.model_copy(update={"popularity_dial": value, "dial_ranks": ()})))))
+    assert said in text
+    assert "discovery" not in text
+
+
+def test_what_was_put_forward_for_variety_is_told() -> None:
+    varied = MAKING.model_copy(update={"fusion_ranks": (7, 5, 0), "ranker_ranks": (1, 9, 0), "diversity": 0.25})
+    explanation = explain(made(varied))
+    assert [each.was_put_forward for each in explanation.items] == [False, True, False]
+    text = "\n".join(lines_of(explanation))
+    assert "variety with weight 0.25, 1 track put forward" in text
+    assert "fusion 5 > ranker 9 > list 2" in text
+    assert text.count("      put forward for variety") == 1
+    assert "variety" not in "\n".join(lines_of(explain(made())))
+
+
+def test_places_that_a_dial_gave_stand_between_the_ranker_s_and_the_list_s() -> None:
+    turned = MAKING.model_copy(update={"ranker_ranks": (8, 9, 0), "dial_ranks": (1, 4, 0), "diversity": 0.25})
+    explanation = explain(made(turned))
+    assert [each.dial_rank for each in explanation.items] == [1, 4, None]
+    assert [each.was_put_forward for each in explanation.items] == [False, True, False]
+    assert explanation.left_out == 2
+    assert "fusion 1 > ranker 9 > dial 4 > list 2" in "\n".join(lines_of(explanation))
+    in_order = explain(made(turned.model_copy(update={"dial_ranks": ()})))
+    assert [each.dial_rank for each in in_order.items] == [1, 2, None]
+    assert [each.was_put_forward for each in in_order.items] == [False, False, False]
+    assert in_order.left_out == 0
+
+
+def test_a_list_that_answers_a_turned_dial_says_so() -> None:
+    trigger = Trigger(
+        event_id="e", type=EventType.SET_DISCOVERY, occurred_at_ms=NOON_MS, published_at_ms=0, partition=0, offset=0
+    )
+    lines = list(lines_of(explain(made().model_copy(update={"trigger": trigger}))))
+    assert lines[2] == "answers   set_discovery at 2020-09-13T12:26:40.000Z, event e"
+
+
+def test_the_odds_of_a_track_in_an_exploration_slot_are_told() -> None:
+    shown = made()
+    drawn = shown.items[2].model_copy(update={"propensity": 0.0625})
+    explanation = explain(shown.model_copy(update={"items": (*shown.items[:2], drawn)}))
+    assert [each.propensity for each in explanation.items] == [None, None, 0.0625]
+    assert "exploration slot, drawn with a probability of 0.062" in "\n".join(lines_of(explanation))
+    assert "drawn" not in "\n".join(lines_of(explain(shown)))
 
 
 @pytest.mark.row(45)

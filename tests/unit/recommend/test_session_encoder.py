@@ -13,7 +13,7 @@ from musicrec.recommend import RankedList, RankingSettings, Recommender
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.session_encoder import FORMER_UNASKED, Codes
-from musicrec.recommend.state import State
+from musicrec.recommend.state import State, joined
 
 LONG_AGO_MS = START_MS - 1
 ALONE = {f"weight_{source.label}": 0.0 for source in Source if source is not Source.SESSION_ENCODER}
@@ -82,6 +82,28 @@ def test_tracks_are_listed_in_the_order_of_their_logits_with_the_encoders_reason
     assert listed(ranked) == ["b", "c", "d"] or listed(ranked) == ["b", "c", "f"]
     assert ranked.items[0].reason is ReasonCode.GOES_WITH_THIS
     assert ranked.items[0].sources[0].source == "session_encoder"
+
+
+def test_with_variety_tracks_that_lie_side_by_side_do_not_follow_each_other() -> None:
+    world, names = Listening(), list("abcdefghijkl")
+    ours = recommender(Neighbours(names))
+    varied = Recommender(RankingSettings(max_sessions=100, ranked_candidates=0, diversity=0.6, **ALONE))
+    varied.use_encoder(varied.encoded(Neighbours(names)))
+    heard_of(ours, world, "l k j i h g f e d c b a unknown")
+    varied.restore(State(joined(ours.state())))
+    snapshot = world.play("ann", "a")
+
+    def steps_apart(ranked: RankedList) -> int:
+        first, second = (names.index(name) for name in listed(ranked)[:2])
+        return min((first - second) % 12, (second - first) % 12)
+
+    assert listed(ours.rank(snapshot))[0] == listed(varied.rank(snapshot))[0] == "b"
+    assert steps_apart(ours.rank(snapshot)) == 1
+    assert steps_apart(varied.rank(snapshot)) >= 3
+    tracks = np.array([ours.knowledge.catalogue.index_of(name) for name in ("a", "unknown")])
+    vectors = varied._candidates.encoders.vectors(tracks)
+    assert vectors[0].tolist() == pytest.approx([1.0, 0.0], abs=0.01)
+    assert not vectors[1].any()
 
 
 def test_tracks_of_the_session_itself_stand_further_back() -> None:

@@ -9,8 +9,9 @@ import pytest
 from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSnapshot
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible
 from musicrec.session import Applied, Duplicate, ListenerState, Position, apply
+from musicrec.session.feedback import WEIGHT_SETTINGS
 from musicrec.session.sessionizer import MAX_BLOCKED, MAX_EVENTS
-from musicrec.settings import SessionSettings
+from musicrec.settings import SessionSettings, load_settings
 
 RULES = SessionSettings()
 NOON_MS = 1_700_000_000_000
@@ -20,7 +21,8 @@ MINUTE_MS = 60_000
 class Listener:
     """Feeds events to the logic and keeps what comes out."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: SessionSettings = RULES) -> None:
+        self.rules = rules
         self.state = ListenerState()
         self.snapshots: list[SessionSnapshot] = []
         self.offset = 0
@@ -29,7 +31,7 @@ class Listener:
         """Apply one event at the next offset, or at a given one."""
         at = self.offset if offset is None else offset
         self.offset = max(self.offset, at + 1)
-        result = apply(self.state, event, Position("cluster", 3, at, NOON_MS + 10**11), RULES)
+        result = apply(self.state, event, Position("cluster", 3, at, NOON_MS + 10**11), self.rules)
         self.state = result.state
         if isinstance(result, Applied):
             self.snapshots.append(result.snapshot)
@@ -52,6 +54,16 @@ def play(track: str, *, end_min: float, minutes: float = 3, **fields: Any) -> Li
         "duration_ms": 3 * MINUTE_MS,
     }
     return ListenEvent(**(values | fields))
+
+
+def dial(value: float, *, at_min: float) -> ListenEvent:
+    return ListenEvent(
+        event_id=f"dial-{value}@{at_min}",
+        user_id="u",
+        type=EventType.SET_DISCOVERY,
+        occurred_at_ms=NOON_MS + round(at_min * MINUTE_MS),
+        discovery=value,
+    )
 
 
 def feedback(kind: EventType, *, at_min: float, track: str | None = None, artist: str | None = None) -> ListenEvent:
@@ -212,6 +224,53 @@ def test_feedback_counts_for_its_track_and_moves_no_boundary() -> None:
     assert tracks(listener.snapshots[-1]) == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "setting", "usual"),
+    [
+        (EventType.LIKE, "like_weight", 2.0),
+        (EventType.SAVE, "save_weight", 3.0),
+        (EventType.SHARE, "share_weight", 3.0),
+        (EventType.PURCHASE, "purchase_weight", 5.0),
+        (EventType.DISLIKE, "dislike_weight", -3.0),
+        (EventType.BLOCK_TRACK, "block_weight", -5.0),
+    ],
+)
+def test_each_kind_of_feedback_weighs_what_its_setting_says(kind: EventType, setting: str, usual: float) -> None:
+    assert WEIGHT_SETTINGS[kind] == setting
+    for rules, weight in ((RULES, usual), (SessionSettings(**{setting: 0.25 * usual}), 0.25 * usual)):
+        listener = Listener(rules)
+        listener.play("a", end_min=0)
+        listener.send(feedback(kind, at_min=1, track="a"))
+        assert listener.snapshots[-1].entries[0].feedback == weight
+
+
+def test_to_unblock_a_track_takes_nothing_back_and_a_dial_weighs_nothing() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.send(feedback(EventType.BLOCK_TRACK, at_min=1, track="a"))
+    listener.send(feedback(EventType.UNBLOCK_TRACK, at_min=2, track="a"))
+    listener.send(dial(1.0, at_min=3))
+    assert listener.snapshots[-1].entries[0].feedback == -5.0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LIKE_WEIGHT", "-1"),
+        ("DISLIKE_WEIGHT", "1"),
+        ("PURCHASE_WEIGHT", "101"),
+        ("BLOCK_WEIGHT", "-inf"),
+        ("SHARE_WEIGHT", "nan"),
+    ],
+)
+def test_a_weight_that_says_the_contrary_or_has_no_bounds_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(f"MUSICREC_SESSION__{variable}", value)
+    with pytest.raises(Incompatible, match=f"^MUSICREC_SESSION__{variable}: "):
+        load_settings()
+
+
 def test_feedback_outside_any_session_has_no_session() -> None:
     listener = Listener()
     listener.play("a", end_min=0)
@@ -235,6 +294,37 @@ def test_later_word_on_a_block_wins_whatever_arrives_first() -> None:
     listener.send(feedback(EventType.UNBLOCK_TRACK, at_min=5, track="t"))
     listener.send(feedback(EventType.BLOCK_TRACK, at_min=3, track="t"))
     assert listener.snapshots[-1].blocked_tracks == ()
+
+
+def test_a_dial_outlives_the_session_and_nobody_has_one_before_they_set_it() -> None:
+    listener = Listener()
+    assert listener.play("a", end_min=0).discovery is None
+    listener.send(dial(-0.5, at_min=1))
+    assert listener.snapshots[-1].discovery == -0.5
+    assert tracks(listener.snapshots[-1]) == ["a"]
+    assert listener.play("b", end_min=100_000).discovery == -0.5
+    listener.send(dial(0.0, at_min=100_001))
+    assert listener.snapshots[-1].discovery == 0.0
+
+
+def test_later_word_on_a_dial_wins_whatever_arrives_first() -> None:
+    for values in ((0.2, 0.8), (0.8, 0.2)):
+        listener = Listener()
+        listener.send(dial(-1.0, at_min=5))
+        listener.send(dial(0.5, at_min=3))
+        assert listener.snapshots[-1].discovery == -1.0
+        for value in values:
+            listener.send(dial(value, at_min=6))
+        assert listener.snapshots[-1].discovery == 0.8  # one of the two, in both orders
+
+
+def test_whoever_set_a_dial_or_blocks_something_is_kept() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0)
+    listener.send(feedback(EventType.LIKE, at_min=1, track="a"))
+    assert not listener.state.is_kept
+    listener.send(dial(0.0, at_min=2))
+    assert listener.state.is_kept
 
 
 def test_more_blocks_than_the_limit_are_refused() -> None:
@@ -263,6 +353,31 @@ def test_state_survives_encoding() -> None:
     listener.play("a", end_min=0)
     listener.send(feedback(EventType.BLOCK_ARTIST, at_min=1, artist="x"))
     assert ListenerState.decode(listener.state.encode()) == listener.state
+    listener.send(dial(0.25, at_min=2))
+    assert ListenerState.decode(listener.state.encode()) == listener.state
+
+
+@pytest.mark.row(43)
+def test_state_without_a_dial_is_written_and_read_as_before_dials() -> None:
+    stored = (
+        b'[1,1,1700000000000,[[1700000000000,"a@0","play","a",null,180000,180000,790340585]],null,'
+        b'[],[["x",[1,true]]],"cluster",3,0]'
+    )
+    state = ListenerState.decode(stored)
+    assert state.discovery is None
+    assert state.encode() == stored
+
+
+@pytest.mark.row(43)
+def test_state_with_a_dial_is_told_to_older_releases_as_one_that_they_do_not_read() -> None:
+    listener = Listener()
+    listener.send(dial(0.25, at_min=0))
+    stored = listener.state.encode()
+    assert stored.startswith(b"[2,")
+    for damaged in (stored.replace(b"[2,", b"[1,", 1), stored.replace(b",0.25]]", b",1.25]]")):
+        assert damaged != stored
+        with pytest.raises(BadInput, match="a damaged session state"):
+            ListenerState.decode(damaged)
 
 
 @pytest.mark.row(43)

@@ -66,6 +66,16 @@ def test_the_same_snapshot_emitted_again_is_no_violation() -> None:
     assert world.found() == {}
 
 
+def test_a_dial_that_stands_elsewhere_is_seen() -> None:
+    world = World.of(1, 60)
+    snapshots = [SessionSnapshot.decode(each.value) for each in world.sessions]
+    number = next(n for n, s in enumerate(snapshots) if s.discovery is not None and s.trigger.type.is_listen)
+    wrong = snapshots[number].model_copy(update={"discovery": None})
+    world.sessions[number] = replace(world.sessions[number], value=wrong.encode())
+
+    assert list(world.found()) == [Invariant.ISOLATION]
+
+
 def test_a_session_that_begins_elsewhere_is_seen() -> None:
     world = World.of(1, 20)
     snapshot = next(

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from page_records import NOW_MS, dead_letter, outcome, recommendation, snapshot
 
-from musicrec.contracts import Degradation, EventType, ListenOutcome, Mode, Track
+from musicrec.contracts import (
+    Degradation,
+    EventType,
+    ExcludedCandidates,
+    ListenOutcome,
+    Making,
+    Mode,
+    Recommendation,
+    Track,
+)
 from musicrec.errors import DeadLetterReason
 from streams.web.board import LATEST_ANSWERS, LATEST_EVENTS, Board
 from streams.web.dead_letters import NEWEST
@@ -114,6 +123,50 @@ def test_an_event_about_an_artist_names_the_artist() -> None:
     board.add_session(snapshot("ada", "t1", type=EventType.BLOCK_ARTIST, track_id=None, artist_id="a7"), NOW_MS)
     latest = board.view(NOW_MS)["latest"][0]
     assert (latest["type"], latest["title"], latest["artist"]) == ("block_artist", "", "a7")
+
+
+def with_dial(shown: Recommendation, discovery: float, new: tuple[int, ...]) -> Recommendation:
+    making = Making(
+        sources=(),
+        weights=(),
+        proposed=(),
+        rank_constant=10.0,
+        repeat_factor=0.5,
+        candidates=4,
+        excluded=ExcludedCandidates(),
+        ranked=0,
+        fusion_ranks=(1, 2, 3, 4),
+        discovery=discovery,
+        new_to_listener=new,
+    )
+    return shown.model_copy(update={"making": making})
+
+
+def test_a_listener_who_turned_the_dial_shows_where_it_stands_and_the_new_tracks_of_the_list() -> None:
+    board = Board()
+    turned = snapshot("ada", "t1", type=EventType.SET_DISCOVERY, track_id=None, outcome=None)
+    board.add_session(turned.model_copy(update={"discovery": 0.5}), NOW_MS)
+    view = board.view(NOW_MS)
+    assert view["sessions"][0]["discovery"] == 0.5
+    assert (view["latest"][0]["type"], view["latest"][0]["discovery"]) == ("set_discovery", 0.5)
+    board.add_recommendation(with_dial(recommendation("ada", *"abcd"), 0.5, (1, 2, 4)), NOW_MS)
+    shown = board.view(NOW_MS)["sessions"][0]["list"]
+    assert shown is not None
+    assert (shown["discovery"], shown["new_share"]) == (0.5, 0.75)
+
+
+def test_who_never_set_the_dial_shows_the_one_that_is_set_for_them_or_none() -> None:
+    board = Board()
+    board.add_session(snapshot("ada", "t1"), NOW_MS)
+    board.add_recommendation(recommendation("ada", "a"), NOW_MS)
+    (card,) = board.view(NOW_MS)["sessions"]
+    assert card["list"] is not None
+    assert card["discovery"] is card["list"]["new_share"] is None
+    assert board.view(NOW_MS)["latest"][0]["discovery"] is None
+    board.add_recommendation(with_dial(recommendation("ada", *"abcd"), -0.25, ()), NOW_MS)
+    (card,) = board.view(NOW_MS)["sessions"]
+    assert card["list"] is not None
+    assert (card["discovery"], card["list"]["new_share"]) == (-0.25, 0.0)
 
 
 def test_a_listener_keeps_their_place_while_others_come() -> None:
