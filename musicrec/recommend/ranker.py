@@ -36,17 +36,17 @@ class Ranker(TaughtNetwork):
         """
         super().__init__()
         self.step = step
-        random = np.random.default_rng(SEED)
-        self._inner: NDArray[np.float32] = (random.normal(size=(hidden, features)) / math.sqrt(features)).astype("f4")
-        self._inner[:, list(silent)] = 0.0
+        weights = np.random.default_rng(SEED).normal(size=(hidden, features)) / math.sqrt(features)
+        self._inner: NDArray[np.float32] = np.ascontiguousarray(weights.T, np.float32)
+        self._inner[list(silent)] = 0.0
         self._bias: NDArray[np.float32] = np.zeros(hidden, np.float32)
         self._outer: NDArray[np.float32] = np.zeros(hidden, np.float32)
         self._prior: NDArray[np.float32] = np.ones(1, np.float32)
-        self._inner_squares: NDArray[np.float32] = np.ones((hidden, features), np.float32)
+        self._inner_squares: NDArray[np.float32] = np.ones((features, hidden), np.float32)
         self._bias_squares: NDArray[np.float32] = np.ones(hidden, np.float32)
         self._outer_squares: NDArray[np.float32] = np.ones(hidden, np.float32)
         self._prior_squares: NDArray[np.float32] = np.ones(1, np.float32)
-        self._inner_gradient: NDArray[np.float32] = np.zeros((hidden, features), np.float32)
+        self._inner_gradient: NDArray[np.float32] = np.zeros((features, hidden), np.float32)
         self._activation: NDArray[np.float32] = np.zeros((1, hidden), np.float32)
 
     def score(
@@ -101,6 +101,34 @@ class Ranker(TaughtNetwork):
 
 
 @fast_kernel
+def activate(
+    features: NDArray[np.float32], inner: NDArray[np.float32], bias: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Write the hidden units of one candidate.
+
+    The units lie beside each other and most features of a candidate are 0: a feature that is there goes to all units at
+    once, the others cost a look.
+
+    Args:
+        features: float32, shape (features,).
+        inner: float32, shape (features, hidden).
+        bias: float32, shape (hidden,).
+        out: likewise.
+    """
+    hidden = len(bias)
+    for unit in range(hidden):
+        out[unit] = bias[unit]
+    for i in range(len(features)):
+        feature = features[i]
+        if feature != 0.0:
+            for unit in range(hidden):
+                out[unit] += feature * inner[i, unit]
+    for unit in range(hidden):
+        if out[unit] < 0.0:
+            out[unit] *= np.float32(LEAK)
+
+
+@fast_kernel
 def forward(
     features: NDArray[np.float32],
     fused: NDArray[np.float64],
@@ -113,17 +141,12 @@ def forward(
     out: NDArray[np.float64],
 ) -> None:
     """Write hidden activations and scores of `count` candidates."""
-    hidden, width = inner.shape
+    hidden = len(bias)
     for row in range(count):
+        activate(features[row], inner, bias, activation[row])
         score = np.float32(0.0)
         for unit in range(hidden):
-            value = bias[unit]
-            for i in range(width):
-                value += inner[unit, i] * features[row, i]
-            if value < 0.0:
-                value *= np.float32(LEAK)
-            activation[row, unit] = value
-            score += outer[unit] * value
+            score += outer[unit] * activation[row, unit]
         out[row] = prior * math.log(fused[row]) + score
 
 
@@ -148,7 +171,7 @@ def learn_played(
     step: float,
 ) -> None:
     """Take one AdaGrad step on the softmax loss of the candidate in row `played`."""
-    hidden, width = inner.shape
+    width, hidden = inner.shape
     highest = scores[0]
     for row in range(count):
         highest = max(highest, scores[row])
@@ -158,6 +181,7 @@ def learn_played(
     inner_gradient[:] = 0.0
     bias_gradient = np.zeros(hidden, np.float32)
     outer_gradient = np.zeros(hidden, np.float32)
+    back = np.zeros(hidden, np.float32)
     prior_gradient = 0.0
     for row in range(count):
         error = math.exp(scores[row] - highest) / total
@@ -170,10 +194,13 @@ def learn_played(
         for unit in range(hidden):
             outer_gradient[unit] += np.float32(error) * activation[row, unit]
             slope = LEAK if activation[row, unit] < 0.0 else 1.0
-            back = np.float32(error * slope * outer[unit])
-            bias_gradient[unit] += back
-            for i in range(width):
-                inner_gradient[unit, i] += back * features[row, i]
+            back[unit] = np.float32(error * slope * outer[unit])
+            bias_gradient[unit] += back[unit]
+        for i in range(width):
+            feature = features[row, i]
+            if feature != 0.0:
+                for unit in range(hidden):
+                    inner_gradient[i, unit] += back[unit] * feature
     rate = np.float32(step)
     prior_squares[0] += prior_gradient * prior_gradient
     prior[0] -= rate * prior_gradient / math.sqrt(prior_squares[0])
@@ -182,7 +209,8 @@ def learn_played(
         outer[unit] -= rate * outer_gradient[unit] / np.sqrt(outer_squares[unit])
         bias_squares[unit] += bias_gradient[unit] ** 2
         bias[unit] -= rate * bias_gradient[unit] / np.sqrt(bias_squares[unit])
-        for i in range(width):
-            gradient = inner_gradient[unit, i]
-            inner_squares[unit, i] += gradient * gradient
-            inner[unit, i] -= rate * gradient / np.sqrt(inner_squares[unit, i])
+    for i in range(width):
+        for unit in range(hidden):
+            gradient = inner_gradient[i, unit]
+            inner_squares[i, unit] += gradient * gradient
+            inner[i, unit] -= rate * gradient / np.sqrt(inner_squares[i, unit])

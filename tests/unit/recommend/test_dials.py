@@ -156,16 +156,6 @@ def test_a_dial_is_remembered_for_what_is_asked_later(world: Listening, recommen
     assert restored.answer(personal(world), None, world.now_ms).items == asked.items
 
 
-def test_a_snapshot_from_before_dials_is_read(world: Listening, recommender: Recommender) -> None:
-    arrays = joined(recommender.state())
-    del arrays["knowledge.listeners.discovery"]
-    restored = Recommender(SMALL)
-    restored.restore(State(arrays))
-    snapshot = world.session("ann", "seed")[0]
-    assert restored.rank(snapshot).items == recommender.rank(snapshot).items
-    assert restored.knowledge.listeners["ann"].discovery is None
-
-
 def test_scores_fall_from_place_to_place_at_every_dial(world: Listening, recommender: Recommender) -> None:
     snapshot = world.session("ann", "seed")[0]
     for settings in (SMALL, replace(SMALL, ranked_candidates=0)):
