@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,6 +109,21 @@ def add_artists(query: Query, knowledge: Knowledge, settings: RankingSettings) -
                 return
 
 
+class NewTracks(NamedTuple):
+    """Newest tracks that may be listed."""
+
+    tracks: NDArray[np.int64]
+    """Announced ones before others, the newest first; or those that fit the session best."""
+    fits: NDArray[np.float32] | None
+    """Logit of the encoder for each, 0 for its best new one, NaN where it places none; None where it does not speak."""
+
+    def by_fit(self) -> "NewTracks":
+        """Return them in the order of their fit, those without one last."""
+        assert self.fits is not None
+        order = np.argsort(-self.fits, kind="stable")  # NaN goes to the end
+        return NewTracks(self.tracks[order], self.fits[order])
+
+
 class CandidateGenerator:
     """Runs the sources; one instance serves one list at a time.
 
@@ -117,6 +133,7 @@ class CandidateGenerator:
         encoders: what the trained ones say; variants share them, and ask one after the other.
         by_track: scratch per track, shared with fusion.
         weight_of: scratch per track, shared with the ranker's features; 0 between uses.
+        new: the newest tracks, as the newest query has them.
     """
 
     def __init__(
@@ -141,6 +158,7 @@ class CandidateGenerator:
         self._artists: NDArray[np.int64] = np.zeros(max(1, settings.artists_of_session), np.int64)
         self._decay = base_level_decay(settings)
         self.weight_of: NDArray[np.float32] = np.zeros(MIN_CAPACITY, np.float32)
+        self.new = NewTracks(np.zeros(0, np.int64), None)
 
     def run(self, query: Query) -> None:
         """Fill `keys` and `counts` for this query."""
@@ -354,9 +372,15 @@ class CandidateGenerator:
         self.counts[Source.POPULAR] = count
 
     def _new(self) -> None:
-        plays, flags = self._knowledge.popularity.plays, self._knowledge.catalogue.flags
-        newest = np.array(self._knowledge.novelty.newest(self._settings.new_candidates), np.int64)
-        self.put(Source.NEW, newest[(plays[newest] <= self._settings.new_max_plays) & (flags[newest] & REMOVED == 0)])
+        """Look through the newest tracks: what the encoder, where it speaks, places near the session comes first."""
+        settings, knowledge = self._settings, self._knowledge
+        looked_at = settings.new_looked_at if self.encoders.session is not None else settings.new_candidates
+        newest = np.array(knowledge.novelty.newest(max(looked_at, settings.new_candidates)), np.int64)
+        is_there = knowledge.catalogue.flags[newest] & REMOVED == 0
+        newest = newest[is_there & (knowledge.popularity.plays[newest] <= settings.new_max_plays)]
+        said = self.encoders.logits(newest)
+        self.new = NewTracks(newest, None) if said is None else NewTracks(newest, said[0]).by_fit()
+        self.put(Source.NEW, self.new.tracks[: settings.new_candidates])
 
 
 def base_level_decay(settings: RankingSettings) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from musicrec.contracts import Degradation, ListenOutcome, Mode, RecommendationRequest, SessionSnapshot, Track
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
-from musicrec.recommend.catalogue import REMOVED, UNKNOWN
+from musicrec.recommend.catalogue import ANNOUNCED, UNKNOWN
 from musicrec.recommend.exploration import Drawn, draw
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, excluded_for
@@ -290,23 +290,29 @@ class Recommender:
         settings, knowledge = self.settings, self.knowledge
         if settings.exploration_slots == 0:
             return []
-        announced = np.array(knowledge.novelty.announced(settings.new_candidates), np.int64)
-        is_there = knowledge.catalogue.flags[announced] & REMOVED == 0
-        few = announced[is_there & (knowledge.popularity.plays[announced] <= settings.new_max_plays)]
-        new = [
-            (track, artist)
-            for track, artist in zip(few.tolist(), knowledge.catalogue.artist_of[few].tolist(), strict=True)
+        new, near = self._candidates.new, set(query.artists)
+        is_announced = (knowledge.catalogue.flags[new.tracks] & ANNOUNCED != 0)[: settings.new_candidates]
+        tracks = new.tracks[: settings.new_candidates][is_announced]
+        odds = np.ones(len(tracks))
+        if new.fits is not None and len(tracks):
+            fits = new.fits[: settings.new_candidates][is_announced]
+            lowest = np.nanmin(fits) if not np.isnan(fits).all() else 0.0
+            odds = np.exp(settings.exploration_fit * np.where(np.isnan(fits), lowest, fits))
+        artists = knowledge.catalogue.artist_of[tracks]
+        may_stand = [
+            (track, weight * settings.exploration_artist_weight if artist in near else weight, artist in near)
+            for track, artist, weight in zip(tracks.tolist(), artists.tolist(), odds.tolist(), strict=True)
             if not exclusions.marks.get(track, 0) & EXCLUDED
             and artist not in exclusions.artists
             and track not in listed
         ]
-        near = [track for track, artist in new if artist in query.artists]
-        others = [track for track, artist in new if artist not in query.artists]
-        weights = [settings.exploration_artist_weight] * len(near) + [1.0] * len(others)
-        most = settings.exploration_choice
+        may_stand.sort(key=lambda each: not each[2])  # those of the session's artists first
+        chosen = may_stand[: settings.exploration_choice]
         # The length first: no listener and revision can be taken for another pair.
         occasion = f"{len(snapshot.user_id)}:{snapshot.user_id}{snapshot.revision}:{self._version}"
-        return draw((near + others)[:most], weights[:most], settings.exploration_slots, occasion)
+        return draw(
+            [track for track, _, _ in chosen], [odds for _, odds, _ in chosen], settings.exploration_slots, occasion
+        )
 
     def _is_lesson(self, snapshot: SessionSnapshot) -> bool:
         settings, before = self.settings, snapshot.previous_track_id

@@ -28,7 +28,7 @@ DIALS: Final = frozenset({"discovery"})
 """From -1 to 1."""
 LATER: Final = frozenset({
     "discovery", "discovery_newness", "discovery_fame", "exploration_choice", "exploration_artist_weight",
-    "diversity", "diversity_candidates", "popularity_dial",
+    "exploration_fit", "new_looked_at", "diversity", "diversity_candidates", "popularity_dial",
 })  # fmt: skip
 """Settings that came when rankings had names already: at its default none of them changes the name."""
 ON_LISTS_ALONE: Final = LATER
@@ -138,6 +138,8 @@ class RankingSettings:
     popularity_half_life_ms: int = 14 * DAY_MS
     popular_candidates: int = 100
     new_candidates: int = 50
+    new_looked_at: int = 200
+    """Newest tracks, of which those are candidates that the encoder places nearest to where the session goes."""
     new_max_plays: int = 20
     """A track played more often than this is not new any more."""
     new_tracks_kept: int = 1_000
@@ -206,6 +208,8 @@ class RankingSettings:
     """The first so many that may stand there, those of the session's artists before others, are drawn from."""
     exploration_artist_weight: float = 25.0
     """Odds of one of the session's artists beside 1 for another: one among fifty is drawn for every third list."""
+    exploration_fit: float = 0.25
+    """Logarithm of the odds per logit of the encoder, where it speaks: what fits the session is drawn more often."""
     discovery: float = 0.0
     """Where the discovery dial stands for listeners who never set it: -1 mostly familiar tracks, 1 mostly new ones."""
     discovery_newness: float = 4.0

@@ -385,3 +385,36 @@ def test_a_lesson_asks_the_encoder_about_the_session_as_the_list_before_it_did()
     ours.learn(world.play("ann", "e"))
     assert len(encoder.heard) == asked + 1
     assert (encoder.heard[-1], encoder.contexts[-1]) == (encoder.heard[-2], encoder.contexts[-2])
+
+
+def test_new_tracks_are_candidates_in_the_order_in_which_they_fit_the_session() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"))
+    encoder.artists = {"near": encoder.vectors[1].astype(np.float32), "far": encoder.vectors[4].astype(np.float32)}
+    settings = RankingSettings(max_sessions=100, ranked_candidates=0, new_max_plays=0, new_looked_at=6)
+    ours = Recommender(settings, encoders=[encoder])
+    heard_of(ours, world, "f e d c b a")
+    for track, artist in (("fits", "near"), ("other", None), ("far-1", "far"), ("far-2", "far"), ("far-3", "far")):
+        ours.add_track(Track(track_id=track, artist_id=artist))
+    ours.rank(world.play("ann", "a"))
+    new = ours._candidates.keys[Source.NEW, :5].tolist()
+    # The first fits, though others came later; of those that lie in one place the newest comes first.
+    assert [ours.knowledge.catalogue.track_id(track) for track in new] == ["fits", "far-3", "far-2", "far-1", "other"]
+
+
+def test_an_exploration_slot_has_what_fits_the_session_more_often_and_tells_how_often() -> None:
+    world, encoder = Listening(), Neighbours(list("abcdef"), scale=8.0)
+    encoder.artists = {"near": encoder.vectors[1].astype(np.float32), "far": encoder.vectors[4].astype(np.float32)}
+    ours = Recommender(RankingSettings(max_sessions=100, exploration_fit=0.25), encoders=[encoder])
+    heard_of(ours, world, "f e d c b a")
+    ours.add_track(Track(track_id="fits", artist_id="near"))
+    ours.add_track(Track(track_id="does-not", artist_id="far"))
+    drawn = []
+    for listener in range(200):
+        newest = world.play(f"listener-{listener}", "a")
+        drawn += [item for item in ours.rank(newest, 4).items if item.propensity is not None]
+    shares = {track: np.mean([item.track_id == track for item in drawn]) for track in ("fits", "does-not")}
+    told = {item.track_id: item.propensity for item in drawn}
+    assert len(drawn) == 200
+    # Opposite directions are 16 logits apart.
+    assert told["fits"] == pytest.approx(1 / (1 + np.exp(-0.25 * 16)), abs=0.01)
+    assert shares["fits"] == pytest.approx(told["fits"], abs=0.03)
