@@ -36,10 +36,11 @@ def command(
     and in any other process on this kind of processor: lists_digest tells.
 
     JSON keys: a, b ▸ name, model_version, groups ▸ all | repeat | new | completed | skipped ▸ events, hr@20, mrr@20;
-    sources ▸ strongest, proposed (shares of listed items), p50_ms, p99_ms, lists_digest; and lists (how many were
-    compared), listeners, differ, differ_first, other_tracks (shares of lists), overlap@20, b_above_a ▸ group ▸ hr@20,
-    mrr@20 ▸ difference, interval (95 %, over listeners), examples ▸ kind (found, lost, other), user_id, session_id,
-    answered_event_id, played_track_id, place_in_a, place_in_b, change ▸ left, came_in, moved.
+    sources ▸ strongest, proposed (shares of listed items), new@20 (share of listed items that the listener never
+    played), p50_ms, p99_ms, lists_digest; and lists (how many were compared), listeners, differ, differ_first,
+    other_tracks (shares of lists), overlap@20, b_above_a ▸ group ▸ hr@20, mrr@20 ▸ difference, interval (95 %, over
+    listeners), examples ▸ kind (found, lost, other), user_id, session_id, answered_event_id, played_track_id,
+    place_in_a, place_in_b, change ▸ left, came_in, moved.
     """
     comparison = Comparison(_side(read_configuration(a)), _side(read_configuration(b)), examples=examples)
     walk = PrequentialPass(comparison)

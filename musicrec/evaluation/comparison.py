@@ -38,7 +38,7 @@ class Side:
         self.hits: dict[str, dict[int, HitCounter]] = {group: {} for group in (ALL, *GROUPS)}
         self._version = model_version or recommender.settings.version()
         self._times_s: list[float] = []
-        self._items = 0
+        self._items = self._new_items = 0
         self._strongest: Counter[str] = Counter()
         self._proposed: Counter[str] = Counter()
         self._digest = blake2b(digest_size=16)
@@ -49,6 +49,7 @@ class Side:
         ranked = self.recommender.rank(snapshot, LIST_LENGTH)
         self._times_s.append(time.perf_counter() - started_s)
         self._items += len(ranked.items)
+        self._new_items += self._new_to(snapshot.user_id, ranked)
         self._strongest.update(item.sources[0].source for item in ranked.items if item.sources)
         self._proposed.update(source.source for item in ranked.items for source in item.sources)
         self._digest.update(list_bytes(snapshot, ranked, self._version))
@@ -59,6 +60,13 @@ class Side:
         rank = rank_in(ranked, self.recommender.knowledge.catalogue.index_of(target))
         for group in (ALL, *(group for group in GROUPS if group in groups)):
             self.hits[group].setdefault(unit, HitCounter()).count(rank)
+
+    def _new_to(self, user_id: str, ranked: RankedList) -> int:
+        """Return how many items of a list the listener never played, as far as is remembered."""
+        known = self.recommender.knowledge
+        listener, index_of = known.listeners.get(user_id), known.catalogue.index_of
+        heard = listener.tracks[: listener.length] if listener is not None else np.zeros(0, np.int32)
+        return int(np.isin([index_of(item.track_id) for item in ranked.items], heard, invert=True).sum())
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of this side by their published keys."""
@@ -76,6 +84,7 @@ class Side:
                 }
                 for source in sources
             },
+            "new@20": round(self._new_items / items, 6),
             "p50_ms": round(float(np.percentile(times_ms, 50)), 4),
             "p99_ms": round(float(np.percentile(times_ms, 99)), 4),
             "lists_digest": self._digest.hexdigest(),

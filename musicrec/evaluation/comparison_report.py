@@ -61,6 +61,8 @@ def summary_lines(figures: Mapping[str, Any]) -> Iterator[str]:
         f"of {figures['lists']:,} lists {figures['differ']:.1%} differ, {figures['differ_first']:.1%} in the first "
         f"place, {figures['other_tracks']:.1%} in their tracks; mean overlap@20 {figures['overlap@20']:.4f}"
     )
+    new_in_a, new_in_b = (figures[side]["new@20"] for side in ("a", "b"))
+    yield f"new to their listeners are {new_in_a:.1%} of the items of A and {new_in_b:.1%} of those of B"
 
 
 def example_lines(example: Mapping[str, Any]) -> Iterator[str]:

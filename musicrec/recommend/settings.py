@@ -213,8 +213,8 @@ class RankingSettings:
     discovery: float = 0.0
     """Where the discovery dial stands for listeners who never set it: -1 mostly familiar tracks, 1 mostly new ones."""
     discovery_newness: float = 4.0
-    """Added, times the dial, to the score of a track that the listener never played, taken off that of another: of the
-    first 20 of a streamed log 1, 9 and 62 % are new at -1, 0 and 1."""
+    """Added, times the dial, to the score of a track that the listener never played, taken off that of another: of
+    lists of 20 on a streamed log 0.2, 11, 45 and 90 % are new at -1, 0, 0.5 and 1."""
     discovery_fame: float = 0.3
     """Taken off the score, times the dial, per logarithm of a track's plays: whoever explores wants no charts."""
 

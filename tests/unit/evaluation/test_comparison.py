@@ -97,6 +97,15 @@ def test_other_settings_are_counted_with_interval_sources_and_examples() -> None
     assert 0 < len(figures["examples"]) <= 6
 
 
+def test_a_turned_dial_is_seen_in_the_share_of_new_tracks() -> None:
+    familiar, new = (RankingSettings(max_sessions=500, discovery=dial) for dial in (-1.0, 1.0))
+    figures = compared(familiar, new)
+    usual = compared(SMALL, SMALL)
+    assert usual["a"]["new@20"] == usual["b"]["new@20"]
+    # Of 36 tracks a listener mostly hears 12: no list of 20 is without new ones, and the usual one has few more.
+    assert 0.4 < figures["a"]["new@20"] <= usual["a"]["new@20"] < figures["b"]["new@20"] < 1.0
+
+
 def test_what_is_only_learned_is_not_compared() -> None:
     assert compared(SMALL, SMALL, unscored=300)["lists"] < compared(SMALL, SMALL)["lists"]
 
@@ -107,7 +116,8 @@ def test_the_report_shows_every_figure_and_example() -> None:
     assert sources_table(figures).row_count >= 4
     lines = list(summary_lines(figures))
     assert lines[0].startswith(f"A  a, {SMALL.version()}: ")
-    assert "mean overlap@20 0." in lines[-1]
+    assert "mean overlap@20 0." in lines[-2]
+    assert lines[-1].startswith("new to their listeners are ")
     for example in figures["examples"]:
         shown = "\n".join(example_lines(example))
         assert example["user_id"] in shown
