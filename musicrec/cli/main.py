@@ -57,6 +57,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "musicrec.cli.train_sequence:command",
         "Train the session encoder on sessions in a file.",
     ),
+    "train sweep": (
+        "musicrec.cli.train_sweep:command",
+        "Train encoders of several sizes, rates, models and inputs, and set them side by side.",
+    ),
     "train ranker": (
         "musicrec.cli.train_ranker:command",
         "Train the ranking's own networks on a listening log.",

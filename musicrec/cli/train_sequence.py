@@ -68,8 +68,7 @@ def command(
 
     torch.set_num_threads(threads)
     console = Console(stderr=True)
-    artist_of: dict[str, str] = {}
-    sessions = list(_sessions(train, limit, artist_of))
+    sessions, artist_of = sessions_and_artists(train, limit)
     known = _known(artist_of, sounds)
     kept = max(0, len(sessions) - held_out)
     training = TrainingSessions.of(sessions[:kept])
@@ -92,7 +91,7 @@ def command(
         held = "".join(f", {name} {value:.4f}" for name, value in report.held_out.items() if name != "events")
         console.print(f"epoch {report.epoch} of {report.epochs}: loss {report.loss:.3f}{held}")
 
-    cases = cases_of(sessions[kept:], training, seed) if held_out else None
+    cases = cases_of(sessions[kept:], training.track_ids, seed) if held_out else None
     trained = train_encoder(training, cases, settings, work, on_epoch)
     if cases is not None and not metrics:  # all epochs were done before
         metrics = measure(trained, cases)
@@ -111,6 +110,12 @@ def command(
                 }
             )
         )
+
+
+def sessions_and_artists(train: Path, limit: int | None) -> tuple[list[HeardSession], dict[str, str]]:
+    """Return the sessions of a file in the order of their ends, and the artist of each track where it names artists."""
+    artist_of: dict[str, str] = {}
+    return list(_sessions(train, limit, artist_of)), artist_of
 
 
 def _sessions(train: Path, limit: int | None, artist_of: dict[str, str]) -> Iterator[HeardSession]:

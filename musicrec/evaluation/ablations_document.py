@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from musicrec.errors import Incompatible
 from musicrec.evaluation.ablations import AblationResult
 from musicrec.evaluation.contest import OURS
+from musicrec.evaluation.pictures import pyplot, save
 
 HEAD = """# What each part of the ranking is worth
 
@@ -53,15 +53,7 @@ def draw_course(courses: Mapping[str, Sequence[tuple[float, float]]], stretch: i
     Raises:
         Incompatible: matplotlib is missing.
     """
-    try:
-        import matplotlib
-    except ModuleNotFoundError:
-        raise Incompatible("the picture needs matplotlib: pip install 'musicrec[bench]'") from None
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "musicrec"  # the same figures, the same file
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    figure, axes = pyplot().subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for which, (axis, name) in enumerate(zip(axes, ("HR@20", "MRR@20"), strict=True)):
         for model, points in courses.items():
             cases = [stretch * (number + 1) / 1_000 for number in range(len(points))]
@@ -69,5 +61,4 @@ def draw_course(courses: Mapping[str, Sequence[tuple[float, float]]], stretch: i
         axis.set(title=name, xlabel="thousand cases", ylim=(0, None))
         axis.grid(alpha=0.3)
     axes[0].legend(frameon=False)
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    save(figure, path)

@@ -130,21 +130,28 @@ def train(
     return trained
 
 
-def cases_of(held_out: Iterable[HeardSession], training: TrainingSessions, seed: int) -> NextTrackCases:
-    """Return what is measured on held-out sessions."""
-    return NextTrackCases.of(held_out, training.track_ids, CASES, np.random.default_rng(seed))
+def cases_of(held_out: Iterable[HeardSession], track_ids: Sequence[str], seed: int) -> NextTrackCases:
+    """Return what is measured on held-out sessions, of tracks that have vectors."""
+    return NextTrackCases.of(held_out, track_ids, CASES, np.random.default_rng(seed))
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def measure(trained: Trained, cases: NextTrackCases) -> dict[str, float]:
-    """Return hit rate and reciprocal rank at 20 over all tracks, the session's own included, ties against us."""
+def measure(trained: Trained, cases: NextTrackCases, vectors: Tensor | None = None) -> dict[str, float]:
+    """Return hit rate and reciprocal rank at 20 over all tracks, the session's own included, ties against us.
+
+    Args:
+        trained: the encoder.
+        cases: what is asked.
+        vectors: float32, shape (tracks, dimension), unit length, of all tracks that cases know, where these are more
+            than were trained.
+    """
     trained.network.eval()
-    vectors, counter = trained.unit_vectors, HitCounter()
+    vectors, counter = trained.unit_vectors if vectors is None else vectors, HitCounter()
     for first in range(0, len(cases.targets), CASES_AT_ONCE):
         sessions = cases.sessions[first : first + CASES_AT_ONCE]
         contexts = cases.contexts[first : first + CASES_AT_ONCE]
         targets = torch.from_numpy(cases.targets[first : first + CASES_AT_ONCE])
-        cosines = _directions(trained, sessions, contexts) @ vectors.T
+        cosines = _directions(trained, vectors, sessions, contexts) @ vectors.T
         of_target = cosines.gather(1, targets.clamp(min=0)[:, None])
         for rank, target in zip((cosines >= of_target).sum(1).tolist(), targets.tolist(), strict=True):
             counter.count(rank if target >= 0 and rank <= LIST_LENGTH else 0)
@@ -152,13 +159,13 @@ def measure(trained: Trained, cases: NextTrackCases) -> dict[str, float]:
 
 
 def _directions(
-    trained: Trained, sessions: Sequence[NDArray[np.int64]], contexts: Sequence[NDArray[np.int64]]
+    trained: Trained, vectors: Tensor, sessions: Sequence[NDArray[np.int64]], contexts: Sequence[NDArray[np.int64]]
 ) -> Tensor:
     newest = torch.tensor([len(session) for session in sessions]) - 1
     rows, heard = (
         pad_sequence([torch.from_numpy(each) for each in of], batch_first=True) for of in (sessions, contexts)
     )
-    out: Tensor = trained.network(trained.unit_vectors[rows], heard)[torch.arange(len(sessions)), newest]
+    out: Tensor = trained.network(vectors[rows], heard)[torch.arange(len(sessions)), newest]
     return out
 
 

@@ -103,7 +103,7 @@ def test_training_begins_with_tracks_that_are_played_together_near_each_other() 
 def test_training_learns_a_rule_that_neighbourhood_alone_does_not_show(model: Model, tmp_path: Path) -> None:
     training = TrainingSessions.of(walks(600, seed=1))
     settings = replace(SMALL, model=model, epochs=6, learning_rate=1e-2)
-    cases = cases_of(walks(100, seed=2), training, seed=1)
+    cases = cases_of(walks(100, seed=2), training.track_ids, seed=1)
     reports: list[EpochReport] = []
     trained = train(training, cases, settings, tmp_path, reports.append)
     assert [report.epoch for report in reports] == [1, 2, 3, 4, 5, 6]
