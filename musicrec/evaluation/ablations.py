@@ -60,8 +60,12 @@ ABLATIONS: Final[Sequence[Ablation]] = (
             "exclude_skipped": False,
         },
     ),
+    Ablation("the rule that a skipped track does not come again in its session", {"exclude_skipped": False}),
     Ablation("the factor on repeats in the session", {"repeat_factor": 1.0}),
     Ablation("the freedom of artists: at most three tracks of one", {"artist_cap": 3}),
+    Ablation("sameness: diversity 0.3 instead", {"diversity": 0.3}),
+    Ablation("fame: popularity dial at 0.3 instead", {"popularity_dial": 0.3}),
+    Ablation("habit: discovery dial at 0.5 instead", {"discovery": 0.5}),
 )
 """Each names what is left out."""
 

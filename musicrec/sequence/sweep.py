@@ -103,11 +103,8 @@ def swept(
     training_s = time.perf_counter() - started_s
     known = {} if choice.inputs is Inputs.NO_ARTISTS else artist_of
     track_ids, vectors = _with_placed(trained, training, held_out, known)
-    result = Swept(
-        _figures(trained, choice, held_out, track_ids, vectors),
-        round(training_s, 1),
-        round(_direction_us(trained, choice.settings), 1),
-    )
+    figures = _figures(trained, choice, held_out, track_ids, vectors)
+    result = Swept(figures, round(training_s, 1), round(_direction_us(trained, choice.settings), 1))
     work.mkdir(parents=True, exist_ok=True)
     found.write_text(json.dumps(asdict(result)), encoding="utf-8")
     return result
