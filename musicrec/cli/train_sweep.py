@@ -88,8 +88,8 @@ def command(
     options += [*(f"--learning-rate {each:g}" for each in learning_rate or ()), f"--usual {usual}"]
     cases = results[compared].figures["cases"]
     about = (
-        f"{cases:,.0f} plays in the newest {held_out:,} of {len(sessions):,} sessions of {train.name}, trained on those\n"
-        f"before, {epochs} epochs, by `musicrec train sweep {train.name} {' '.join(options)}`."
+        f"{cases:,.0f} plays in the newest {held_out:,} of {len(sessions):,} sessions of {train.name}, trained on\n"
+        f"those before, {epochs} epochs, by `musicrec train sweep {train.name} {' '.join(options)}`."
     )
     ordered = {choice: results[choice] for choice in choices}
     out.write_text(sweep_page(ordered, of_grid, compared, about, picture.name), encoding="utf-8")
