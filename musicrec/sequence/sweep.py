@@ -92,14 +92,15 @@ def swept(
         learned: sessions to train on.
         held_out: later ones.
         artist_of: artist by track id.
-        work: folder of the checkpoint and of what was found: what was done before is not done again.
+        work: folder of checkpoints and of what was found: what was done before, on this data, is not done again.
     """
-    found = work / f"{choice.name}.json"
+    name = f"{choice.name}-{_digest(learned, held_out, artist_of)}"
+    found = work / f"{name}.json"
     if found.exists():
         return Swept(**json.loads(found.read_text(encoding="utf-8")))
     training = TrainingSessions.of(map(choice.inputs.of, learned))
     started_s = time.perf_counter()
-    trained = train(training, None, choice.settings, work / choice.name, lambda report: None)
+    trained = train(training, None, choice.settings, work / name, lambda report: None)
     training_s = time.perf_counter() - started_s
     known = {} if choice.inputs is Inputs.NO_ARTISTS else artist_of
     track_ids, vectors = _with_placed(trained, training, held_out, known)
@@ -108,6 +109,12 @@ def swept(
     work.mkdir(parents=True, exist_ok=True)
     found.write_text(json.dumps(asdict(result)), encoding="utf-8")
     return result
+
+
+def _digest(learned: Sequence[HeardSession], held_out: Sequence[HeardSession], artist_of: Mapping[str, str]) -> str:
+    """Return a name of the data: what was found on other data says nothing."""
+    data = hashlib.sha256(json.dumps([learned, held_out, artist_of]).encode())
+    return data.hexdigest()[:16]
 
 
 def _figures(
