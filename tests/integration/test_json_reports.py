@@ -92,8 +92,8 @@ def test_evaluate_sessions_takes_every_test_line_as_a_case(tmp_path: Path, eval_
 @pytest.mark.eval_data
 def test_evaluate_sessions_sets_every_baseline_beside_it_and_goes_on_learning(tmp_path: Path, eval_data: Path) -> None:
     with gzip.open(eval_data / "nowplaying" / "all_train_seq.txt.gz", "rt") as source:
-        (tmp_path / "train.txt").write_text("".join(islice(source, 3_000)))
-    options = ("--train", tmp_path / "train.txt", "--validation", 200, "--baselines", "all")
+        (tmp_path / "train.txt").write_text("".join(islice(source, 1_500)))
+    options = ("--train", tmp_path / "train.txt", "--validation", 120, "--baselines", "all")
     frozen, learning = (report("evaluate", "sessions", *options, *more)["models"] for more in ((), ("--learn-lag", 10)))
     assert len(frozen) == 10  # ours and all but sasrec
     for name, row in frozen.items():

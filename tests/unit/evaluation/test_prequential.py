@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from musicrec.contracts import EventType, ListenEvent
 from musicrec.evaluation.metrics import Group
-from musicrec.evaluation.prequential import PrequentialRun
+from musicrec.evaluation.prequential import PrequentialRun, announce_all
 from musicrec.recommend import RankingSettings, Recommender
 
 MINUTE_MS = 60_000
@@ -108,3 +108,15 @@ def test_lists_are_described_by_the_plays_and_artists_before_the_case() -> None:
     # b, a are listed after c: 2 and 1 plays, the most played has 2; both are of x.
     assert figures["popularity"]["popularity@20"] == (2 / 2 + 1 / 2) / 2
     assert figures["popularity"]["artist_diversity@20"] == 0.0
+
+
+def test_a_catalogue_that_is_announced_holds_every_track_with_its_first_artist_and_no_play() -> None:
+    recommender = Recommender(RankingSettings(max_sessions=100))
+    heard = plays(("ann", "b", 0), ("ann", "a", 3), ("ann", "b", 6), ("ann", "b", 9))
+    artists = (None, "x", "y", "z")
+    events = [event.model_copy(update={"artist_id": each}) for event, each in zip(heard, artists, strict=True)]
+    announce_all(recommender, events)
+    catalogue = recommender.knowledge.catalogue
+    assert [catalogue.track_id(track) for track in range(len(catalogue))] == ["a", "b"]
+    assert [catalogue.artist_id_of(track) for track in range(2)] == ["x", "y"]
+    assert recommender.knowledge.popularity.plays[:2].tolist() == [0, 0]
