@@ -45,6 +45,8 @@ class ServedEncoder:
         row_of = {artist_id: row for row, artist_id in enumerate(files.artist_ids)}
         self._placing = Placing(files.artist_vectors.astype(np.float32), row_of, files.audio)
         self._codes = Codes.of(files.vectors)
+        self._artist_ids = files.artist_ids
+        self._artist_codes = Codes.of(files.artist_vectors)
         self._file = _in_lists(files.vectors)
 
     @classmethod
@@ -113,6 +115,16 @@ class ServedEncoder:
     def codes(self) -> Codes:
         """By row."""
         return self._codes
+
+    @property
+    def artist_ids(self) -> Sequence[str]:
+        """By row."""
+        return self._artist_ids
+
+    @property
+    def artist_codes(self) -> Codes:
+        """By row."""
+        return self._artist_codes
 
     @property
     def sound_version(self) -> str | None:

@@ -53,6 +53,11 @@ class Catalogue:
         return len(self._track_ids) - self.removed
 
     @property
+    def artists(self) -> int:
+        """How many artists were seen."""
+        return len(self._artist_ids)
+
+    @property
     def artist_capacity(self) -> int:
         """Return a number that every artist's index lies below."""
         return len(self.tracks_of.start)
@@ -68,6 +73,10 @@ class Catalogue:
     def track_id(self, index: int) -> str:
         """Return the id of the track with that index."""
         return self._track_ids[index]
+
+    def artist_id(self, artist: int) -> str:
+        """Return the id of the artist with that index."""
+        return self._artist_ids[artist]
 
     def artist_id_of(self, index: int) -> str | None:
         """Return the id of the track's artist, or None where it is unknown."""

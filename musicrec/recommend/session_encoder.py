@@ -15,8 +15,8 @@ from musicrec.recommend.top_k import MIN_CAPACITY
 
 LARGEST_CODE: Final = 127
 
-MOST_UNPLACED: Final = 10_000
-"""Tracks without a vector that are tried again; the newest ones."""
+MOST_UNHEARD: Final = 10_000
+"""Tracks that wait for their sound; the newest ones."""
 TRIED_AGAIN: Final = 4
 """Of these, with each question; at a hundred questions a second all of them have their turn within half a minute."""
 FORMER_UNASKED: Final = 10_000
@@ -49,6 +49,14 @@ class SessionEncoder(Protocol):
     @property
     def codes(self) -> "Codes":
         """Unit vectors of the tracks."""
+
+    @property
+    def artist_ids(self) -> Sequence[str]:
+        """By row of `artist_codes`."""
+
+    @property
+    def artist_codes(self) -> "Codes":
+        """Unit vectors of artists: where their tracks lie."""
 
     @property
     def sound_version(self) -> str | None:
@@ -114,11 +122,32 @@ class SessionPlays(NamedTuple):
     """Event time of each, epoch seconds; 0 where it is unknown."""
 
 
+class Places(NamedTuple):
+    """Where tracks lie, as kernels read it."""
+
+    row_of: NDArray[np.int64]
+    """Per track, its row; those from `len(steps)` on are among the placed ones; UNKNOWN for none."""
+    values: NDArray[np.int8]
+    """Of trained tracks, see `Codes`."""
+    steps: NDArray[np.float32]
+    placed_values: NDArray[np.int8]
+    """Of tracks that were placed by their sound."""
+    placed_steps: NDArray[np.float32]
+    artist_of: NDArray[np.int32]
+    """Per track; UNKNOWN for none."""
+    artist_row_of: NDArray[np.int64]
+    """Per artist; UNKNOWN for none."""
+    artist_values: NDArray[np.int8]
+    """Of artists: there lies a track without a row."""
+    artist_steps: NDArray[np.float32]
+
+
 class EncodedTracks:
     """One encoder's vectors of the catalogue's tracks, which grow as tracks are first heard of.
 
-    A track that training did not see is placed by its artist and its sound.  It is scored then, and read in sessions,
-    but not searched for: all new tracks of an artist lie in one place, and would crowd out those with one of their own.
+    A track that training did not see lies where its artist does, or is placed by its sound too.  It is scored then, and
+    read in sessions, but not searched for: all new tracks of an artist lie close together, and would crowd out those
+    with a place of their own.
     """
 
     def __init__(self, encoder: SessionEncoder, catalogue: Catalogue, audio: AudioIndex | None = None) -> None:
@@ -127,6 +156,7 @@ class EncodedTracks:
         self._catalogue = catalogue
         self._audio = audio
         self._rows = {track_id: row for row, track_id in enumerate(encoder.track_ids)}
+        self._artist_rows = {artist_id: row for row, artist_id in enumerate(encoder.artist_ids)}
         dimension = self._codes.values.shape[1]
         self._placed = Codes(np.zeros((MIN_CAPACITY, dimension), np.int8), np.zeros(MIN_CAPACITY, np.float32))
         self._places: NDArray[np.float32] = np.zeros((encoder.longest, dimension), np.float32)
@@ -141,9 +171,24 @@ class EncodedTracks:
         self._forget()
 
     def _forget(self) -> None:
-        self._known = self._placed_count = 0
+        self._known = self._known_artists = self._placed_count = 0
         self._row_of: NDArray[np.int64] = np.full(0, UNKNOWN, np.int64)
-        self._unplaced: deque[int] = deque(maxlen=MOST_UNPLACED)
+        self._artist_row_of: NDArray[np.int64] = np.full(0, UNKNOWN, np.int64)
+        self._unheard: deque[int] = deque(maxlen=MOST_UNHEARD)
+
+    @property
+    def _places_of(self) -> "Places":
+        return Places(
+            self._row_of,
+            self._codes.values,
+            self._codes.steps,
+            self._placed.values,
+            self._placed.steps,
+            self._catalogue.artist_of,
+            self._artist_row_of,
+            self.encoder.artist_codes.values,
+            self.encoder.artist_codes.steps,
+        )
 
     def ask(self, session: "SessionPlays", k: int, repeat_logit: float) -> "EncodedSession | None":
         """Return where a session goes and the `k` tracks that lie nearest; None where no track of it has a vector.
@@ -154,15 +199,11 @@ class EncodedTracks:
             repeat_logit: added for tracks of the session itself, near which its direction always lies.
         """
         self.follow()
-        length = read_places(
+        length = read_session(
             session.tracks,
             session.skipped,
             session.ended_at_s,
-            self._row_of,
-            self._codes.values,
-            self._codes.steps,
-            self._placed.values,
-            self._placed.steps,
+            self._places_of,
             self._places,
             self._skipped,
             self._gaps_s,
@@ -189,11 +230,7 @@ class EncodedTracks:
         out, was_trained = np.zeros(len(tracks), np.float32), np.zeros(len(tracks), np.bool_)
         write_logits(
             tracks,
-            self._row_of,
-            self._codes.values,
-            self._codes.steps,
-            self._placed.values,
-            self._placed.steps,
+            self._places_of,
             session.direction,
             newest_first,
             self.encoder.scale,
@@ -207,45 +244,52 @@ class EncodedTracks:
     def vectors(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the unit vectors of `tracks`, shape (tracks, dimension); zeros where the encoder has none."""
         self.follow()
-        rows, trained = self._row_of[tracks], len(self._codes.steps)
         out = np.zeros((len(tracks), self._codes.values.shape[1]), np.float32)
-        for codes, first, end in ((self._codes, 0, trained), (self._placed, trained, trained + self._placed_count)):
-            found = (first <= rows) & (rows < end)
-            out[found] = codes.values[rows[found] - first] * codes.steps[rows[found] - first, np.newaxis]
+        read_vectors(tracks, self._places_of, out)
         return out
 
     def follow(self) -> None:
         """Look up the tracks that the catalogue has heard of since the last time; it may grow meanwhile."""
-        known = len(self._catalogue)
-        if len(self._row_of) < known:
-            grown = np.full(self._catalogue.capacity, UNKNOWN, np.int64)
-            grown[: self._known] = self._row_of[: self._known]
-            self._row_of = grown
-        # An artist may be told later, and a sound comes some seconds after its track.
-        for _ in range(min(TRIED_AGAIN, len(self._unplaced))):
-            self._place(self._unplaced.popleft())
+        known, artists = len(self._catalogue), self._catalogue.artists
+        self._row_of = grown(self._row_of, known, self._catalogue.capacity)
+        self._artist_row_of = grown(self._artist_row_of, artists, self._catalogue.artist_capacity)
+        for artist in range(self._known_artists, artists):
+            self._artist_row_of[artist] = self._artist_rows.get(self._catalogue.artist_id(artist), UNKNOWN)
+        self._known_artists = artists
+        for _ in range(min(TRIED_AGAIN, len(self._unheard))):  # a sound comes some seconds after its track
+            self._place_by_sound(self._unheard.popleft())
         for track in range(self._known, known):
             row = self._rows.get(self._catalogue.track_id(track), UNKNOWN)
             if row != UNKNOWN:
                 self._row_of[track] = row
                 self._track_of[row] = track
             else:
-                self._place(track)
+                self._place_by_sound(track)
         self._known = known
 
-    def _place(self, track: int) -> None:
-        artist, sound = self._catalogue.artist_id_of(track), None
-        if self._audio is not None and self._audio.model_version == self.encoder.sound_version:
-            sound = self._audio.vector(self._catalogue.track_id(track))
-        vector = self.encoder.placed(artist, sound)
-        if vector is None:
-            self._unplaced.append(track)
+    def _place_by_sound(self, track: int) -> None:
+        audio, encoder = self._audio, self.encoder
+        if audio is None or encoder.sound_version is None:
+            return
+        sound = audio.vector(self._catalogue.track_id(track)) if audio.model_version == encoder.sound_version else None
+        place = encoder.placed(self._catalogue.artist_id_of(track), sound) if sound is not None else None
+        if place is None:
+            self._unheard.append(track)
             return
         if self._placed_count == len(self._placed.steps):
             self._placed = self._placed.grown()
-        encode(vector, self._placed.values, self._placed.steps, self._placed_count)
+        encode(place, self._placed.values, self._placed.steps, self._placed_count)
         self._row_of[track] = len(self._codes.steps) + self._placed_count
         self._placed_count += 1
+
+
+def grown(rows: NDArray[np.int64], used: int, capacity: int) -> NDArray[np.int64]:
+    """Return `rows` with room for `capacity` where `used` no longer fit; UNKNOWN stands in the new ones."""
+    if len(rows) >= used:
+        return rows
+    larger = np.full(capacity, UNKNOWN, np.int64)
+    larger[: len(rows)] = rows
+    return larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,15 +458,47 @@ def place_found(
 
 
 @kernel
-def read_places(
+def place_of(track: int, places: Places) -> tuple[int, int]:
+    """Return which of the three tables holds a track, 0 trained, 1 placed, 2 artists, and its row; -1 for none."""
+    row = places.row_of[track]
+    trained = len(places.steps)
+    if row >= trained:
+        return 1, row - trained
+    if row >= 0:
+        return 0, row
+    artist = places.artist_of[track]
+    if artist >= 0 and places.artist_row_of[artist] >= 0:
+        return 2, places.artist_row_of[artist]
+    return -1, -1
+
+
+@kernel
+def read_vector(table: int, row: int, places: Places, out: NDArray[np.float32]) -> None:
+    """Write the vector of a row of a table of `place_of`."""
+    values, steps = places.values, places.steps
+    if table == 1:
+        values, steps = places.placed_values, places.placed_steps
+    elif table == 2:
+        values, steps = places.artist_values, places.artist_steps
+    for j in range(len(out)):
+        out[j] = np.float32(values[row, j]) * steps[row]
+
+
+@kernel
+def read_vectors(tracks: NDArray[np.int64], places: Places, out: NDArray[np.float32]) -> None:
+    """Write the vectors of `tracks`; those without one are left as they are."""
+    for i in range(len(tracks)):
+        table, row = place_of(tracks[i], places)
+        if table >= 0:
+            read_vector(table, row, places, out[i])
+
+
+@kernel
+def read_session(
     newest_first: NDArray[np.int64],
     skipped: NDArray[np.bool_],
     ended_at_s: NDArray[np.int64],
-    row_of: NDArray[np.int64],
-    values: NDArray[np.int8],
-    steps: NDArray[np.float32],
-    placed_values: NDArray[np.int8],
-    placed_steps: NDArray[np.float32],
+    places: Places,
     out: NDArray[np.float32],
     out_skipped: NDArray[np.bool_],
     out_gaps_s: NDArray[np.int64],
@@ -431,34 +507,25 @@ def read_places(
 
     Args:
         newest_first, skipped, ended_at_s: see `SessionPlays`; tracks without a vector are passed over.
-        row_of: per track, its row; those from `len(steps)` on are among the placed ones; -1 for none.
-        values, steps: see `Codes`.
-        placed_values, placed_steps: likewise.
+        places: where tracks lie.
         out: float32, shape (longest, dimension), their vectors.
         out_skipped, out_gaps_s: see `SessionEncoder.direction`.
     """
-    longest, dimension = out.shape
-    trained = len(steps)
+    longest = len(out)
     count = 0
     for i in range(len(newest_first)):
         if count == longest:
             break
-        row = row_of[newest_first[i]]
-        if row < 0:
+        table, row = place_of(newest_first[i], places)
+        if table < 0:
             continue
         count += 1
         at = longest - count
+        read_vector(table, row, places, out[at])
         out_skipped[at] = skipped[i]
         out_gaps_s[at] = 0
         if i + 1 < len(newest_first) and ended_at_s[i + 1] > 0:
             out_gaps_s[at] = max(0, ended_at_s[i] - ended_at_s[i + 1])
-        if row < trained:
-            for j in range(dimension):
-                out[at, j] = np.float32(values[row, j]) * steps[row]
-        else:
-            row -= trained
-            for j in range(dimension):
-                out[at, j] = np.float32(placed_values[row, j]) * placed_steps[row]
     return count
 
 
@@ -477,11 +544,7 @@ def encode(vector: NDArray[np.float32], values: NDArray[np.int8], steps: NDArray
 @fast_kernel
 def write_logits(
     tracks: NDArray[np.int64],
-    row_of: NDArray[np.int64],
-    values: NDArray[np.int8],
-    steps: NDArray[np.float32],
-    placed_values: NDArray[np.int8],
-    placed_steps: NDArray[np.float32],
+    places: Places,
     direction: NDArray[np.float32],
     session: NDArray[np.int64],
     scale: float,
@@ -490,25 +553,24 @@ def write_logits(
     out: NDArray[np.float32],
     was_trained: NDArray[np.bool_],
 ) -> None:
-    """Write the logit of each of `tracks` above `best`; NaN where `row_of` has no row for it. See `EncodedTracks`."""
-    trained = len(steps)
+    """Write the logit of each of `tracks` above `best`; NaN where it has no vector. See `EncodedTracks.logits`."""
     for i in range(len(tracks)):
-        row = row_of[tracks[i]]
-        if row < 0:
+        table, row = place_of(tracks[i], places)
+        was_trained[i] = table == 0
+        if table < 0:
             out[i] = np.nan
             continue
-        was_trained[i] = row < trained
-        cosine = np.float32(0.0)
-        if row < trained:
-            for j in range(len(direction)):
-                cosine += direction[j] * np.float32(values[row, j])
-            cosine *= steps[row]
+        values, step = places.values, places.steps[0]
+        if table == 0:
+            step = places.steps[row]
+        elif table == 1:
+            values, step = places.placed_values, places.placed_steps[row]
         else:
-            row -= trained
-            for j in range(len(direction)):
-                cosine += direction[j] * np.float32(placed_values[row, j])
-            cosine *= placed_steps[row]
-        logit = scale * cosine - best
+            values, step = places.artist_values, places.artist_steps[row]
+        cosine = np.float32(0.0)
+        for j in range(len(direction)):
+            cosine += direction[j] * np.float32(values[row, j])
+        logit = scale * cosine * step - best
         for place in range(len(session)):
             if session[place] == tracks[i]:
                 logit += repeat_logit
