@@ -190,7 +190,7 @@ class Making(Record):
     new_to_listener: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
     """Places of this list, from 1, whose tracks the listener never played; absent where nobody set a dial."""
     market: Market | None = None
-    """Where the listener was taken to be; absent where nobody said, and the list holds what may be listed anywhere."""
+    """Where the listener was taken to be; absent where nobody said: what rules admit in every market is listed."""
 
 
 class Timings(Record):

@@ -59,12 +59,6 @@ class CatalogueRules:
         """Return how many rules have an effect, in force or not."""
         return sum(rule.effect is effect for rule in self._rules.values())
 
-    def renumber(self) -> None:
-        """Find everything that rules name anew: the catalogue has given other numbers."""
-        for named in self._named:
-            named.renumber(self._groups)
-        self._cached.clear()
-
     def at(self, market: str | None, now_ms: int) -> RulesAt | None:
         """Return what rules and the tracks' own markets say; None where they keep nothing out.
 
@@ -80,7 +74,7 @@ class CatalogueRules:
         if self._moments is None:
             ends = {moment for rule in self._rules.values() for moment in (rule.from_ms, rule.until_ms)}
             self._moments = sorted(moment for moment in ends if moment is not None)
-        key = (market, bisect_right(self._moments, now_ms), territories)
+        key = (market, bisect_right(self._moments, now_ms), 0)
         if key not in self._cached:
             if len(self._cached) >= MOST_CACHED:
                 self._cached.clear()
@@ -97,7 +91,8 @@ class CatalogueRules:
         self._cached.clear()
         if len(self._groups) > sum(map(len, self._named)) + SPARE_GROUPS:
             self._groups = {NO_RULES: UNNAMED}
-            self.renumber()
+            for named in self._named:
+                named.renumber(self._groups)
 
     def _compiled(self, market: str | None, now_ms: int) -> RulesAt | None:
         in_force = [rule for rule in self._rules.values() if _is_in_force(rule, now_ms)]

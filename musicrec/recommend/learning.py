@@ -125,7 +125,6 @@ class Knowledge:
         session_ids = state.texts("session_ids")
         rows = state.array("session_rows", np.int64, len(session_ids)).tolist()
         self._row_of_session = dict(zip(session_ids, rows, strict=True))
-        self.rules.renumber()
         self._grow()
 
     def _listener(self, user_id: str) -> ListenerMemory:

@@ -71,7 +71,7 @@ class NamedGroups:
         self._seen = len(ids)
 
     def renumber(self, groups: Groups) -> None:
-        """Look up the index, and the group, of everything anew."""
+        """Give everything its group anew, with numbers from `groups`."""
         self.group_of = np.zeros(0, np.int32)
         self._unseen.clear()
         for each, rules in self._rules_of.items():

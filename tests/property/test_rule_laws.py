@@ -18,6 +18,7 @@ NOBODY_NAMES_IT = "ZZ"
 
 track_ids = st.sampled_from([f"t{number}" for number in NUMBERS])
 moments = st.none() | st.integers(-3, 3).map(lambda steps: START_MS + 60 * MINUTE_MS + steps * MINUTE_MS)
+places = st.none() | st.sampled_from([*MARKETS, NOBODY_NAMES_IT])
 markets = st.sets(st.sampled_from(MARKETS), max_size=2).map(lambda found: tuple(sorted(found)))
 
 
@@ -128,9 +129,7 @@ def test_a_list_holds_what_the_definition_admits_and_lacks_what_it_does_not(
         definition.tracks.setdefault(f"t{number % 9}", Track(track_id=f"t{number % 9}"))
         return snapshot
 
-    def check() -> None:
-        market = data.draw(st.none() | st.sampled_from([*MARKETS, NOBODY_NAMES_IT]))
-        now_ms = START_MS + 60 * MINUTE_MS + data.draw(st.integers(-4, 4)) * MINUTE_MS
+    def check(market: str | None, now_ms: int) -> None:
         admitted = {each for each in definition.tracks if definition.admits(each, market, now_ms)}
         for mode, ranked in lists_of(recommender, snapshot, market, now_ms):
             names = [item.track_id for item in ranked.items]
@@ -152,7 +151,10 @@ def test_a_list_holds_what_the_definition_admits_and_lacks_what_it_does_not(
             case "play":
                 snapshot = play(number)
             case "list":
-                check()
+                for market, minutes in data.draw(
+                    st.lists(st.tuples(places, st.integers(-4, 4)), min_size=1, max_size=4)
+                ):
+                    check(market, START_MS + (60 + minutes) * MINUTE_MS)
             case "restart":
                 restored = Recommender(CHOSEN)
                 for number, rule in enumerate(definition.rules.values()):  # some before the state is there, some after

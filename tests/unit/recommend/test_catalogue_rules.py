@@ -120,6 +120,10 @@ def test_a_rule_is_in_force_from_its_first_moment_to_before_its_last(
         recommender.put_rule(deny(tracks=("t5",), from_ms=from_ms, until_ms=until_ms))
         for mode, ranked in every_list(recommender, snapshot).items():
             assert ("t5" not in listed(ranked)) == is_out, (mode, from_ms, until_ms)
+    request = RecommendationRequest(request_id="r", user_id="ann", requested_at_ms=now_ms)
+    recommender.put_rule(deny(tracks=("t5",), from_ms=now_ms, until_ms=now_ms + 2))
+    times = (now_ms - 1, now_ms, now_ms + 1, now_ms + 2)
+    assert ["t5" in listed(recommender.answer(request, None, at_ms)) for at_ms in times] == [True, False, False, True]
 
 
 def test_a_request_to_continue_a_session_is_ruled_by_the_time_of_its_answer(
@@ -212,6 +216,15 @@ def test_a_track_is_listed_in_its_own_markets_alone(world: Listening, recommende
         assert each in listed(recommender.rank(session(world, "US")))
 
 
+def test_markets_that_a_track_gets_hold_at_once_beside_rules_that_stand(
+    world: Listening, recommender: Recommender
+) -> None:
+    recommender.put_rule(deny(tracks=("t4",)))
+    assert "t5" in listed(recommender.rank(session(world, "US")))
+    recommender.add_track(track("t5", markets=("DE",)))
+    assert not {"t4", "t5"} & listed(recommender.rank(session(world, "US")))
+
+
 def test_a_rule_holds_for_tracks_artists_and_labels_that_come_later(world: Listening, recommender: Recommender) -> None:
     recommender.put_rule(deny(name="a", tracks=("later",), artists=("late artist",), labels=("late label",)))
     recommender.put_rule(deny(name="b", tracks=("later",)))
@@ -258,6 +271,8 @@ def test_a_short_list_is_filled_from_an_allow_list_however_far_back_in_the_catal
     snapshot = world.play("ann", "x3")
     assert [item.track_id for item in recommender.rank(snapshot).items] == ["old", "oldest"]
     recommender.add_track(Track(track_id="fresh", label="lullabies"))
+    for number in range(200):  # more than any source proposes
+        recommender.add_track(Track(track_id=f"y{number}", label="loud"))
     recommender.remove_track("old")
     assert listed(recommender.rank(snapshot)) == {"fresh", "oldest"}
 
@@ -321,15 +336,21 @@ def test_a_state_from_before_labels_and_markets_is_restored(world: Listening, re
     assert len(former) < len(joined(restored.state()))
 
 
-def test_the_number_of_groups_stays_bounded_however_often_rules_change(recommender: Recommender) -> None:
+def test_the_number_of_groups_stays_bounded_however_often_rules_change(
+    world: Listening, recommender: Recommender
+) -> None:
     rules = recommender.knowledge.rules
 
     def names(number: int) -> Iterable[str]:
         return (each for at, each in enumerate(TRACKS) if number >> at & 1)
 
+    recommender.add_track(Track(track_id="spared"))
+    rules.put(deny(name="over", tracks=("spared",), until_ms=START_MS))
     for number in range(1, 3_000):
         rules.put(deny(name=f"rule {number % 7}", tracks=tuple(names(number)) or ("t0",), artists=(f"a{number}",)))
         rules.put(deny(name=f"once {number}", tracks=("t3",)))
         rules.withdraw(f"once {number}")
-    assert len(rules) == 7
+    assert len(rules) == 8
     assert len(rules._groups) < 1_200
+    out = {each for number in range(2_993, 3_000) for each in names(number)}
+    assert listed(recommender.rank(session(world))) == {"spared", *TRACKS} - out - {"t0"}
