@@ -74,7 +74,7 @@ class CatalogueRules:
         if self._moments is None:
             ends = {moment for rule in self._rules.values() for moment in (rule.from_ms, rule.until_ms)}
             self._moments = sorted(moment for moment in ends if moment is not None)
-        key = (market, bisect_right(self._moments, now_ms), 0)
+        key = (market, bisect_right(self._moments, now_ms), territories)
         if key not in self._cached:
             if len(self._cached) >= MOST_CACHED:
                 self._cached.clear()
