@@ -16,6 +16,7 @@ from musicrec.topics import (
     OUTCOMES,
     RECOMMENDATIONS,
     REQUESTS,
+    RULES,
     SESSIONS,
     SHADOW_RECOMMENDATIONS,
     TOPICS,
@@ -136,7 +137,7 @@ SESSION: Final = Service(
 RANKING: Final = Service(
     "ranking",
     "ranking agent",
-    reads=(SESSIONS, REQUESTS, TRACKS, EMBEDDINGS, MODELS),
+    reads=(SESSIONS, REQUESTS, TRACKS, EMBEDDINGS, MODELS, RULES),
     writes=(RECOMMENDATIONS, SHADOW_RECOMMENDATIONS, *_dead_letters_of(SESSIONS, REQUESTS)),
     describes=(LISTENS,),
     group="musicrec-ranking",
@@ -179,6 +180,7 @@ WEB: Final = Service(
 )
 TOPICS_COMMAND: Final = Service("topics", "`musicrec topics`", describes=TOPICS, creates=TOPICS)
 MODEL_COMMAND: Final = Service("model", "`musicrec model`", reads=(MODELS,), writes=(MODELS,))
+RULES_COMMAND: Final = Service("rules", "`musicrec rules`", reads=(RULES,), writes=(RULES,))
 PUBLISHER: Final = Service("publisher", "a platform that publishes", writes=(LISTENS, TRACKS, REQUESTS))
 SUBSCRIBER: Final = Service(
     "subscriber", "a platform that subscribes", reads=(RECOMMENDATIONS, OUTCOMES), group="musicrec-subscriber"
@@ -186,4 +188,4 @@ SUBSCRIBER: Final = Service(
 
 AGENTS: Final = {service.name: service for service in (SESSION, RANKING, OUTCOME, EMBEDDER)}
 """The agents' rows by the name that `musicrec worker` takes."""
-SERVICES: Final = (*AGENTS.values(), WEB, TOPICS_COMMAND, MODEL_COMMAND, PUBLISHER, SUBSCRIBER)
+SERVICES: Final = (*AGENTS.values(), WEB, TOPICS_COMMAND, MODEL_COMMAND, RULES_COMMAND, PUBLISHER, SUBSCRIBER)

@@ -12,6 +12,7 @@ from typing import Final
 
 from musicrec import __version__
 from musicrec.contracts import (
+    CatalogueRule,
     ListenEvent,
     ModelAnnouncement,
     Outcome,
@@ -126,6 +127,8 @@ def _id_and_time(record: VersionedRecord) -> tuple[str, int] | None:
             return f"{record.track_id}@{record.embedded_at_ms}", record.embedded_at_ms
         case ModelAnnouncement():
             return f"{record.name}@{record.announced_at_ms}", record.announced_at_ms
+        case CatalogueRule():
+            return f"{record.name}@{record.published_at_ms}", record.published_at_ms
         case _:
             return None  # a track: the platform writes it, and knows its own id and time
 

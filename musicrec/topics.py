@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from musicrec.contracts import (
+    CatalogueRule,
     ListenEvent,
     ModelAnnouncement,
     Outcome,
@@ -180,6 +181,17 @@ MODELS: Final = Topic(
     read_by="ranking agent, `musicrec model`",
     purpose="trained models to load, and variants of the ranking; a tombstone withdraws one",
 )
+RULES: Final = Topic(
+    name="musicrec.rules.v1",
+    record=CatalogueRule,
+    key="name",
+    partitions=1,
+    cleanup="compact",
+    retention_ms=None,
+    written_by="`musicrec rules`",
+    read_by="ranking agent, `musicrec rules`",
+    purpose="what lists must not hold, where and when; a tombstone withdraws a rule",
+)
 
 RECORD_TOPICS: Final = (
     LISTENS,
@@ -191,6 +203,7 @@ RECORD_TOPICS: Final = (
     SHADOW_RECOMMENDATIONS,
     OUTCOMES,
     MODELS,
+    RULES,
 )
 
 

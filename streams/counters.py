@@ -60,6 +60,7 @@ class Counters:
         self._variant_ranking = self._histogram(metrics.VARIANT_RANKING)
         self._variants: set[str] = set()
         self._model_loads = self._counter(metrics.MODEL_LOADS)
+        self.rules = self._gauge(metrics.RULES)
         self._logged: dict[str, int] = {}
 
     def _counter(self, metric: Metric) -> Counter:

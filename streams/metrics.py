@@ -129,6 +129,7 @@ INDEX_VECTORS: Final = Metric("musicrec_index_vectors", "gauge", (), "Tracks in 
 INDEX_NEWEST: Final = Metric(
     "musicrec_index_newest_timestamp_seconds", "gauge", (), "When the newest of these vectors was made, Unix time."
 )
+RULES: Final = Metric("musicrec_rules", "gauge", ("effect",), "Rules that lists obey while they are in force.")
 MODEL_LOADS: Final = Metric(
     "musicrec_model_loads_total", "counter", ("outcome",), "What became of announced models, as below."
 )
@@ -186,6 +187,7 @@ METRICS: Final = (
     VARIANT_RANKING,
     MODEL,
     MODEL_LOADS,
+    RULES,
     BUILD,
 )
 

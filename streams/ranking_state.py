@@ -25,8 +25,9 @@ from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.recommend.variants import Variants
 from musicrec.settings import Settings
 from musicrec.topic_follower import StartAt, TopicFollower
-from musicrec.topics import EMBEDDINGS, SESSIONS, TRACKS
+from musicrec.topics import EMBEDDINGS, RULES, SESSIONS, TRACKS
 from streams.announced_encoder import AnnouncedEncoder
+from streams.announced_rules import AnnouncedRules
 from streams.announced_variants import AnnouncedVariants
 from streams.counters import Counters
 from streams.ranking_snapshots import Learned, RankingSnapshots
@@ -63,6 +64,7 @@ class RankingState:
         self._ranker = ranker
         self._counters = counters
         self._announced = AnnouncedVariants(counters)
+        self._rules = AnnouncedRules(counters)
         self.learned = self._nothing()
 
     @classmethod
@@ -93,8 +95,10 @@ class RankingState:
             otherwise=chosen.encoder_path,
             on_other=state._announced.take,
         )
+        rules = TopicFollower(connection, [RULES.name], state._rules.take)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(embeddings.stop)
+            stack.push_async_callback(rules.stop)
             stack.push_async_callback(models.stop)
             start_at, _, encoder = await asyncio.gather(
                 state._restored(snapshots), embeddings.start(), models.first(chosen.model_wait_s)
@@ -102,6 +106,7 @@ class RankingState:
             # Before anything is learned: the ranker learns what the encoder's word is worth.
             await state.use_encoder(encoder)
             state._announced.use(state.learned.variants)
+            state._rules.use(state.recommender)
             state.learned.variants.settle()
             # One follower for both topics: its places and what it brought are saved as a pair.
             follower = TopicFollower(
@@ -116,10 +121,12 @@ class RankingState:
                 vectors = Followed(EMBEDDINGS.name, embeddings.is_ready, embeddings.lag, embeddings.ended)
                 topics = " and ".join(follower.topics)
                 places = Followed(topics, follower.caught_up, follower.lag, follower.ended)
-                return (vectors, places, models.followed())
+                ruled = Followed(RULES.name, rules.caught_up, rules.lag, rules.ended)
+                return (vectors, places, models.followed(), ruled)
 
             watch(followed)
             follower.start()
+            rules.start()
             models.start(state.use_encoder)
             stack.push_async_callback(follower.stop)
             keeper = SnapshotKeeper(
@@ -133,6 +140,7 @@ class RankingState:
             stack.push_async_callback(keeper.stop)
             await embeddings.ready()
             await follower.ready()
+            await rules.ready()
             log.info("caught up: %d records taken from the topics", follower.handled)
             yield state
 
@@ -207,6 +215,7 @@ class RankingState:
         """Begin anew: the topics are not those that the snapshot was taken from."""
         self.learned = self._nothing()
         self._announced.use(self.learned.variants)
+        self._rules.use(self.recommender)
 
     async def _restored(self, snapshots: RankingSnapshots) -> StartAt:
         now_ms, started_s = time.time_ns() // 1_000_000, time.perf_counter()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from musicrec.contracts import CatalogueRule, RuleEffect, SessionSnapshot, Track
 from musicrec.evaluation.synthetic_stream import StreamShape, synthetic_snapshots
 from musicrec.recommend import RankingSettings, Recommender
 
@@ -23,3 +24,15 @@ def compile_kernels(settings: RankingSettings | None = None) -> None:
     for snapshot in synthetic_snapshots(REHEARSAL):
         recommender.learn(snapshot)
         recommender.rank(snapshot)
+    _rank_with_rules(recommender, snapshot)
+
+
+def _rank_with_rules(recommender: Recommender, snapshot: SessionSnapshot) -> None:
+    """Make a list for which candidates are ruled out, exploration is looked through, and the catalogue is searched."""
+    (heard, *_) = snapshot.entries
+    recommender.add_track(Track(track_id="rehearsed"))
+    now_ms = snapshot.trigger.occurred_at_ms
+    for name, effect in (("rehearsed deny", RuleEffect.DENY), ("rehearsed allow", RuleEffect.ALLOW)):
+        rule = CatalogueRule(name=name, effect=effect, tracks=(heard.track_id,), published_at_ms=now_ms)
+        recommender.put_rule(rule)
+    recommender.rank(snapshot)

@@ -16,9 +16,17 @@ class Listening:
         self._states: dict[str, ListenerState] = {}
         self._offset = 0
 
-    def play(self, user_id: str, track_id: str, artist_id: str | None = None, *, skip: bool = False) -> SessionSnapshot:
+    def play(
+        self,
+        user_id: str,
+        track_id: str,
+        artist_id: str | None = None,
+        *,
+        skip: bool = False,
+        market: str | None = None,
+    ) -> SessionSnapshot:
         """Let a listener hear a track to its end, or skip it after five seconds."""
-        return self._apply(user_id, EventType.SKIP if skip else EventType.PLAY, track_id, artist_id)
+        return self._apply(user_id, EventType.SKIP if skip else EventType.PLAY, track_id, artist_id, market=market)
 
     def session(self, user_id: str, tracks: str, artist_id: str | None = None) -> list[SessionSnapshot]:
         """Let a listener hear the tracks named in `tracks`, after an hour's pause."""
@@ -48,6 +56,7 @@ class Listening:
         track_id: str | None,
         artist_id: str | None,
         discovery: float | None = None,
+        market: str | None = None,
     ) -> SessionSnapshot:
         self.now_ms += 3 * MINUTE_MS
         self._offset += 1
@@ -61,6 +70,7 @@ class Listening:
             artist_id=artist_id,
             ms_played=played_ms,
             discovery=discovery,
+            market=market,
         )
         position = Position("test", 0, self._offset, self.now_ms)
         applied = apply(self._states.get(user_id, ListenerState()), event, position, SessionSettings())

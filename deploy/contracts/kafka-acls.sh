@@ -15,7 +15,7 @@ allow musicrec-session --operation Write --topic musicrec.sessions.v1 --topic mu
 
 # ranking agent
 allow musicrec-ranking --operation Describe --topic musicrec.listens.v1
-allow musicrec-ranking --operation Read --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.tracks.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.models.v1 --group musicrec-ranking
+allow musicrec-ranking --operation Read --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.tracks.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.models.v1 --topic musicrec.rules.v1 --group musicrec-ranking
 allow musicrec-ranking --operation Write --topic musicrec.recommendations.v1 --topic musicrec.shadow-recommendations.v1 --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
 
 # outcome agent
@@ -32,12 +32,16 @@ allow musicrec-web --operation Describe --topic musicrec.listens.v1 --topic musi
 allow musicrec-web --operation Read --topic musicrec.tracks.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.sessions.v1 --topic musicrec.recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
 
 # `musicrec topics`
-allow musicrec-topics --operation Create --topic musicrec.listens.v1 --topic musicrec.tracks.v1 --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.recommendations.v1 --topic musicrec.shadow-recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.models.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
-allow musicrec-topics --operation Describe --topic musicrec.listens.v1 --topic musicrec.tracks.v1 --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.recommendations.v1 --topic musicrec.shadow-recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.models.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
+allow musicrec-topics --operation Create --topic musicrec.listens.v1 --topic musicrec.tracks.v1 --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.recommendations.v1 --topic musicrec.shadow-recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.models.v1 --topic musicrec.rules.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
+allow musicrec-topics --operation Describe --topic musicrec.listens.v1 --topic musicrec.tracks.v1 --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.recommendations.v1 --topic musicrec.shadow-recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.models.v1 --topic musicrec.rules.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
 
 # `musicrec model`
 allow musicrec-model --operation Read --topic musicrec.models.v1
 allow musicrec-model --operation Write --topic musicrec.models.v1
+
+# `musicrec rules`
+allow musicrec-rules --operation Read --topic musicrec.rules.v1
+allow musicrec-rules --operation Write --topic musicrec.rules.v1
 
 # a platform that publishes
 allow musicrec-publisher --operation Write --topic musicrec.listens.v1 --topic musicrec.tracks.v1 --topic musicrec.requests.v1

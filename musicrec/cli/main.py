@@ -27,6 +27,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model variant": ("musicrec.cli.model:variant", "Rank in a second way, for a share of the listeners or in shadow."),
     "model list": ("musicrec.cli.model:list_models", "List the announced models and variants."),
     "model withdraw": ("musicrec.cli.model:withdraw", "Take an announced model or variant back."),
+    "rules put": ("musicrec.cli.rules:put", "Publish what lists must not hold, or hold alone, where and when."),
+    "rules list": ("musicrec.cli.rules:list_rules", "List the rules that stand."),
+    "rules withdraw": ("musicrec.cli.rules:withdraw", "Withdraw a rule."),
     "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
     "settings": ("musicrec.cli.settings:command", "Show every setting with the value in force."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),
@@ -81,6 +84,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 GROUPS: dict[str, str] = {
     "dlq": "Dead letters: what was refused, why, and back onto its topic.",
     "model": "Trained models and variants of the ranking: what the running workers use.",
+    "rules": "Rules on what lists may hold: rights by market, disputes, allow-lists.",
     "contracts": "The published schemas: AsyncAPI, JSON Schemas, the table of topics.",
     "import": "Turn listening histories of other formats into listen events.",
     "evaluate": "Measure how good the recommendations and the vectors are.",

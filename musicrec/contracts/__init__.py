@@ -19,10 +19,12 @@ from musicrec.contracts.recommendation import (
     Timings,
 )
 from musicrec.contracts.record import Record, VersionedRecord
+from musicrec.contracts.rule import CatalogueRule, RuleEffect
 from musicrec.contracts.session import ListenOutcome, SessionEntry, SessionSnapshot, SnapshotHead, Trigger
 from musicrec.contracts.track import Track
 
 __all__ = [
+    "CatalogueRule",
     "DeadLetter",
     "Degradation",
     "EventType",
@@ -42,6 +44,7 @@ __all__ = [
     "RecommendationRequest",
     "RecommendedItem",
     "Record",
+    "RuleEffect",
     "SessionEntry",
     "SessionSnapshot",
     "ShadowRecommendation",

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from musicrec.contracts.record import Dial, DurationMs, EpochMs, Id, PlayedMs, VersionedRecord, reject
+from musicrec.contracts.record import Dial, DurationMs, EpochMs, Id, Market, PlayedMs, VersionedRecord, reject
 
 
 class EventType(StrEnum):
@@ -75,6 +75,8 @@ class ListenEvent(VersionedRecord):
     """Where the dial stands now, from -1 (mostly familiar tracks) to 1 (mostly new ones); needed by set_discovery."""
     source: Id | None = None
     """Where it was played from: a playlist, a radio, a list id of musicrec."""
+    market: Market | None = None
+    """Where the listener is, ISO 3166-1 alpha-2; it holds until a later event says otherwise."""
 
     @model_validator(mode="after")
     def _names_what_it_is_about(self) -> Self:

@@ -9,6 +9,7 @@ from musicrec.contracts.record import (
     Dial,
     EpochMs,
     Id,
+    Market,
     Probability,
     Record,
     Score,
@@ -73,7 +74,7 @@ class Degradation(StrEnum):
     EMPTY_CATALOGUE = "empty_catalogue"
     """There is nothing to recommend yet; the list is empty."""
     EVERYTHING_EXCLUDED = "everything_excluded"
-    """Every candidate is blocked, skipped or playing; the list is empty."""
+    """Every candidate is blocked, ruled out, skipped or playing; the list is empty."""
     NO_AUDIO_INDEX = "no_audio_index"
     """The vector index holds nothing yet: no audio neighbours."""
 
@@ -95,6 +96,8 @@ class RecommendationRequest(VersionedRecord):
     """How many items."""
     requested_at_ms: EpochMs
     """When it was asked."""
+    market: Market | None = None
+    """Where the listener is; where it is absent, what their events said."""
 
     @model_validator(mode="after")
     def _similar_needs_a_seed(self) -> Self:
@@ -141,6 +144,8 @@ class ExcludedCandidates(Record):
     """The listener blocked the artist."""
     removed: Count = 0
     """Taken out of the catalogue."""
+    ruled_out: Count | None = None
+    """Kept out by a `CatalogueRule` or by the track's own markets; absent where neither could keep anything out."""
 
 
 class Making(Record):
@@ -184,6 +189,8 @@ class Making(Record):
     """Weight of not being similar to what is listed already; absent where nothing was done for variety."""
     new_to_listener: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
     """Places of this list, from 1, whose tracks the listener never played; absent where nobody set a dial."""
+    market: Market | None = None
+    """Where the listener was taken to be; absent where nobody said: what rules admit in every market is listed."""
 
 
 class Timings(Record):

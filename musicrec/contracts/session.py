@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from musicrec.contracts.listen import EventType
-from musicrec.contracts.record import Dial, EpochMs, Id, PlayedMs, Record, Score, VersionedRecord
+from musicrec.contracts.record import Dial, EpochMs, Id, Market, PlayedMs, Record, Score, VersionedRecord
 
 
 class ListenOutcome(StrEnum):
@@ -99,6 +99,8 @@ class SessionSnapshot(VersionedRecord):
     discovery: Dial | None = None
     """Where this listener set the discovery dial, from -1 (mostly familiar tracks) to 1 (mostly new ones), whatever the
     session; absent where they never did."""
+    market: Market | None = None
+    """Where the listener is, as the newest event says that names a market; absent where none did."""
 
 
 class SnapshotHead(VersionedRecord):

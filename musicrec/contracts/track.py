@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 
-from musicrec.contracts.record import DurationMs, EpochMs, Id, Title, VersionedRecord
+from musicrec.contracts.record import MAX_MARKETS, DurationMs, EpochMs, Id, Market, Title, VersionedRecord
 
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 AudioUri = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
@@ -33,3 +33,7 @@ class Track(VersionedRecord):
     """Where the audio lies: `file:` under the embedder's root, or `https:` on an allowed host."""
     released_at_ms: EpochMs | None = None
     """When it was released; new tracks get an exploration slot."""
+    label: Id | None = None
+    """Who published the recording; a rule can be about it."""
+    markets: Annotated[tuple[Market, ...], Field(max_length=MAX_MARKETS)] | None = None
+    """Where it may be played; absent for everywhere, empty for nowhere. See `CatalogueRule` for what follows."""

@@ -6,13 +6,12 @@ so it is also the order in which each listener's messages came; and every place 
 
 import re
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Final
 
 from musicrec.dead_letters.letter import SOURCES, Letter, Place
 from musicrec.errors import BadInput, DeadLetterReason
+from musicrec.moments import moment_ms
 from musicrec.topics import DEAD_LETTERS, Topic
 
 UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -98,12 +97,4 @@ def since_ms(text: str, now_ms: int) -> int:
     duration = _DURATION.fullmatch(text)
     if duration is not None:
         return max(0, now_ms - int(duration[1]) * UNIT_MS[duration[2]])
-    try:
-        with suppress(ValueError):
-            text = f"{date.fromisoformat(text)}T00:00Z"
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{text!r}: 30m, 2h, 7d, a date or a time like 2026-01-31T12:00:00Z is needed") from None
-    if time.tzinfo is None:
-        raise BadInput(f"{text!r}: a time needs its zone, like {text}Z or {text}+02:00")
-    return max(0, round(time.timestamp() * 1_000))
+    return moment_ms(text, "30m, 2h, 7d, ")

@@ -1,7 +1,8 @@
 """JSON Schema 2020-12 of the records, from the models that decode them.
 
 A schema accepts all that the decoder accepts, and nothing else, with these exceptions: JSON Schema takes 1.0 for an
-integer and the decoder does not; sizes in bytes and the vector inside its base64 are checked by the decoder alone.
+integer and the decoder does not; sizes in bytes, the vector inside its base64, and that a rule ends after it begins are
+checked by the decoder alone.
 Unknown fields are allowed, because readers ignore them.
 """
 
@@ -12,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from musicrec.cloud_events import event_type_of
 from musicrec.contracts import (
+    CatalogueRule,
     DeadLetter,
     Degradation,
     EventType,
@@ -24,6 +26,7 @@ from musicrec.contracts import (
     ReasonCode,
     RecommendationRequest,
     Record,
+    RuleEffect,
 )
 from musicrec.contracts.model import DEFAULT_VARIANT, FOLDER_BELOW, VARIANT_PREFIX
 from musicrec.contracts.record import VARIANT_NAME
@@ -35,7 +38,7 @@ Json = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 DEAD_LETTER_TYPE: Final = "dev.musicrec.dead-letter.v1"
-ENUMS: Final = (EventType, ListenOutcome, Mode, ReasonCode, Degradation, DeadLetterReason)
+ENUMS: Final = (EventType, ListenOutcome, Mode, ReasonCode, Degradation, DeadLetterReason, RuleEffect)
 """Closed lists of words, whose members the schemas explain one by one."""
 MAX_BYTES_KEY: Final = "x-max-bytes"
 """Annotation of a record's schema: the largest value that is taken, in bytes."""
@@ -144,6 +147,18 @@ _CONDITIONS: Final[dict[type[Record], Json]] = {
         "if": {"properties": {"shadow": {"const": True}}, "required": ["shadow"]},
         "then": {"properties": {"share": {"const": 0}}},
         "else": {"properties": {"share": {"exclusiveMinimum": 0}}, "required": ["share"]},
+    },
+    CatalogueRule: {
+        "anyOf": [
+            *(
+                {"properties": {field: {"minItems": 1}}, "required": [field]}
+                for field in ("tracks", "artists", "labels")
+            ),
+            {
+                "properties": {"effect": {"const": RuleEffect.DENY.value}, "markets": {"minItems": 1}},
+                "required": ["markets"],
+            },
+        ]
     },
     ModelFiles: {"allOf": [{"properties": {"folder": {"pattern": FOLDER_BELOW}}}]},
 }

@@ -72,6 +72,8 @@ def _making_lines(explanation: Explanation) -> Iterator[str]:
         return
     yield _line("proposed", _proposed(making))
     yield _line("excluded", _excluded(making.excluded))
+    if making.excluded.ruled_out is not None:
+        yield _line("market", making.market or "not known: the list holds what may be listed in every market")
     order = f"the ranker ordered the best {making.ranked:,} anew" if making.ranked else "the ranker did nothing"
     yield _line("order", f"{_count(making.candidates, 'candidate')} in the order of their fused scores; {order}")
     if making.discovery is not None:
@@ -96,6 +98,7 @@ def _excluded(excluded: ExcludedCandidates) -> str:
         "blocked by the listener": excluded.blocked,
         "of artists that the listener blocked": excluded.artist_blocked,
         "removed from the catalogue": excluded.removed,
+        "kept out by a rule or by their own markets": excluded.ruled_out or 0,
     }
     return ", ".join(f"{count:,} {cause}" for cause, count in causes.items() if count) or "no candidate"
 

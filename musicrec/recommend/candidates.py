@@ -34,6 +34,7 @@ class Query:
         session: number of the session in the session store; -1 for none.
         listener: memory of the listener, where there is one.
         now_ms: event time, epoch milliseconds.
+        market: where the listener is; None where nobody said.
     """
 
     tracks: list[int] = field(default_factory=list)
@@ -43,6 +44,7 @@ class Query:
     session: int = -1
     listener: ListenerMemory | None = None
     now_ms: int = 0
+    market: str | None = None
 
     @property
     def plays(self) -> SessionPlays:
@@ -67,6 +69,7 @@ def query_of(snapshot: SessionSnapshot, knowledge: Knowledge, settings: RankingS
         session=knowledge.session_number(snapshot.session_id),
         listener=knowledge.listeners.get(snapshot.user_id) if settings.knows_listeners else None,
         now_ms=snapshot.trigger.occurred_at_ms,
+        market=snapshot.market,
     )
     for entry in reversed(snapshot.entries):
         track = catalogue.index_of(entry.track_id)

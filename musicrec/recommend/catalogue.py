@@ -1,5 +1,6 @@
 """Tracks and artists as small integers, and the only place where they are turned into ids and back."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,11 @@ REMOVED: Final = 1
 ANNOUNCED: Final = 2
 """Bit of `flags`: the catalogue announced the track, rather than a play alone."""
 
+EVERYWHERE: Final = 0
+"""Territory of tracks that may be played in every market."""
+_EVERYWHERE_TEXT: Final = "*"
+RIGHTS: Final = ("label_of", "territory_of")
+
 
 class Catalogue:
     """What is known of each track, by its index; indices are given in order of first sight and never reused.
@@ -26,6 +32,9 @@ class Catalogue:
         artist_of: int32 per track, the artist's index or UNKNOWN.
         first_seen_ms: int64 per track, event time of the first play, or release time; 0 where neither is known.
         flags: uint8 per track, REMOVED and ANNOUNCED.
+        label_of: int32 per track, the label's index or UNKNOWN.
+        territory_of: int32 per track, index of where it may be played.
+        territories: markets of each territory, in order; None for every market.
         tracks_of: the newest tracks of each artist.
         capacity: length of the arrays above.
     """
@@ -41,6 +50,12 @@ class Catalogue:
         self.artist_of: NDArray[np.int32] = np.full(self.capacity, UNKNOWN, np.int32)
         self.first_seen_ms: NDArray[np.int64] = np.zeros(self.capacity, np.int64)
         self.flags: NDArray[np.uint8] = np.zeros(self.capacity, np.uint8)
+        self._index_of_label: dict[str, int] = {}
+        self._label_ids: list[str] = []
+        self.label_of: NDArray[np.int32] = np.full(self.capacity, UNKNOWN, np.int32)
+        self.territory_of: NDArray[np.int32] = np.full(self.capacity, EVERYWHERE, np.int32)
+        self.territories: list[tuple[str, ...] | None] = [None]
+        self._territory_index: dict[tuple[str, ...] | None, int] = {None: EVERYWHERE}
         self.tracks_of = PostingLists(tracks_per_artist)
 
     def __len__(self) -> int:
@@ -69,6 +84,25 @@ class Catalogue:
     def artist_index_of(self, artist_id: str) -> int:
         """Return the artist's index, or UNKNOWN."""
         return self._index_of_artist.get(artist_id, UNKNOWN)
+
+    def label_index_of(self, label: str) -> int:
+        """Return the label's index, or UNKNOWN."""
+        return self._index_of_label.get(label, UNKNOWN)
+
+    @property
+    def track_ids(self) -> Sequence[str]:
+        """Ids of all tracks, by index."""
+        return self._track_ids
+
+    @property
+    def artist_ids(self) -> Sequence[str]:
+        """Ids of all artists, by index."""
+        return self._artist_ids
+
+    @property
+    def label_ids(self) -> Sequence[str]:
+        """Ids of all labels, by index."""
+        return self._label_ids
 
     def track_id(self, index: int) -> str:
         """Return the id of the track with that index."""
@@ -106,6 +140,7 @@ class Catalogue:
             self._set_artist(index, track.artist_id)
         if track.released_at_ms is not None:
             self.first_seen_ms[index] = track.released_at_ms
+        self._set_rights(index, track)
         if self.flags[index] & REMOVED:
             self.removed -= 1
         is_new = not self.flags[index] & ANNOUNCED
@@ -126,6 +161,11 @@ class Catalogue:
         yield from texts("artist_ids", self._artist_ids)
         for name in ("artist_of", "first_seen_ms", "flags"):
             yield from copied(name, getattr(self, name)[: len(self)])
+        yield from texts("label_ids", self._label_ids)
+        territories = (_EVERYWHERE_TEXT if markets is None else " ".join(markets) for markets in self.territories)
+        yield from texts("territories", territories)
+        for name in RIGHTS:
+            yield from copied(name, getattr(self, name)[: len(self)])
         yield from named("tracks_of", self.tracks_of.state())
 
     def restore(self, state: State) -> None:
@@ -138,6 +178,8 @@ class Catalogue:
         for name in ("artist_of", "first_seen_ms", "flags"):
             column = getattr(self, name)
             column[: len(self)] = state.array(name, column.dtype, len(self))
+        if state.holds("territories_utf8"):  # else it was taken before labels and markets were known
+            self._restore_rights(state)
         self.removed = int(np.count_nonzero(self.flags & REMOVED))
         self.tracks_of.restore(state.part("tracks_of"))
 
@@ -151,6 +193,29 @@ class Catalogue:
         self._track_ids.append(track_id)
         self.first_seen_ms[index] = seen_at_ms
         return index
+
+    def _restore_rights(self, state: State) -> None:
+        self._label_ids = state.texts("label_ids")
+        self._index_of_label = {label: index for index, label in enumerate(self._label_ids)}
+        listed = state.texts("territories")
+        self.territories = [None if text == _EVERYWHERE_TEXT else tuple(text.split()) for text in listed]
+        self._territory_index = {markets: index for index, markets in enumerate(self.territories)}
+        for name in RIGHTS:
+            getattr(self, name)[: len(self)] = state.array(name, np.int32, len(self))
+
+    def _set_rights(self, index: int, track: Track) -> None:
+        """Take the newest word on label and markets; what it does not name, there is not."""
+        label = UNKNOWN
+        if track.label is not None:
+            label = self._index_of_label.setdefault(track.label, len(self._label_ids))
+            if label == len(self._label_ids):
+                self._label_ids.append(track.label)
+        self.label_of[index] = label
+        markets = None if track.markets is None else tuple(sorted(set(track.markets)))
+        territory = self._territory_index.setdefault(markets, len(self.territories))
+        if territory == len(self.territories):
+            self.territories.append(markets)
+        self.territory_of[index] = territory
 
     def _set_artist(self, index: int, artist_id: str) -> None:
         artist = self._index_of_artist.setdefault(artist_id, len(self._artist_ids))
@@ -166,4 +231,6 @@ class Catalogue:
         self.artist_of = np.concatenate([self.artist_of, np.full(more, UNKNOWN, np.int32)])
         self.first_seen_ms = np.concatenate([self.first_seen_ms, np.zeros(more, np.int64)])
         self.flags = np.concatenate([self.flags, np.zeros(more, np.uint8)])
+        self.label_of = np.concatenate([self.label_of, np.full(more, UNKNOWN, np.int32)])
+        self.territory_of = np.concatenate([self.territory_of, np.full(more, EVERYWHERE, np.int32)])
         self.capacity = capacity

@@ -10,6 +10,7 @@ from musicrec.recommend.candidates import Query
 from musicrec.recommend.catalogue import UNKNOWN
 from musicrec.recommend.fusion import IN_SESSION, Cause, excluded_for
 from musicrec.recommend.learning import Knowledge
+from musicrec.recommend.rules_at import RulesAt
 from musicrec.recommend.settings import RankingSettings
 
 
@@ -20,10 +21,12 @@ class Exclusions:
     Attributes:
         marks: by track, IN_SESSION or `excluded_for` a cause.
         artists: artists that are excluded.
+        rules: what operators' rules keep out, and the tracks' own markets; None where they keep out nothing.
     """
 
     marks: dict[int, int] = field(default_factory=dict)
     artists: list[int] = field(default_factory=list)
+    rules: RulesAt | None = None
 
     @classmethod
     def of_session(cls, query: Query, settings: RankingSettings) -> "Exclusions":

@@ -64,6 +64,7 @@ class Cause(IntEnum):
     BLOCKED = 2
     ARTIST_BLOCKED = 3
     REMOVED = 4
+    RULED_OUT = 5
 
 
 _ARTIST_BLOCKED = np.int64(Cause.ARTIST_BLOCKED)

@@ -4,6 +4,7 @@ import numpy as np
 
 from musicrec.contracts import ListenOutcome, SessionEntry, SessionSnapshot, Track
 from musicrec.recommend.catalogue import UNKNOWN, Catalogue
+from musicrec.recommend.catalogue_rules import CatalogueRules
 from musicrec.recommend.listener_memory import ListenerMemory
 from musicrec.recommend.listeners_state import listeners_state, restored_listeners
 from musicrec.recommend.novelty import Novelty
@@ -20,11 +21,13 @@ class Knowledge:
 
     Attributes:
         listeners: by user id, who was heard from last at the end.
+        rules: on what lists may hold; no part of the state, since nothing that is learned depends on them.
     """
 
     def __init__(self, settings: RankingSettings) -> None:
         self.settings = settings
         self.catalogue = Catalogue(settings.max_tracks, settings.tracks_per_artist)
+        self.rules = CatalogueRules(self.catalogue)
         self.sessions = SessionStore(settings.max_sessions, settings.session_row_length, settings.sessions_per_track)
         self.popularity = Popularity(settings.popularity_half_life_ms, settings.popular_candidates)
         self.novelty = Novelty(settings.new_tracks_kept)
@@ -53,6 +56,7 @@ class Knowledge:
         listener.blocked_tracks = snapshot.blocked_tracks
         listener.blocked_artists = snapshot.blocked_artists
         listener.discovery = snapshot.discovery
+        listener.market = snapshot.market
         if snapshot.session_id is not None and snapshot.session_id != listener.session_id:
             if listener.session_id in snapshot.supersedes:
                 listener.session_id = snapshot.session_id

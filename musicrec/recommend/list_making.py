@@ -16,7 +16,7 @@ from musicrec.recommend.dials import Turned, mark_played, turned_scores
 from musicrec.recommend.diversity import rows_of, varied_places
 from musicrec.recommend.exploration import Drawn
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
-from musicrec.recommend.fusion import EXCLUDED, Cause, Source, fuse, ranks_of
+from musicrec.recommend.fusion import EXCLUDED, Cause, Source, excluded_for, fuse, ranks_of
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_company import write_company
 from musicrec.recommend.listener_memory import SCORED_SOURCES, ListenerMemory
@@ -25,6 +25,7 @@ from musicrec.recommend.ranked_list import ItemMaker
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import COMPANY_COLUMN, FEATURES, OTHERS_COLUMN, OWN_COLUMN, write_features
 from musicrec.recommend.reranking import cap_artists
+from musicrec.recommend.rules_at import RulesAt
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_forecast import SkipForecast
 from musicrec.recommend.successions import write_others_successions, write_own_successions
@@ -36,6 +37,7 @@ HIT_RATE: Final = 0.1
 """Weight of the newest lesson in a source's hit share; lessons are a fraction of the plays."""
 NOBODY: Final = ListenerMemory(number=-1)
 """Stands in where nothing is known of a listener; it never learns."""
+RULED_OUT: Final = excluded_for(Cause.RULED_OUT)
 SEARCH_LIMIT: Final = 10_000
 """Tracks of the catalogue looked through, at most, for a list that every source left too short."""
 
@@ -62,6 +64,7 @@ class ListMaker:
         self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
         self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
         self._excluded: NDArray[np.int64] = np.zeros(len(Cause), np.int64)
+        self._ruled_out: NDArray[np.int64] = np.zeros(most, np.int64)
         self._places: NDArray[np.int64] = np.zeros(most, np.int64)
         self._records = ItemMaker(candidates.keys.shape[1], self._settings.rank_constant)
         self._makings = MakingRecorder(self._settings)
@@ -89,10 +92,14 @@ class ListMaker:
             wanted: length of the list to be.
         """
         self._set_marks(exclusions)
+        ruled_out, rules, candidates = self._ruled_out[:0], exclusions.rules, self._candidates
+        if rules is not None:
+            ruled_out = rules.mark(candidates.keys, candidates.counts, self._marks, RULED_OUT, self._ruled_out)
         count = self._fuse(weights)
         if count < wanted:
-            self._search_catalogue(wanted)
+            self._search_catalogue(rules)
             count = self._fuse(weights)
+        self._marks[ruled_out] = 0
         self._clear_marks(exclusions)
         tracks, scores = self._fused[:count].copy(), self._fused_scores[:count].copy()
         return FusedCandidates(tracks, scores, weights, exclusions, self._excluded.copy(), np.arange(count))
@@ -229,7 +236,7 @@ class ListMaker:
             listed = np.concatenate([fused.tracks[places], np.array([drawn.track for drawn in added], np.int64)])
             new_to_listener = tuple((np.flatnonzero(~self._is_played(listed, query)) + 1).tolist())
         counts = self._candidates.counts
-        return self._makings.record(fused, places, len(added), counts, new_share, new_to_listener)
+        return self._makings.record(fused, places, len(added), counts, new_share, new_to_listener, market=query.market)
 
     def _fuse(self, weights: NDArray[np.float64]) -> int:
         catalogue, candidates = self._knowledge.catalogue, self._candidates
@@ -369,12 +376,13 @@ class ListMaker:
             self._features,
         )
 
-    def _search_catalogue(self, wanted: int) -> None:
+    def _search_catalogue(self, rules: RulesAt | None) -> None:
         """Put tracks that no source proposed behind the new ones: a short list is filled up while there are tracks."""
         catalogue = self._knowledge.catalogue
         known = len(catalogue)
         found: list[int] = self._candidates.keys[Source.NEW, : self._candidates.counts[Source.NEW]].tolist()
-        for track in range(known - 1, max(-1, known - 1 - SEARCH_LIMIT), -1):
+        newest = range(known - 1, max(-1, known - 1 - SEARCH_LIMIT), -1)
+        for track in newest if rules is None else rules.newest().tolist():
             if len(found) >= self._candidates.keys.shape[1]:
                 break
             artist = int(catalogue.artist_of[track])

@@ -51,6 +51,7 @@ class ListenerMemory:
         blocked_tracks: ids, as the newest snapshot has them.
         blocked_artists: ids, as the newest snapshot has them.
         discovery: where the dial stands in the newest snapshot; None where it was never set.
+        market: where the listener is, as the newest snapshot has it; None where nobody said.
     """
 
     number: int
@@ -69,6 +70,7 @@ class ListenerMemory:
     blocked_tracks: tuple[str, ...] = ()
     blocked_artists: tuple[str, ...] = ()
     discovery: float | None = None
+    market: str | None = None
 
     def begin_session(self, session_id: str | None) -> None:
         """Forget the tracks of the session before."""

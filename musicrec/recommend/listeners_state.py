@@ -23,6 +23,7 @@ def listeners_state(listeners: Mapping[str, ListenerMemory]) -> Pieces:
         yield "numbers", np.array([_numbers(memory) for memory in memories], np.int64).reshape(-1, NUMBERS)
         yield "exploration", np.array([memory.exploration for memory in memories], np.float64)
         yield "discovery", np.array([_dial(memory) for memory in memories], np.float64)
+        yield from texts("markets", [memory.market or "" for memory in memories])
         hits = [memory.source_hits for memory in memories]
         yield "source_hits", np.array(hits, np.float32).reshape(-1, SCORED_SOURCES)
         for name, dtype in HISTORY.items():
@@ -50,14 +51,31 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
     rows: list[list[int]] = table.tolist()
     lengths, sessions, blocked_tracks, blocked_artists = table[:, -4:].T.tolist()
     dials = state.array("discovery", np.float64, len(user_ids))
+    # A snapshot from before markets has none.
+    markets = state.texts("markets") if state.holds("markets_utf8") else [""] * len(user_ids)
     histories = [state.split(name, state.array(name, dtype, None), lengths) for name, dtype in HISTORY.items()]
     listeners = {}
-    for user_id, row, session_id, exploration, dial, hits, heard, skips, ended, tracks, artists, *history in zip(
+    for (
+        user_id,
+        row,
+        session_id,
+        exploration,
+        dial,
+        market,
+        hits,
+        heard,
+        skips,
+        ended,
+        tracks,
+        artists,
+        *history,
+    ) in zip(
         user_ids,
         rows,
         session_ids,
         state.array("exploration", np.float64, len(user_ids)).tolist(),
         dials.tolist(),
+        markets,
         state.array("source_hits", np.float32, len(user_ids), SCORED_SOURCES),
         state.split("session_tracks", state.array("session_tracks", np.int32, None).tolist(), sessions),
         state.split("session_skips", state.array("session_skips", np.bool_, None).tolist(), sessions),
@@ -86,6 +104,7 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
             blocked_tracks=tuple(tracks),
             blocked_artists=tuple(artists),
             discovery=None if dial == NEVER_SET else dial,
+            market=market or None,
         )
     return listeners
 

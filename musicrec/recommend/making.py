@@ -28,6 +28,7 @@ class MakingRecorder:
         proposed: NDArray[np.int64],
         new_share: float,
         new_to_listener: tuple[int, ...] | None,
+        market: str | None,
     ) -> Making:
         """Return the record of a list.
 
@@ -38,6 +39,7 @@ class MakingRecorder:
             proposed: int64 per source, how many candidates it had.
             new_share: least share of tracks that the listener never played.
             new_to_listener: places, from 1, of tracks that the listener never played; None where nobody set a dial.
+            market: where the listener was taken to be; None where nobody said.
         """
         if self._used.of is not fused.weights:
             self._used = _UsedSources(fused.weights)
@@ -54,7 +56,7 @@ class MakingRecorder:
             rank_constant=settings.rank_constant,
             repeat_factor=settings.repeat_factor,
             candidates=len(fused.tracks),
-            excluded=_excluded(*fused.excluded.tolist()),
+            excluded=_excluded(*fused.excluded.tolist(), has_rules=fused.exclusions.rules is not None),
             ranked=fused.ranked,
             fusion_ranks=tuple(fusion_ranks + from_elsewhere),
             ranker_ranks=() if in_order else tuple([place + 1 for place in before] + from_elsewhere),
@@ -72,6 +74,7 @@ class MakingRecorder:
             popularity_dial=(settings.popularity_dial or None) if fused.ranker_places is not None else None,
             diversity=settings.diversity or None,
             new_to_listener=new_to_listener,
+            market=market,
         )
 
     def _dial_ranks(self, fused: FusedCandidates, at: list[int], from_elsewhere: list[int]) -> tuple[int, ...] | None:
@@ -91,8 +94,15 @@ class _UsedSources:
 
 
 @lru_cache(maxsize=4_096)
-def _excluded(playing: int, skipped: int, blocked: int, artist_blocked: int, removed: int) -> ExcludedCandidates:
+def _excluded(
+    playing: int, skipped: int, blocked: int, artist_blocked: int, removed: int, ruled_out: int, *, has_rules: bool
+) -> ExcludedCandidates:
     # Immutable, and the same few again and again.
     return ExcludedCandidates(
-        playing=playing, skipped=skipped, blocked=blocked, artist_blocked=artist_blocked, removed=removed
+        playing=playing,
+        skipped=skipped,
+        blocked=blocked,
+        artist_blocked=artist_blocked,
+        removed=removed,
+        ruled_out=ruled_out if has_rules else None,
     )

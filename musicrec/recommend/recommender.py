@@ -11,7 +11,15 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.contracts import Degradation, ListenOutcome, Mode, RecommendationRequest, SessionSnapshot, Track
+from musicrec.contracts import (
+    CatalogueRule,
+    Degradation,
+    ListenOutcome,
+    Mode,
+    RecommendationRequest,
+    SessionSnapshot,
+    Track,
+)
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
 from musicrec.recommend.catalogue import ANNOUNCED, UNKNOWN
@@ -109,20 +117,17 @@ class Recommender:
         """Take a track out of the catalogue; no list holds it from now on."""
         self.knowledge.remove(track_id)
 
+    def put_rule(self, rule: CatalogueRule) -> None:
+        """Obey a rule in every list from now on, in the place of the one of that name."""
+        self.knowledge.rules.put(rule)
+
+    def withdraw_rule(self, name: str) -> None:
+        """Obey the rule of that name no longer."""
+        self.knowledge.rules.withdraw(name)
+
     def rank(self, snapshot: SessionSnapshot, limit: int = 20) -> RankedList:
         """Return what to play next in this session, best first."""
-        query = query_of(snapshot, self.knowledge, self.settings)
-        self._candidates.run(query)
-        exclusions = Exclusions.of_session(query, self.settings)
-        exclusions.block(self.knowledge, snapshot.blocked_tracks, snapshot.blocked_artists)
-        fused = self._lists.fuse(self._weights, exclusions, limit)
-        if self.settings.ranked_candidates > 0:
-            fused = self._lists.order(fused, query)
-        fused = self._lists.turn(fused, query, self._discovery(snapshot.discovery))
-        places = self._lists.cut(fused, limit)
-        explored = self._explored(query, exclusions, set(fused.tracks[places].tolist()), snapshot)
-        degraded = self._lacking(query, heard=bool(snapshot.entries))
-        return self._list(fused, places, limit, query, degraded, explored)
+        return self._continue(snapshot, limit, snapshot.market, snapshot.trigger.occurred_at_ms)
 
     def answer(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         """Return the list that a request asks for.
@@ -133,15 +138,15 @@ class Recommender:
             now_ms: time of the answer, epoch milliseconds.
         """
         if request.mode is Mode.SESSION and snapshot is not None and snapshot.entries:
-            return self.rank(snapshot, request.limit)
+            return self._continue(snapshot, request.limit, self._market(request, snapshot), now_ms)
         if request.mode is Mode.SIMILAR:
-            return self._similar(request, self._blocked(request, snapshot), now_ms)
+            return self._similar(request, snapshot, now_ms)
         if request.mode is Mode.POPULAR:
             weights = _only(Source.POPULAR, Source.NEW)
-            return self._from_catalogue(request, weights, self._blocked(request, snapshot), now_ms)
+            return self._from_catalogue(request, weights, snapshot, now_ms)
         if request.mode is Mode.NEW:
             weights = _only(Source.NEW, Source.POPULAR)
-            return self._from_catalogue(request, weights, self._blocked(request, snapshot), now_ms)
+            return self._from_catalogue(request, weights, snapshot, now_ms)
         return self._personal(request, snapshot, now_ms)
 
     def encoded(self, encoder: SessionEncoder) -> EncodedTracks:
@@ -176,14 +181,31 @@ class Recommender:
         self.ranker.restore(state.part("ranker"))
         self.skips.restore(state.part("skips"))
 
+    def _continue(self, snapshot: SessionSnapshot, limit: int, market: str | None, ruled_at_ms: int) -> RankedList:
+        query = query_of(snapshot, self.knowledge, self.settings)
+        query.market = market
+        self._candidates.run(query)
+        exclusions = Exclusions.of_session(query, self.settings)
+        exclusions.block(self.knowledge, snapshot.blocked_tracks, snapshot.blocked_artists)
+        exclusions.rules = self.knowledge.rules.at(market, ruled_at_ms)
+        fused = self._lists.fuse(self._weights, exclusions, limit)
+        if self.settings.ranked_candidates > 0:
+            fused = self._lists.order(fused, query)
+        fused = self._lists.turn(fused, query, self._discovery(snapshot.discovery))
+        places = self._lists.cut(fused, limit)
+        explored = self._explored(query, exclusions, set(fused.tracks[places].tolist()), snapshot)
+        degraded = self._lacking(query, heard=bool(snapshot.entries))
+        return self._list(fused, places, limit, query, degraded, explored)
+
     def _personal(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         listener = self.knowledge.listeners.get(request.user_id)
         query = query_of(snapshot, self.knowledge, self.settings) if snapshot is not None else Query(listener=listener)
-        query.now_ms = now_ms
+        query.now_ms, query.market = now_ms, self._market(request, snapshot)
         exclusions = Exclusions.of_session(query, self.settings)
-        blocked = self._blocked(request, snapshot)
+        blocked = self._blocked(request, snapshot, now_ms)
         exclusions.marks.update(blocked.marks)
         exclusions.artists.extend(blocked.artists)
+        exclusions.rules = blocked.rules
         if not query.tracks and listener is not None:
             query.tracks = _newest_of(listener.tracks, listener.length, self.settings.query_length)
             add_artists(query, self.knowledge, self.settings)
@@ -199,9 +221,10 @@ class Recommender:
         places = order[_with_new_tracks(fused.tracks[order], heard, request.limit, new_share)]
         return self._list(fused, places, request.limit, query, lacking, new_share=new_share)
 
-    def _similar(self, request: RecommendationRequest, exclusions: Exclusions, now_ms: int) -> RankedList:
+    def _similar(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> RankedList:
         degraded = []
-        query = Query(now_ms=now_ms)
+        query = Query(now_ms=now_ms, market=self._market(request, snapshot))
+        exclusions = self._blocked(request, snapshot, now_ms)
         seed = self.knowledge.catalogue.index_of(str(request.track_id))
         if seed == UNKNOWN:
             degraded.append(Degradation.UNKNOWN_SEED)
@@ -216,11 +239,15 @@ class Recommender:
         return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, degraded)
 
     def _from_catalogue(
-        self, request: RecommendationRequest, weights: NDArray[np.float64], exclusions: Exclusions, now_ms: int
+        self,
+        request: RecommendationRequest,
+        weights: NDArray[np.float64],
+        snapshot: SessionSnapshot | None,
+        now_ms: int,
     ) -> RankedList:
-        query = Query(now_ms=now_ms)
+        query = Query(now_ms=now_ms, market=self._market(request, snapshot))
         self._candidates.run(query)
-        fused = self._lists.fuse(weights, exclusions, request.limit)
+        fused = self._lists.fuse(weights, self._blocked(request, snapshot, now_ms), request.limit)
         return self._list(fused, self._lists.cut(fused, request.limit), request.limit, query, [])
 
     def _list(
@@ -264,8 +291,13 @@ class Recommender:
         """Return where the dial stands that a listener set at `chosen`; None where nobody set one."""
         return chosen if chosen is not None else self.settings.discovery or None
 
-    def _blocked(self, request: RecommendationRequest, snapshot: SessionSnapshot | None) -> Exclusions:
-        exclusions = Exclusions()
+    def _market(self, request: RecommendationRequest, snapshot: SessionSnapshot | None) -> str | None:
+        known = snapshot or self.knowledge.listeners.get(request.user_id)
+        return request.market or (known.market if known is not None else None)
+
+    def _blocked(self, request: RecommendationRequest, snapshot: SessionSnapshot | None, now_ms: int) -> Exclusions:
+        """Return what neither the listener nor an operator wants in any list."""
+        exclusions = Exclusions(rules=self.knowledge.rules.at(self._market(request, snapshot), now_ms))
         known = snapshot or self.knowledge.listeners.get(request.user_id)
         if known is not None:
             exclusions.block(self.knowledge, known.blocked_tracks, known.blocked_artists)
@@ -299,10 +331,14 @@ class Recommender:
             lowest = np.nanmin(fits) if not np.isnan(fits).all() else 0.0
             odds = np.exp(settings.exploration_fit * np.where(np.isnan(fits), lowest, fits))
         artists = knowledge.catalogue.artist_of[tracks]
+        rules = exclusions.rules
+        is_ruled_out = np.zeros(len(tracks), np.bool_) if rules is None else rules.keeps_out(tracks)
         may_stand = [
             (track, weight * settings.exploration_artist_weight if artist in near else weight, artist in near)
-            for track, artist, weight in zip(tracks.tolist(), artists.tolist(), odds.tolist(), strict=True)
-            if not exclusions.marks.get(track, 0) & EXCLUDED
+            for track, artist, weight, ruled_out in zip(
+                tracks.tolist(), artists.tolist(), odds.tolist(), is_ruled_out.tolist(), strict=True
+            )
+            if not (ruled_out or exclusions.marks.get(track, 0) & EXCLUDED)
             and artist not in exclusions.artists
             and track not in listed
         ]

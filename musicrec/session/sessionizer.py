@@ -8,7 +8,7 @@ Rules
     3. An event id is applied once.  The same message again, or the same id with the same body, changes nothing; the
        same id with another body is refused.
     4. Feedback belongs to the session in whose time it falls and moves no boundary.
-    5. A snapshot shows the session of the event that made it.
+    5. A snapshot shows the session of the event that made it; a listener is where their newest event says.
 """
 
 from bisect import bisect_left
@@ -21,7 +21,7 @@ from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.ids import derived_id
 from musicrec.session.feedback import feedback_weight
 from musicrec.session.listen_outcome import listen_outcome, played_fraction
-from musicrec.session.listener_state import AppliedEvent, Block, CutSession, ListenerState, Position, SetDial
+from musicrec.session.listener_state import AppliedEvent, Block, CutSession, ListenerState, Position, SetDial, SetMarket
 from musicrec.settings import SessionSettings
 
 LONGEST_LISTEN_MS = 2 * 3_600_000
@@ -72,6 +72,7 @@ def apply(state: ListenerState, event: ListenEvent, position: Position, rules: S
         tracks=tracks,
         artists=artists,
         discovery=_dial_after(state.discovery, event),
+        market=_market_after(state.market, event),
         origin=position.origin,
         partition=position.partition,
         offset=position.offset,
@@ -174,6 +175,13 @@ def _dial_after(dial: SetDial | None, event: ListenEvent) -> SetDial | None:
     return word if dial is None else max(dial, word)
 
 
+def _market_after(market: SetMarket | None, event: ListenEvent) -> SetMarket | None:
+    if event.market is None:
+        return market
+    word = SetMarket(event.occurred_at_ms, event.market)
+    return word if market is None else max(market, word)
+
+
 def _is_boundary(before: AppliedEvent, after: AppliedEvent, rules: SessionSettings) -> bool:
     return after.started_at_ms - before.occurred_at_ms >= rules.gap_ms
 
@@ -272,6 +280,7 @@ def _snapshot(
     blocked_tracks = tuple(key for key, block in state.tracks if block.blocked)
     blocked_artists = tuple(key for key, block in state.artists if block.blocked)
     discovery = None if state.discovery is None else state.discovery.value
+    market = None if state.market is None else state.market.market
     if session is None:
         return SessionSnapshot(
             user_id=event.user_id,
@@ -280,6 +289,7 @@ def _snapshot(
             blocked_tracks=blocked_tracks,
             blocked_artists=blocked_artists,
             discovery=discovery,
+            market=market,
         )
     entries, left_out = _entries(session, rules)
     return SessionSnapshot(
@@ -296,6 +306,7 @@ def _snapshot(
         blocked_tracks=blocked_tracks,
         blocked_artists=blocked_artists,
         discovery=discovery,
+        market=market,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from musicrec.contracts import (
+    CatalogueRule,
     ListenEvent,
     ModelAnnouncement,
     Outcome,
@@ -30,6 +31,7 @@ RECORDS: dict[type[Record], str] = {
     Recommendation: "recommendation",
     Outcome: "outcome",
     ModelAnnouncement: "model",
+    CatalogueRule: "rule",
     ShadowRecommendation: "shadow-recommendation",
 }
 LISTEN = (GOLDEN / "listen.v1.json").read_bytes()
@@ -341,3 +343,34 @@ def test_several_faults_are_counted() -> None:
     value = listen_with("ms_played", b'"x"').replace(b'"duration_ms": 180000', b"").replace(b'"ann"', b"7")
 
     assert "(and 1 more)" in str(refusal(ListenEvent, value))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tracks": [], "artists": [], "labels": [], "markets": []}, "a deny rule names tracks, artists, labels or"),
+        (
+            {"effect": "allow", "tracks": [], "artists": [], "labels": []},
+            "an allow rule names tracks, artists or labels",
+        ),
+        ({"until_ms": 1_600_000_000_000}, "until_ms: 1600000000000 is not after from_ms 1600000000000"),
+        ({"markets": ["de"]}, "markets.0: "),
+        ({"markets": ["DEU"]}, "markets.0: "),
+        ({"markets": ["DE"] * 301}, "markets: "),
+        ({"tracks": ["t"] * 10_001}, "tracks: "),
+        ({"effect": "forbid"}, "effect: Input should be 'deny' or 'allow'"),
+        ({"reason": "x" * 257}, "reason: "),
+    ],
+)
+def test_a_rule_that_says_nothing_or_not_clearly_is_refused(change: dict[str, Any], said: str) -> None:
+    golden = json.loads((GOLDEN / "rule.v1.json").read_bytes())
+
+    assert said in str(refusal(CatalogueRule, json.dumps(golden | change).encode()))
+
+
+@pytest.mark.parametrize(("record", "name"), [(ListenEvent, "listen"), (RecommendationRequest, "request")])
+@pytest.mark.parametrize("market", ["", "de", "GER", "D", "DE\n", "ÄÖ"])
+def test_a_market_is_two_capital_letters(record: type[Record], name: str, market: str) -> None:
+    golden = json.loads((GOLDEN / f"{name}.v1.json").read_bytes())
+
+    assert str(refusal(record, json.dumps(golden | {"market": market}).encode())).startswith("market: ")

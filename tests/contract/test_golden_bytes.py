@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from musicrec.contracts import (
+    CatalogueRule,
     DeadLetter,
     Degradation,
     EventType,
@@ -32,6 +33,7 @@ from musicrec.contracts import (
     RecommendationRequest,
     RecommendedItem,
     Record,
+    RuleEffect,
     SessionEntry,
     SessionSnapshot,
     ShadowRecommendation,
@@ -326,6 +328,40 @@ RECORDS |= {
     ),
 }
 
+RECORDS |= {
+    "rule.v1.json": CatalogueRule(
+        name="dispute 7",
+        effect=RuleEffect.DENY,
+        tracks=("t-1", "t-2"),
+        artists=("a-1",),
+        labels=("Ü Records",),
+        markets=("DE", "AT"),
+        from_ms=NOON_MS,
+        until_ms=NOON_MS + 86_400_000,
+        reason="until the court decides",
+        published_at_ms=NOON_MS - 1,
+    ),
+    "rule.v1.minimal.json": CatalogueRule(
+        name="closed", effect=RuleEffect.DENY, markets=("KP",), published_at_ms=NOON_MS
+    ),
+    "rule.v1.allow.json": CatalogueRule(
+        name="for children", effect=RuleEffect.ALLOW, labels=("Lullabies",), published_at_ms=NOON_MS
+    ),
+    "listen.v1.market.json": RECORDS["listen.v1.json"].model_copy(update={"market": "DE"}),
+    "track.v1.rights.json": Track(track_id="t-1", label="Ü Records", markets=("AT", "DE")),
+    "track.v1.nowhere.json": Track(track_id="t-1", markets=()),
+    "session.v1.market.json": RECORDS["session.v1.json"].model_copy(update={"market": "DE"}),
+    "request.v1.market.json": RECORDS["request.v1.json"].model_copy(update={"market": "DE"}),
+    "recommendation.v1.ruled-out.json": Recommendation(
+        **WITH_MAKING
+        | {
+            "making": WITH_MAKING["making"].model_copy(
+                update={"market": "DE", "excluded": ExcludedCandidates(removed=5, ruled_out=6)}
+            )
+        }
+    ),
+}
+
 DEAD_LETTER = DeadLetter(
     original_topic="musicrec.listens.v1",
     original_partition=11,
@@ -385,7 +421,7 @@ def test_a_minimal_golden_file_has_nothing_to_spare(name: str) -> None:
 
     assert golden.keys() >= needed
     # What a record needs beyond that follows from its other fields.
-    assert golden.keys() - needed <= {"artist_id", "degraded", "files"}
+    assert golden.keys() - needed <= {"artist_id", "degraded", "files", "markets"}
 
 
 def test_the_golden_vector_is_what_it_was() -> None:

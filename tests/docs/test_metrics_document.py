@@ -6,7 +6,7 @@ from musicrec.documents.member_docs import member_docs
 from streams.metrics import METRICS, EventOutcome, ModelOutcome, metrics_document
 
 ROOT = Path(__file__).resolve().parents[2]
-BOUNDED = {"topic", "partition", "outcome", "reason", "op", "server", "agent", "version", "python", "variant"}
+BOUNDED = {"topic", "partition", "outcome", "reason", "op", "server", "agent", "effect", "version", "python", "variant"}
 
 
 def test_the_table_of_metrics_is_what_the_code_says() -> None:

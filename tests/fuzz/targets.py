@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from musicrec.cloud_events import check_headers
 from musicrec.contracts import (
+    CatalogueRule,
     DeadLetter,
     ListenEvent,
     ModelAnnouncement,
@@ -358,6 +359,7 @@ TARGETS: dict[str, Target] = {
     "embedding": Target(decoder(TrackEmbedding), golden("track-embedding")),
     "outcome": Target(decoder(Outcome), golden("outcome")),
     "model": Target(decoder(ModelAnnouncement), golden("model")),
+    "rule": Target(decoder(CatalogueRule), golden("rule")),
     "listen-message": Target(listen_message, tuple(_messages())),
     "explanation": Target(explanation, golden("recommendation")),
     "ranking-file": Target(ranking_file, RANKING_FILES, FEW),

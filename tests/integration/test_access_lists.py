@@ -25,6 +25,7 @@ from musicrec.access import (
     OUTCOME,
     PUBLISHER,
     RANKING,
+    RULES_COMMAND,
     SERVICES,
     SESSION,
     SUBSCRIBER,
@@ -147,7 +148,7 @@ RULES = [
     for service in SERVICES
     for rule in service.kafka_rules
     # What else may be done with the topic shows it to whoever asks: found out by doing, see below.
-    if rule.operation is not Operation.CREATE and service is not MODEL_COMMAND
+    if rule.operation is not Operation.CREATE and service not in (MODEL_COMMAND, RULES_COMMAND)
 ]
 
 
@@ -211,6 +212,26 @@ async def test_models_without_a_right_on_their_topic_are_neither_listed_nor_anno
     async with without(kafka, MODEL_COMMAND, rule):
         with pytest.raises(Incompatible, match=f"Kafka refuses user .*: {rule.operation} on topic {rule.name};"):
             await use(until_refused=True)
+
+
+@pytest.mark.parametrize("rule", RULES_COMMAND.kafka_rules, ids=lambda rule: rule.operation)
+async def test_rules_without_a_right_on_their_topic_are_neither_listed_nor_put(
+    rule: KafkaRule, kafka: SecuredKafka, tmp_path: Path
+) -> None:
+    stack = stack_of(RULES_COMMAND, kafka)
+    published = ("rules", "put", "--name", "dispute", "--deny", "--track", "t of this test")
+
+    async def use() -> list[tuple[int, str]]:
+        return [await command(stack, tmp_path, *each) for each in (published, ("rules", "withdraw", "dispute"))]
+
+    assert [status for status, _ in await use()] == [0, 0]
+    async with without(kafka, RULES_COMMAND, rule):
+        async with asyncio.timeout(60):  # a broker takes a moment to know of a rule
+            said = await use()
+            while all(status == 0 for status, _ in said):
+                said = await use()
+    refused = next(text for status, text in said if status == REFUSED)
+    assert f"Kafka refuses user 'musicrec-rules': {rule.operation} on topic {rule.name};" in refused
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 from pydantic.fields import FieldInfo
 
 from musicrec.contracts import (
+    CatalogueRule,
     EventType,
     ListenEvent,
     Mode,
@@ -21,11 +22,13 @@ from musicrec.contracts import (
     Recommendation,
     RecommendationRequest,
     Record,
+    RuleEffect,
     ShadowRecommendation,
     TrackEmbedding,
 )
 
 FILES = ModelFiles(version="v", manifest_sha256="0" * 64, folder="f")
+MARKET = "^[A-Z]{2}$"
 LONGEST_LIST = 3
 """Items of generated lists: enough for an order, few enough for speed."""
 
@@ -63,6 +66,11 @@ def _completed(model: type[Record], fields: dict[str, Any], dimension: int, seed
         fields |= (
             {"name": f"variant/v{seed}", "variant": variant} if is_variant else {"name": "m", "files": files or FILES}
         )
+    if model is CatalogueRule:
+        if fields["effect"] is RuleEffect.ALLOW or not fields.get("markets"):
+            fields["labels"] = fields.get("labels") or ("l",)
+        if fields.get("from_ms") is not None and fields.get("until_ms") is not None:
+            fields |= {"from_ms": 1_000_000_000_000, "until_ms": 1_000_000_000_001 + seed}
     if "variant" in fields and model in (Recommendation, ShadowRecommendation, Outcome):
         fields["variant"] = f"v{seed}"
     if model is ModelFiles:
@@ -85,6 +93,8 @@ def _values(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
         return st.lists(_values(arguments[0], []), max_size=longest).map(tuple)
     if annotation is type(None):
         return st.none()
+    if annotation is str and any(getattr(entry, "pattern", None) == MARKET for entry in _constraints(metadata)):
+        return st.sampled_from(["AT", "DE", "ZZ"])
     if annotation is str:
         shortest, longest = _bound(metadata, MinLen, "min_length", 0), _bound(metadata, MaxLen, "max_length", 99)
         return st.text(min_size=shortest, max_size=9) | st.just("é" * min(longest, 256))

@@ -34,13 +34,14 @@ def histories(draw: st.DrawFn) -> list[ListenEvent]:
                 st.sampled_from([0, 1_000, 29_999, 180_000, 2_399_000, 7_200_000]),
                 st.integers(0, 4),
                 st.sampled_from([EventType.PLAY] * 5 + [EventType.SKIP, *FEEDBACK]),
+                st.sampled_from([None, None, "AT", "DE"]),
             ),
             min_size=1,
             max_size=25,
         )
     )
     events, now_ms = [], START_MS
-    for number, (pause_ms, ms_played, track, kind) in enumerate(steps):
+    for number, (pause_ms, ms_played, track, kind, market) in enumerate(steps):
         now_ms += pause_ms + (ms_played if kind.is_listen else 0)
         events.append(
             ListenEvent(
@@ -51,6 +52,7 @@ def histories(draw: st.DrawFn) -> list[ListenEvent]:
                 track_id=f"t{track}",
                 ms_played=ms_played if kind.is_listen else None,
                 discovery=track / 4 if kind is EventType.SET_DISCOVERY else None,
+                market=market,
             )
         )
     return events
@@ -112,6 +114,7 @@ def test_any_order_within_the_grace_gives_the_same_state(events: list[ListenEven
     assert late.events == in_order.events
     assert late.tracks == in_order.tracks
     assert late.discovery == in_order.discovery
+    assert late.market == in_order.market
     final = {s.session_id: s.entries for s in snapshots if s.session_id}
     last_seen = {s.session_id: s.entries for s in late_snapshots if s.session_id}
     replaced = {old for s in late_snapshots for old in s.supersedes}

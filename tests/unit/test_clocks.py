@@ -13,6 +13,7 @@ STAMPS = {
     "musicrec/cli/dlq.py": "--since, as the topic has it",
     "musicrec/cli/model.py": "when a model was announced",
     "musicrec/cli/replay.py": "--shift-to-now",
+    "musicrec/cli/rules.py": "when a rule was published",
     "musicrec/cli/train_sequence.py": "age of a snapshot",
     "musicrec/demo/show.py": "event times that end now",
     "musicrec/local/kafka_server.py": "name of a folder",

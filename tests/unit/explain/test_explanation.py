@@ -214,3 +214,13 @@ def test_what_the_ranking_made_is_explained_whole() -> None:
     for each in explanation.items[:-1]:
         assert each.fusion_rank is not None
         assert sum(source.share or 0.0 for source in each.sources) == pytest.approx(1.0)
+
+
+def test_what_rules_kept_out_is_told_with_where_the_listener_was_taken_to_be() -> None:
+    ruled = ExcludedCandidates(playing=1, ruled_out=1_234)
+    known = list(lines_of(explain(made(MAKING.model_copy(update={"excluded": ruled, "market": "DE"})))))
+    unknown = list(lines_of(explain(made(MAKING.model_copy(update={"excluded": ruled})))))
+    assert "excluded  1 playing now, or the seed, 1,234 kept out by a rule or by their own markets" in known
+    assert "market    DE" in known
+    assert "market    not known: the list holds what may be listed in every market" in unknown
+    assert not [line for line in lines_of(explain(made())) if line.startswith("market")]

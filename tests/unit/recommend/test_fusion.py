@@ -60,7 +60,8 @@ def test_excluded_tracks_are_left_out_and_heard_ones_damped() -> None:
 
 def test_an_excluded_track_is_counted_once_under_its_cause() -> None:
     marks = {1: excluded_for(Cause.PLAYING), 2: excluded_for(Cause.SKIPPED), 3: excluded_for(Cause.BLOCKED)}
-    rows = [[1, 2, 3, 4, 5], [2, 1, 6, 5, 4]]
+    marks[7] = excluded_for(Cause.RULED_OUT)
+    rows = [[1, 2, 3, 4, 7], [2, 7, 6, 5, 4]]
     found, excluded = fused_and_excluded(rows, [1.0, 1.0], marks, removed=4, artist_blocked=5)
     assert [track for track, _ in found] == [6]
     assert dict(zip(Cause, excluded, strict=True)) == dict.fromkeys(Cause, 1)

@@ -380,6 +380,43 @@ def test_state_with_a_dial_is_told_to_older_releases_as_one_that_they_do_not_rea
             ListenerState.decode(damaged)
 
 
+def test_a_listener_is_where_the_newest_event_says_whatever_arrives_first() -> None:
+    listener = Listener()
+    assert listener.play("a", end_min=0).market is None
+    assert listener.play("b", end_min=5, market="DE").market == "DE"
+    assert listener.play("c", end_min=9).market == "DE"
+    assert listener.play("d", end_min=4, market="AT").market == "DE"
+    assert listener.play("e", end_min=60, market="AT").market == "AT"
+    listener.send(dial(0.5, at_min=61))
+    assert listener.snapshots[-1].market == "AT"
+
+
+def test_a_market_alone_keeps_no_listener() -> None:
+    listener = Listener()
+    listener.play("a", end_min=0, market="DE")
+    assert not listener.state.is_kept
+
+
+@pytest.mark.row(43)
+@pytest.mark.parametrize("also_dial", [False, True])
+def test_state_with_a_market_is_told_to_older_releases_as_one_that_they_do_not_read(also_dial: bool) -> None:
+    listener = Listener()
+    if also_dial:
+        listener.send(dial(0.25, at_min=0))
+    listener.play("a", end_min=1, market="DE")
+    stored = listener.state.encode()
+    assert stored.startswith(b"[3,")
+    assert ListenerState.decode(stored) == listener.state
+    for damaged in (
+        stored.replace(b"[3,", b"[2,", 1),
+        stored.replace(b"[3,", b"[1,", 1),
+        stored.replace(b'"DE"', b'"de"'),
+    ):
+        assert damaged != stored
+        with pytest.raises(BadInput, match="a damaged session state"):
+            ListenerState.decode(damaged)
+
+
 @pytest.mark.row(43)
 def test_state_of_another_version_is_refused() -> None:
     stored = replace(ListenerState(), revision=1).encode().replace(b"[1,", b"[9,", 1)

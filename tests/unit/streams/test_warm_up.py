@@ -8,7 +8,7 @@ from listening import Listening
 from numba.core.dispatcher import Dispatcher
 
 import musicrec.recommend
-from musicrec.contracts import EventType, Mode, RecommendationRequest
+from musicrec.contracts import CatalogueRule, EventType, Mode, RecommendationRequest, RuleEffect, Track
 from musicrec.recommend import Recommender
 from streams.warm_up import compile_kernels
 
@@ -30,6 +30,13 @@ def test_lists_and_lessons_after_the_rehearsal_compile_nothing() -> None:
     for number in range(60):
         snapshot = world.play(f"u{number % 3}", f"t{number % 7}", f"a{number % 2}", skip=number % 4 == 0)
         recommender.learn(snapshot)
+        recommender.rank(snapshot)
+    recommender.add_track(Track(track_id="new", label="loud", markets=("DE",)))
+    for effect, labels in ((RuleEffect.DENY, ()), (RuleEffect.ALLOW, ("loud",))):
+        rule = CatalogueRule(
+            name=effect.value, effect=effect, tracks=("t1",), labels=labels, published_at_ms=world.now_ms
+        )
+        recommender.put_rule(rule)
         recommender.rank(snapshot)
     recommender.learn(world.feedback("u0", EventType.LIKE, "t1"))
     for mode in (Mode.PERSONAL, Mode.POPULAR, Mode.NEW):
