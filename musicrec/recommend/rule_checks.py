@@ -141,7 +141,7 @@ def newest_admitted(
     flags: NDArray[np.uint8],
     out: NDArray[np.int64],
 ) -> int:
-    """Write tracks that may be listed into `out`, as many as fit, from below `start` down to `stop`; return how many."""
+    """Write tracks that may be listed into `out`, as many as fit, from below `start` to `stop`; return how many."""
     found = 0
     for back in range(start - stop):
         track = start - 1 - back
