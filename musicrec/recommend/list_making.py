@@ -39,7 +39,8 @@ NOBODY: Final = ListenerMemory(number=-1)
 """Stands in where nothing is known of a listener; it never learns."""
 RULED_OUT: Final = excluded_for(Cause.RULED_OUT)
 SEARCH_LIMIT: Final = 10_000
-"""Tracks of the catalogue looked through, at most, for a list that every source left too short."""
+"""Tracks of the catalogue looked through, at most, for a list that every source left too short; where there are rules,
+`RulesAt.newest` gives them."""
 
 
 class ListMaker:

@@ -127,7 +127,8 @@ def mark_kept_out(
 
 @kernel
 def newest_admitted(
-    known: int,
+    start: int,
+    stop: int,
     artist_of: NDArray[np.int32],
     label_of: NDArray[np.int32],
     territory_of: NDArray[np.int32],
@@ -140,10 +141,10 @@ def newest_admitted(
     flags: NDArray[np.uint8],
     out: NDArray[np.int64],
 ) -> int:
-    """Write the newest of the first `known` tracks that a list may hold into `out`, as many as fit; return how many."""
+    """Write tracks that may be listed into `out`, as many as fit, from below `start` to `stop`; return how many."""
     found = 0
-    for back in range(known):
-        track = known - 1 - back
+    for back in range(start - stop):
+        track = start - 1 - back
         if flags[track] & 1:
             continue
         if not _is_kept_out(

@@ -12,6 +12,9 @@ from musicrec.recommend.rule_groups import NamedGroups
 NEWEST: Final = 1_000
 """Newest tracks that may be listed, kept for lists that every source left too short."""
 
+STRETCH: Final = 100_000
+"""Tracks looked through for one list, in about 6 ms: no list waits for millions."""
+
 Indices = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 Tables = tuple[Indices, Indices, Indices, Indices, Indices, Indices, Flags, Flags, Flags]
@@ -45,6 +48,8 @@ class RulesAt:
         self._fits = fits
         self._newest: NDArray[np.int64] = np.zeros(0, np.int64)
         self._newest_of = 0
+        self._unsearched = 0
+        """Tracks below this index were not looked at."""
 
     def keeps_out(self, tracks: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return for each track whether no list may hold it."""
@@ -75,17 +80,17 @@ class RulesAt:
     def newest(self) -> NDArray[np.int64]:
         """Return the newest tracks that may be listed, the newest first, about `NEWEST` of them.
 
-        An allow-list may hold a few tracks among millions.  So all are looked through, once; what was found is kept,
-        and tracks that came since are looked at beside it.
+        An allow-list may hold a few tracks among millions.  So all are looked through, a stretch per call; what was
+        found is kept, and tracks that came since are looked at beside it.
         """
         known = len(self._catalogue)
-        since = np.arange(known - 1, self._newest_of - 1, -1)
-        if self._newest_of == 0 or len(since) > NEWEST:
-            self._newest = np.zeros(NEWEST, np.int64)
-            found = newest_admitted(known, *self._tables(), self._catalogue.flags, self._newest)
-            self._newest, self._newest_of = self._newest[:found], known
-            since = since[:0]
-        tracks = np.concatenate([since, self._newest])
+        if known - self._newest_of > NEWEST:
+            self._newest, self._newest_of, self._unsearched = self._newest[:0], known, known
+        if self._unsearched and len(self._newest) < NEWEST:
+            stop, found = max(0, self._unsearched - STRETCH), np.zeros(NEWEST - len(self._newest), np.int64)
+            count = newest_admitted(self._unsearched, stop, *self._tables(), self._catalogue.flags, found)
+            self._newest, self._unsearched = np.concatenate([self._newest, found[:count]]), stop
+        tracks = np.concatenate([np.arange(known - 1, self._newest_of - 1, -1), self._newest])
         return tracks[~self.keeps_out(tracks)]
 
     def _tables(self) -> Tables:

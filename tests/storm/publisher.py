@@ -16,9 +16,10 @@ from aiokafka.errors import KafkaError
 
 from storm.clock import now_ms
 from storm.schedule import Fault
-from storm.traffic import DOOMED, TICK_S, USER_PREFIX, Sent, Traffic, catalogue
+from storm.traffic import DENIED, DOOMED, TICK_S, USER_PREFIX, Sent, Traffic, catalogue
 
 LISTENS, TRACKS, REQUESTS = "musicrec.listens.v1", "musicrec.tracks.v1", "musicrec.requests.v1"
+RULES: Final = "musicrec.rules.v1"
 REMOVED_AFTER_S: Final = 10.0
 RATE_HZ: Final = 22_050
 
@@ -45,7 +46,9 @@ class Publisher:
         self.removed_ms: dict[str, int] = {}
 
     async def announce_catalogue(self) -> None:
-        """Publish the tracks that are played."""
+        """Publish the tracks that are played, and the rule on what lists may hold of them."""
+        rule = {"name": "storm", "effect": "deny", "tracks": DENIED, "published_at_ms": now_ms()}
+        await self._publish(RULES, "storm", rule)
         for track in catalogue():
             await self._publish(TRACKS, track["track_id"], track)
 

@@ -34,6 +34,8 @@ FEEDBACK: Final = (
     "set_discovery",
 )  # fmt: skip
 DIAL_STOPS: Final = (-1.0, -0.5, 0.0, 0.5, 1.0)
+DENIED: Final = ("track-77", "track-177")
+"""Tracks that are played, and that a rule which stands before the first list keeps out of all lists."""
 DOOMED: Final = "doomed-"
 """Beginning of tracks that are announced, never played, and removed."""
 

@@ -10,7 +10,7 @@ from musicrec.contracts import Outcome, Recommendation
 from storm.checks.events import Events, place
 from storm.findings import Findings, Invariant
 from storm.reference import Expected
-from storm.traffic import TRACKS, artist_of
+from storm.traffic import DENIED, TRACKS, artist_of
 
 LONGEST = 20
 KNOWN = {f"track-{number}": artist_of(number) for number in range(TRACKS)}
@@ -85,6 +85,8 @@ class Lists:
             return f"has {len(tracks)} tracks, {len(set(tracks))} different ones"
         if not all(map(math.isfinite, scores)) or scores != sorted(scores, reverse=True):
             return f"its scores are not in order: {scores}"
+        if denied := set(DENIED).intersection(tracks):
+            return f"holds what a rule denies: {sorted(denied)}"
         for track in tracks:
             if track not in KNOWN and track not in self.announced:
                 return f"holds {track}, which nobody announced"

@@ -16,7 +16,7 @@ from musicrec.contracts import (
     SessionSnapshot,
     Track,
 )
-from musicrec.recommend import RankedList, RankingSettings, Recommender
+from musicrec.recommend import RankedList, RankingSettings, Recommender, rules_at
 from musicrec.recommend.state import State, joined
 from musicrec.recommend.variants import VariantPlan, Variants
 
@@ -275,6 +275,18 @@ def test_a_short_list_is_filled_from_an_allow_list_however_far_back_in_the_catal
         recommender.add_track(Track(track_id=f"y{number}", label="loud"))
     recommender.remove_track("old")
     assert listed(recommender.rank(snapshot)) == {"fresh", "oldest"}
+
+
+def test_a_large_catalogue_is_searched_a_stretch_per_list(world: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules_at, "STRETCH", 500)
+    recommender = Recommender(SMALL)
+    for number in range(1_800):
+        recommender.add_track(Track(track_id=f"x{number}", label="lullabies" if number % 600 == 0 else None))
+    recommender.put_rule(allow(labels=("lullabies",)))
+    snapshot = world.play("ann", "x3")
+    lists = [[item.track_id for item in recommender.rank(snapshot).items] for _ in range(5)]
+    assert [len(each) for each in lists] == [0, 1, 2, 3, 3]
+    assert lists[-1] == ["x1200", "x600", "x0"]
 
 
 def test_a_list_counts_what_rules_kept_out_and_says_nothing_of_it_without_any(

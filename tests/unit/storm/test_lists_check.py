@@ -11,6 +11,7 @@ from storm.checks.events import Events
 from storm.checks.lists import Lists
 from storm.findings import Findings, Invariant
 from storm.reference import Expected, View
+from storm.traffic import DENIED
 
 from musicrec.contracts import Outcome, Recommendation, SessionSnapshot, Trigger
 from musicrec.contracts.session import ListenOutcome
@@ -87,6 +88,12 @@ def test_the_newest_track_of_the_session_twice_the_same_and_an_unknown_one_are_s
         checked.lists.take_list(checked.list_for(checked.event, *tracks, list_id=f"l{number}"))
 
     assert checked.found == [Invariant.LISTS] * 4
+
+
+def test_a_track_that_a_rule_denies_is_seen(checked: Checked) -> None:
+    checked.lists.take_list(checked.list_for(checked.event, *good_tracks(checked.event), DENIED[1]))
+
+    assert checked.found == [Invariant.LISTS]
 
 
 def test_a_removed_track_is_seen_once_workers_must_know(checked: Checked) -> None:
