@@ -12,14 +12,10 @@ from musicrec.recommend import Recommender
 from musicrec.recommend.state import Array, State, named
 from musicrec.recommend.variants import Variants
 from musicrec.snapshot_folder import Facts, SnapshotFolder
-from musicrec.topics import TRACKS
 from streams.running_sessions import RunningSessions
 
 FORMAT = 4
 """Of the files; a change of any array's meaning or shape needs a new one."""
-
-RIGHTS = "recommender.knowledge.catalogue.territory_of"
-"""What snapshots of releases without labels and markets lack: the catalogue is then read from its beginning."""
 
 Offsets = Mapping[TopicPartition, int]
 Taken = Mapping[str, list[Array]]
@@ -127,14 +123,12 @@ class RankingSnapshots:
             if facts[name] != ours:
                 raise Incompatible(f"its {name} is {facts[name]}; this worker's is {ours}")
         learned = self._new()
-        state = State({Path(name).stem: _mapped(folder / name) for name in facts["sha256"]})
-        learned.restore(state)
+        learned.restore(State({Path(name).stem: _mapped(folder / name) for name in facts["sha256"]}))
         if learned.counts() != facts["counts"]:
             raise ValueError(f"it holds {learned.counts()}; the manifest says {facts['counts']}")
         offsets = {
             TopicPartition(topic, int(partition)): offset
             for topic, places in facts["offsets"].items()
-            if topic != TRACKS.name or state.holds(RIGHTS)
             for partition, offset in places.items()
         }
         return RankingSnapshot(learned, offsets, facts["created_at_ms"])

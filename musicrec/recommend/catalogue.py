@@ -178,8 +178,7 @@ class Catalogue:
         for name in ("artist_of", "first_seen_ms", "flags"):
             column = getattr(self, name)
             column[: len(self)] = state.array(name, column.dtype, len(self))
-        if state.holds("territories_utf8"):  # else it was taken before labels and markets were known
-            self._restore_rights(state)
+        self._restore_rights(state)
         self.removed = int(np.count_nonzero(self.flags & REMOVED))
         self.tracks_of.restore(state.part("tracks_of"))
 

@@ -51,8 +51,7 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
     rows: list[list[int]] = table.tolist()
     lengths, sessions, blocked_tracks, blocked_artists = table[:, -4:].T.tolist()
     dials = state.array("discovery", np.float64, len(user_ids))
-    # A snapshot from before markets has none.
-    markets = state.texts("markets") if state.holds("markets_utf8") else [""] * len(user_ids)
+    markets = state.texts("markets")
     histories = [state.split(name, state.array(name, dtype, None), lengths) for name, dtype in HISTORY.items()]
     listeners = {}
     for (

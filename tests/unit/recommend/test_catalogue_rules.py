@@ -334,20 +334,6 @@ def test_a_variant_obeys_the_rules_too(world: Listening, recommender: Recommende
     assert not listed(made) & LOUD
 
 
-def test_a_state_from_before_labels_and_markets_is_restored(world: Listening, recommender: Recommender) -> None:
-    later = ("label_ids", "territories", "label_of", "territory_of", "markets")
-    former = {
-        name: array
-        for name, array in joined(recommender.state()).items()
-        if not any(part.removesuffix("_utf8").removesuffix("_length") in later for part in name.split("."))
-    }
-    restored = Recommender(SMALL)
-    restored.restore(State(former))
-    snapshot = session(world)
-    assert restored.rank(snapshot).items == recommender.rank(snapshot).items
-    assert len(former) < len(joined(restored.state()))
-
-
 def test_the_number_of_groups_stays_bounded_however_often_rules_change(
     world: Listening, recommender: Recommender
 ) -> None:

@@ -13,8 +13,6 @@ from listening import Listening
 
 from musicrec.contracts import Track
 from musicrec.recommend import RankingSettings, Recommender
-from musicrec.recommend.catalogue import Catalogue
-from musicrec.recommend.state import Pieces
 from musicrec.recommend.variants import Variants
 from musicrec.snapshot_folder import MAX_AGE_MS, manifest_sum
 from streams.ranking_snapshots import Learned, RankingSnapshot, RankingSnapshots
@@ -67,25 +65,6 @@ def test_loaded_snapshot_holds_what_was_saved_and_its_places(tmp_path: Path, pla
     assert running == before.running.get("user-0")
     if running is not None:
         assert loaded.learned.recommender.rank(running).items == before.recommender.rank(running).items
-
-
-def test_the_catalogue_is_read_anew_beside_a_snapshot_from_before_labels_and_markets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def state_of_before(catalogue: Catalogue) -> Pieces:
-        later = ("label_ids", "territories", "label_of", "territory_of")
-        return (piece for piece in state(catalogue) if not piece[0].startswith(later))
-
-    before, state = learned(), Catalogue.state
-    with monkeypatch.context() as former:
-        former.setattr(Catalogue, "state", state_of_before)
-        save(tmp_path, before)
-    loaded = load(tmp_path)
-    assert loaded is not None
-    assert [topic for topic, _ in loaded.offsets] == ["musicrec.sessions.v1"]
-    running = before.running.get("user-0")
-    assert running is not None
-    assert loaded.learned.recommender.rank(running).items == before.recommender.rank(running).items
 
 
 @pytest.mark.row(28)
