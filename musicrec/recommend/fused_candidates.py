@@ -33,7 +33,11 @@ class Exclusions:
         """Return what the session itself rules out."""
         marks = dict.fromkeys(query.tracks, IN_SESSION)
         if settings.exclude_skipped:
-            marks.update(dict.fromkeys(query.skipped, excluded_for(Cause.SKIPPED)))
+            resting = query.skipped
+            if settings.skipped_rests:
+                newest = set(query.tracks[: settings.skipped_rests])
+                resting = [track for track in resting if track in newest]
+            marks.update(dict.fromkeys(resting, excluded_for(Cause.SKIPPED)))
         if settings.exclude_current and query.tracks:
             marks[query.tracks[0]] = excluded_for(Cause.PLAYING)
         return cls(marks)

@@ -28,7 +28,7 @@ DIALS: Final = frozenset({"discovery"})
 """From -1 to 1."""
 LATER: Final = frozenset({
     "discovery", "discovery_newness", "discovery_fame", "exploration_choice", "exploration_artist_weight",
-    "exploration_fit", "new_looked_at", "diversity", "diversity_candidates", "popularity_dial",
+    "skipped_rests", "exploration_fit", "new_looked_at", "diversity", "diversity_candidates", "popularity_dial",
 })  # fmt: skip
 """Settings that came when rankings had names already: at its default none of them changes the name."""
 ON_LISTS_ALONE: Final = LATER
@@ -192,6 +192,9 @@ class RankingSettings:
     """Never recommend the track that is playing. Off only where a public protocol counts it."""
     exclude_skipped: bool = True
     """Never recommend what was skipped in this session."""
+    skipped_rests: int = 0
+    """Other tracks of the session after which a skipped one may come again, as some are played to their end later in
+    it; 0 for never in this session."""
     repeat_factor: float = 0.5
     """Factor on tracks heard in this session already."""
     artist_cap: int = 0

@@ -63,6 +63,18 @@ def test_the_next_track_of_sessions_like_this_one_comes_first(world: Listening, 
     assert {"session_knn", "sequential_rules"} <= sources
 
 
+def test_what_was_skipped_may_come_again_after_as_many_other_tracks_as_it_rests_for(world: Listening) -> None:
+    ours = Recommender(RankingSettings(max_sessions=1_000, skipped_rests=2))
+    for listener in ("bob", "eve", "joe"):
+        for snapshot in world.session(listener, "a b c d"):
+            ours.learn(snapshot)
+    for place, track in enumerate("acd"):
+        snapshot = world.play("ann", track, skip=track == "a")
+        ours.learn(snapshot)
+        listed = [item.track_id for item in ours.rank(snapshot).items]
+        assert ("a" in listed) == (place == 2)
+
+
 def test_the_current_track_and_what_was_skipped_are_never_listed(world: Listening, recommender: Recommender) -> None:
     teach(recommender, [world.play("ann", "c", "artist-1", skip=True)])
     snapshot = world.play("ann", "b", "artist-1")
