@@ -14,6 +14,7 @@ from musicrec.evaluation.contest import OURS
 from musicrec.sequence.encoder_loading import load_encoders
 
 BESIDE = ("vstan", "rank-fusion")
+STRETCH = 10_000
 
 
 def command(
@@ -28,7 +29,7 @@ def command(
         list[Path] | None,
         typer.Option(help="Folder of a trained session encoder; the one speaks that saw most before a case."),
     ] = None,
-    stretch: Annotated[int, typer.Option(min=1, help="Cases per point of the picture.")] = 10_000,
+    stretch: Annotated[int, typer.Option(min=1, help="Cases per point of the picture.")] = STRETCH,
     jobs: Annotated[int, typer.Option(min=1, help="Passes at a time.")] = 1,
 ) -> None:
     """Pass over a listening log once per part of the ranking, with that part left out, and write a page.
@@ -52,7 +53,7 @@ def command(
     draw_course({**everything.points, "musicrec without its ranker": without_ranker}, stretch, picture)
     about = (
         f"{everything.figures[OURS]['all']['events']:,} cases of {file.name}, test then train, by\n"
-        f"`musicrec evaluate ablations {file.name}{_options(limit, unscored, encoder)}`."
+        f"`musicrec evaluate ablations {file.name}{_options(limit, unscored, encoder, stretch)}`."
     )
     out.write_text(ablations_page([results[each.name] for each in ABLATIONS], about, picture.name), encoding="utf-8")
     console.print(f"{out}, {picture}")
@@ -73,6 +74,7 @@ def _measured(
     )
 
 
-def _options(limit: int | None, unscored: int, encoder: list[Path] | None) -> str:
+def _options(limit: int | None, unscored: int, encoder: list[Path] | None, stretch: int) -> str:
     said = [f" --limit {limit}" if limit is not None else "", f" --unscored {unscored}" if unscored else ""]
-    return "".join([*said, *(f" --encoder {folder.name}" for folder in encoder or ())])
+    said += [f" --encoder {folder.name}" for folder in encoder or ()]
+    return "".join([*said, f" --stretch {stretch}" if stretch != STRETCH else ""])

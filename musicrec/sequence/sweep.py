@@ -63,12 +63,10 @@ class Swept:
 
     Attributes:
         figures: hr@20 and mrr@20 on held-out plays, and how many these are: cases.
-        training_s: seconds of training.
         direction_us: median of one session of 20 tracks, served, in microseconds.
     """
 
     figures: Mapping[str, float]
-    training_s: float
     direction_us: float
 
 
@@ -99,13 +97,11 @@ def swept(
     if found.exists():
         return Swept(**json.loads(found.read_text(encoding="utf-8")))
     training = TrainingSessions.of(map(choice.inputs.of, learned))
-    started_s = time.perf_counter()
     trained = train(training, None, choice.settings, work / name, lambda report: None)
-    training_s = time.perf_counter() - started_s
     known = {} if choice.inputs is Inputs.NO_ARTISTS else artist_of
     track_ids, vectors = _with_placed(trained, training, held_out, known)
     figures = _figures(trained, choice, held_out, track_ids, vectors)
-    result = Swept(figures, round(training_s, 1), round(_direction_us(trained, choice.settings), 1))
+    result = Swept(figures, round(_direction_us(trained, choice.settings), 1))
     work.mkdir(parents=True, exist_ok=True)
     found.write_text(json.dumps(asdict(result)), encoding="utf-8")
     return result

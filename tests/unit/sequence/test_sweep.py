@@ -57,7 +57,7 @@ def test_what_cannot_be_answered_is_a_miss_and_a_track_that_is_new_is_found_by_i
 def test_what_was_found_before_is_not_trained_again(tmp_path: Path) -> None:
     first = swept(Choice(SMALL), LEARNED, HELD_OUT, ARTISTS, tmp_path)
     again = swept(Choice(SMALL), LEARNED, HELD_OUT, ARTISTS, tmp_path)
-    assert again == first  # the seconds too
+    assert again == first  # the microseconds too
     assert swept(Choice(SMALL), LEARNED, HELD_OUT, {}, tmp_path).figures != first.figures
 
 
