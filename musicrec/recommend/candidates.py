@@ -204,7 +204,7 @@ class CandidateGenerator:
 
     def _from_encoder(self, query: Query) -> None:
         settings = self._settings
-        if settings.weight_session_encoder <= 0:
+        if settings.weight_session_encoder <= 0 or self.encoders.is_empty:
             self.encoders.ask_nobody()
             return
         said = self.encoders.ask(

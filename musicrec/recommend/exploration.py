@@ -27,19 +27,18 @@ class Drawn:
     propensity: float
 
 
-def draw(tracks: Sequence[int], weights: Sequence[float], slots: int, occasion: str) -> list[Drawn]:
+def draw(choice: Sequence[tuple[int, float]], slots: int, occasion: str) -> list[Drawn]:
     """Draw a track for each slot while there are any, none of them twice.
 
     Args:
-        tracks: that may be drawn, each once.
-        weights: of each, positive: its odds beside the others.
+        choice: tracks that may be drawn, each once, and their weights, positive: the odds beside the others.
         slots: how many are wanted.
         occasion: whatever the draw is made for; the same occasion has the same draws.
 
-    >>> [drawn.propensity for drawn in draw([7, 8], [3.0, 1.0], 5, "ann's first play")]
+    >>> [drawn.propensity for drawn in draw([(7, 3.0), (8, 1.0)], 5, "ann's first play")]
     [0.75, 1.0]
     """
-    left = list(zip(tracks, weights, strict=True))
+    left = list(choice)
     drawn: list[Drawn] = []
     while left and len(drawn) < slots:
         total = sum(weight for _, weight in left)

@@ -322,33 +322,35 @@ class Recommender:
         settings, knowledge = self.settings, self.knowledge
         if settings.exploration_slots == 0:
             return []
-        new, near = self._candidates.new, set(query.artists)
-        is_announced = (knowledge.catalogue.flags[new.tracks] & ANNOUNCED != 0)[: settings.new_candidates]
+        new = self._candidates.new
+        is_announced = knowledge.catalogue.flags[new.tracks[: settings.new_candidates]] & ANNOUNCED != 0
         tracks = new.tracks[: settings.new_candidates][is_announced]
-        odds = np.ones(len(tracks))
-        if new.fits is not None and len(tracks):
+        if not len(tracks):
+            return []
+        if exclusions.rules is not None:
+            is_admitted = ~exclusions.rules.keeps_out(tracks)
+            tracks = tracks[is_admitted]
+            is_announced[is_announced] = is_admitted
+        odds = [1.0] * len(tracks)
+        if new.fits is not None:
             fits = new.fits[: settings.new_candidates][is_announced]
             lowest = np.nanmin(fits) if not np.isnan(fits).all() else 0.0
-            odds = np.exp(settings.exploration_fit * np.where(np.isnan(fits), lowest, fits))
-        artists = knowledge.catalogue.artist_of[tracks]
-        rules = exclusions.rules
-        is_ruled_out = np.zeros(len(tracks), np.bool_) if rules is None else rules.keeps_out(tracks)
-        may_stand = [
-            (track, weight * settings.exploration_artist_weight if artist in near else weight, artist in near)
-            for track, artist, weight, ruled_out in zip(
-                tracks.tolist(), artists.tolist(), odds.tolist(), is_ruled_out.tolist(), strict=True
-            )
-            if not (ruled_out or exclusions.marks.get(track, 0) & EXCLUDED)
-            and artist not in exclusions.artists
-            and track not in listed
-        ]
-        may_stand.sort(key=lambda each: not each[2])  # those of the session's artists first
-        chosen = may_stand[: settings.exploration_choice]
+            odds = np.exp(settings.exploration_fit * np.where(np.isnan(fits), lowest, fits)).tolist()
+        marks, blocked = exclusions.marks, exclusions.artists
+        near: list[tuple[int, float]] = []
+        others: list[tuple[int, float]] = []
+        artists = knowledge.catalogue.artist_of[tracks].tolist()
+        for track, artist, weight in zip(tracks.tolist(), artists, odds, strict=True):
+            if track in listed or artist in blocked or marks.get(track, 0) & EXCLUDED:
+                continue
+            if artist in query.artists:
+                near.append((track, weight * settings.exploration_artist_weight))
+            else:
+                others.append((track, weight))
+        chosen = (near + others)[: settings.exploration_choice]
         # The length first: no listener and revision can be taken for another pair.
         occasion = f"{len(snapshot.user_id)}:{snapshot.user_id}{snapshot.revision}:{self._version}"
-        return draw(
-            [track for track, _, _ in chosen], [odds for _, odds, _ in chosen], settings.exploration_slots, occasion
-        )
+        return draw(chosen, settings.exploration_slots, occasion)
 
     def _is_lesson(self, snapshot: SessionSnapshot) -> bool:
         settings, before = self.settings, snapshot.previous_track_id

@@ -347,6 +347,11 @@ class Encoders:
         """Of the encoder whose turn it was with the last question; None where it was nobody's."""
         return self._speaks.encoder.version if self._speaks is not None else None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is none."""
+        return not self._encoders
+
     def prepared(self, encoder: SessionEncoder) -> EncodedTracks:
         """Return what `use` takes, all tracks looked up.
 
