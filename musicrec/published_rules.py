@@ -1,6 +1,7 @@
 """Rules on `musicrec.rules.v1`: one read, all that stand, new ones put there, and those of a file."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,12 @@ def new_rule(fields: Mapping[str, Any], now_ms: int) -> CatalogueRule:
     """Return the rule of these fields, published now.
 
     Raises:
-        BadInput: it breaks the contract; names the field.
+        BadInput: it breaks the contract; names the field, and of a market what stands there instead of a code.
     """
+    markets = fields.get("markets")
+    for place, market in enumerate(markets if isinstance(markets, list) else ()):
+        if not (isinstance(market, str) and re.fullmatch("[A-Z]{2}", market)):
+            raise BadInput(f"markets.{place}: {market!r}; two capital letters of ISO 3166-1 are needed, like DE")
     return CatalogueRule.decode(json.dumps({**fields, "published_at_ms": now_ms}).encode())
 
 

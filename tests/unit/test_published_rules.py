@@ -59,7 +59,10 @@ def test_a_rule_of_options_needs_a_name_an_effect_and_what_it_is_about() -> None
         ({"name": "a"}, "--name a: either --deny or --allow is needed"),
         ({"name": "a", "deny": True, "allow": True}, "--name a: either --deny or --allow is needed"),
         ({"name": "a", "deny": True}, "--name a: CatalogueRule: tracks: a deny rule names"),
-        ({"name": "a", "deny": True, "markets": ["de"]}, "--name a: markets.0: "),
+        (
+            {"name": "a", "deny": True, "markets": ["de"]},
+            "--name a: markets.0: 'de'; two capital letters of ISO 3166-1 are needed",
+        ),
         ({"name": "a", "deny": True, "tracks": ["t"], "from_time": "soon"}, "a date or a time like 2026-01-31"),
     ):
         with pytest.raises(BadInput) as refused:
