@@ -13,7 +13,6 @@ from musicrec.evaluation.confidence import intervals
 from musicrec.evaluation.metrics import LIST_LENGTH, Group, Scoreboard, conservative_rank
 from musicrec.evaluation.play_memory import Play, PlayMemory, Question, Ranking
 from musicrec.recommend import RankedList, Recommender
-from musicrec.recommend.catalogue import UNKNOWN
 
 LONGEST_QUESTION = 40
 """Tracks of a session that models which learn play by play are shown."""
@@ -69,7 +68,7 @@ class Contest:
         shown = [self._track_of.get(item.track_id, -1) for item in ranked.items]
         self._describe(board, np.array([track for track in shown if track >= 0], np.int64))
         sought = self.recommender.knowledge.catalogue.index_of(target)
-        if sought == UNKNOWN:
+        if target not in self._track_of:  # though a catalogue may have announced it
             groups = [*groups, Group.UNHEARD]
         board.count(rank_in(ranked, sought), groups, unit=unit)
         question = Question(

@@ -120,3 +120,11 @@ def test_a_catalogue_that_is_announced_holds_every_track_with_its_first_artist_a
     assert [catalogue.track_id(track) for track in range(len(catalogue))] == ["a", "b"]
     assert [catalogue.artist_id_of(track) for track in range(2)] == ["x", "y"]
     assert recommender.knowledge.popularity.plays[:2].tolist() == [0, 0]
+
+
+def test_a_track_that_is_announced_and_was_never_played_is_unheard() -> None:
+    evaluation = run()
+    events = list(plays(("ann", "a", 0), ("ann", "b", 3), ("ann", "a", 6)))
+    announce_all(evaluation.contest.recommender, events)
+    evaluation.score(events)
+    assert evaluation.contest.scores["musicrec"].groups[Group.UNHEARD].cases == 1
