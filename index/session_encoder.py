@@ -43,7 +43,11 @@ class ServedEncoder:
         )
         self._contexts = ContextReader(files.network, files.manifest.dimension)
         row_of = {artist_id: row for row, artist_id in enumerate(files.artist_ids)}
-        self._placing = Placing(files.artist_vectors.astype(np.float32), row_of, files.audio)
+        for name, sound_map in files.audio.items():
+            if sound_map.ndim != 2 or sound_map.shape[1] != files.manifest.dimension:
+                raise ValueError(f"audio.{name}: shape {sound_map.shape}")
+        # A copy, so that nothing keeps the file's bytes.
+        self._placing = Placing(files.artist_vectors.copy(), row_of, files.audio)
         self._codes = Codes.of(files.vectors)
         self._artist_ids = files.artist_ids
         self._artist_codes = Codes.of(files.artist_vectors)

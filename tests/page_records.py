@@ -5,7 +5,9 @@ from typing import Any
 from musicrec.contracts import (
     DeadLetter,
     EventType,
+    ExcludedCandidates,
     ListenOutcome,
+    Making,
     Mode,
     Outcome,
     ReasonCode,
@@ -95,4 +97,21 @@ def dead_letter(offset: int, reason: DeadLetterReason = DeadLetterReason.INVALID
         error_message="track_id: a play event needs it",
         app="session",
         app_version="1",
+    )
+
+
+def dialled(discovery: float, new: tuple[int, ...]) -> Making:
+    """Return the making of a list of four for a listener whose dial stands at `discovery`, with its new places."""
+    return Making(
+        sources=(),
+        weights=(),
+        proposed=(),
+        rank_constant=10.0,
+        repeat_factor=0.5,
+        candidates=4,
+        excluded=ExcludedCandidates(),
+        ranked=0,
+        fusion_ranks=(1, 2, 3, 4),
+        discovery=discovery,
+        new_to_listener=new,
     )

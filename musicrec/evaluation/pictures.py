@@ -1,5 +1,6 @@
 """Pictures as SVG: the same figures make the same file."""
 
+from pathlib import Path
 from typing import Any
 
 from musicrec.errors import Incompatible
@@ -22,7 +23,7 @@ def pyplot() -> Any:
     return found
 
 
-def save(figure: Any, path: Any) -> None:
+def save(figure: Any, path: Path) -> None:
     """Write a figure without the time at which it was made, and let it go."""
     figure.savefig(path, metadata={"Date": None})
     pyplot().close(figure)

@@ -113,18 +113,23 @@ def add_artists(query: Query, knowledge: Knowledge, settings: RankingSettings) -
 
 
 class NewTracks(NamedTuple):
-    """Newest tracks that may be listed."""
+    """Newest tracks that are candidates."""
 
     tracks: NDArray[np.int64]
     """Announced ones before others, the newest first; or those that fit the session best."""
     fits: NDArray[np.float32] | None
     """Logit of the encoder for each, 0 for its best new one, NaN where it places none; None where it does not speak."""
 
-    def by_fit(self) -> "NewTracks":
-        """Return them in the order of their fit, those without one last."""
-        assert self.fits is not None
-        order = np.argsort(-self.fits, kind="stable")  # NaN goes to the end
-        return NewTracks(self.tracks[order], self.fits[order])
+    def taken(self, which: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "NewTracks":
+        """Return some of them, or all in another order."""
+        return NewTracks(self.tracks[which], None if self.fits is None else self.fits[which])
+
+    def odds(self, fit: float) -> list[float]:
+        """Return the odds of each in a draw: e to the power of `fit` times its own; those without one as the lowest."""
+        if self.fits is None or np.isnan(self.fits).all():
+            return [1.0] * len(self.tracks)
+        odds: list[float] = np.exp(fit * np.where(np.isnan(self.fits), np.nanmin(self.fits), self.fits)).tolist()
+        return odds
 
 
 class CandidateGenerator:
@@ -382,8 +387,11 @@ class CandidateGenerator:
         is_there = knowledge.catalogue.flags[newest] & REMOVED == 0
         newest = newest[is_there & (knowledge.popularity.plays[newest] <= settings.new_max_plays)]
         said = self.encoders.logits(newest)
-        self.new = NewTracks(newest, None) if said is None else NewTracks(newest, said[0]).by_fit()
-        self.put(Source.NEW, self.new.tracks[: settings.new_candidates])
+        new = NewTracks(newest, None)
+        if said is not None:
+            new = NewTracks(newest, said[0]).taken(np.argsort(-said[0], kind="stable"))  # NaN goes to the end
+        self.new = new.taken(slice(settings.new_candidates))
+        self.put(Source.NEW, self.new.tracks)
 
 
 def base_level_decay(settings: RankingSettings) -> NDArray[np.float64]:

@@ -323,24 +323,14 @@ class Recommender:
         if settings.exploration_slots == 0:
             return []
         new = self._candidates.new
-        is_announced = knowledge.catalogue.flags[new.tracks[: settings.new_candidates]] & ANNOUNCED != 0
-        tracks = new.tracks[: settings.new_candidates][is_announced]
-        if not len(tracks):
-            return []
+        new = new.taken(knowledge.catalogue.flags[new.tracks] & ANNOUNCED != 0)
         if exclusions.rules is not None:
-            is_admitted = ~exclusions.rules.keeps_out(tracks)
-            tracks = tracks[is_admitted]
-            is_announced[is_announced] = is_admitted
-        odds = [1.0] * len(tracks)
-        if new.fits is not None:
-            fits = new.fits[: settings.new_candidates][is_announced]
-            lowest = np.nanmin(fits) if not np.isnan(fits).all() else 0.0
-            odds = np.exp(settings.exploration_fit * np.where(np.isnan(fits), lowest, fits)).tolist()
+            new = new.taken(~exclusions.rules.keeps_out(new.tracks))
         marks, blocked = exclusions.marks, exclusions.artists
         near: list[tuple[int, float]] = []
         others: list[tuple[int, float]] = []
-        artists = knowledge.catalogue.artist_of[tracks].tolist()
-        for track, artist, weight in zip(tracks.tolist(), artists, odds, strict=True):
+        artists, odds = knowledge.catalogue.artist_of[new.tracks].tolist(), new.odds(settings.exploration_fit)
+        for track, artist, weight in zip(new.tracks.tolist(), artists, odds, strict=True):
             if track in listed or artist in blocked or marks.get(track, 0) & EXCLUDED:
                 continue
             if artist in query.artists:

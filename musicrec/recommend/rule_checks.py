@@ -1,5 +1,7 @@
 """What rules keep out, candidate by candidate, in compiled code; `rules_at` has the tables."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,43 +9,45 @@ from musicrec.recommend.fusion import EXCLUDED
 from musicrec.recommend.kernel import kernel
 
 
+class RuleTables(NamedTuple):
+    """What a track is looked up in."""
+
+    artist_of: NDArray[np.int32]
+    """Per track, the artist or -1."""
+    label_of: NDArray[np.int32]
+    """Per track, the label or -1."""
+    territory_of: NDArray[np.int32]
+    """Per track."""
+    group_of_track: NDArray[np.int32]
+    """Per track; those beyond its end, and as well below, are in group 0, which no rule names."""
+    group_of_artist: NDArray[np.int32]
+    """Likewise per artist."""
+    group_of_label: NDArray[np.int32]
+    """Likewise per label."""
+    denied: NDArray[np.bool_]
+    """Per group."""
+    admitted: NDArray[np.bool_]
+    """Shape (allow-lists, groups); a track has to be on each of the lists."""
+    fits: NDArray[np.bool_]
+    """Per territory, whether its tracks may be played where the listener is."""
+
+
 @kernel
 def _is_kept_out(
     track: int,
-    artist_of: NDArray[np.int32],
-    label_of: NDArray[np.int32],
-    territory_of: NDArray[np.int32],
-    group_of_track: NDArray[np.int32],
-    group_of_artist: NDArray[np.int32],
-    group_of_label: NDArray[np.int32],
-    denied: NDArray[np.bool_],
-    admitted: NDArray[np.bool_],
-    fits: NDArray[np.bool_],
+    tables: RuleTables,
 ) -> bool:
-    """Whether no list may hold the track.
-
-    Args:
-        track: its index.
-        artist_of: per track, the artist or -1.
-        label_of: per track, the label or -1.
-        territory_of: per track, the territory.
-        group_of_track: per track; those beyond its end, and as well below, are in group 0, which no rule names.
-        group_of_artist: likewise per artist.
-        group_of_label: likewise per label.
-        denied: per group.
-        admitted: shape (allow-lists, groups).
-        fits: per territory.
-    """
-    if not fits[territory_of[track]]:
+    """Whether no list may hold the track."""
+    if not tables.fits[tables.territory_of[track]]:
         return True
-    artist, label = artist_of[track], label_of[track]
-    by_track = group_of_track[track] if track < group_of_track.shape[0] else 0
-    by_artist = group_of_artist[artist] if 0 <= artist < group_of_artist.shape[0] else 0
-    by_label = group_of_label[label] if 0 <= label < group_of_label.shape[0] else 0
-    if denied[by_track] or denied[by_artist] or denied[by_label]:
+    artist, label = tables.artist_of[track], tables.label_of[track]
+    by_track = tables.group_of_track[track] if track < len(tables.group_of_track) else 0
+    by_artist = tables.group_of_artist[artist] if 0 <= artist < len(tables.group_of_artist) else 0
+    by_label = tables.group_of_label[label] if 0 <= label < len(tables.group_of_label) else 0
+    if tables.denied[by_track] or tables.denied[by_artist] or tables.denied[by_label]:
         return True
-    for allow_list in range(admitted.shape[0]):
-        row = admitted[allow_list]
+    for allow_list in range(len(tables.admitted)):
+        row = tables.admitted[allow_list]
         if not (row[by_track] or row[by_artist] or row[by_label]):
             return True
     return False
@@ -52,46 +56,19 @@ def _is_kept_out(
 @kernel
 def kept_out(
     tracks: NDArray[np.int64],
-    artist_of: NDArray[np.int32],
-    label_of: NDArray[np.int32],
-    territory_of: NDArray[np.int32],
-    group_of_track: NDArray[np.int32],
-    group_of_artist: NDArray[np.int32],
-    group_of_label: NDArray[np.int32],
-    denied: NDArray[np.bool_],
-    admitted: NDArray[np.bool_],
-    fits: NDArray[np.bool_],
+    tables: RuleTables,
     out: NDArray[np.bool_],
 ) -> None:
     """Write for each track whether no list may hold it."""
     for i in range(len(tracks)):
-        out[i] = _is_kept_out(
-            tracks[i],
-            artist_of,
-            label_of,
-            territory_of,
-            group_of_track,
-            group_of_artist,
-            group_of_label,
-            denied,
-            admitted,
-            fits,
-        )
+        out[i] = _is_kept_out(tracks[i], tables)
 
 
 @kernel
 def mark_kept_out(
     keys: NDArray[np.int64],
     counts: NDArray[np.int64],
-    artist_of: NDArray[np.int32],
-    label_of: NDArray[np.int32],
-    territory_of: NDArray[np.int32],
-    group_of_track: NDArray[np.int32],
-    group_of_artist: NDArray[np.int32],
-    group_of_label: NDArray[np.int32],
-    denied: NDArray[np.bool_],
-    admitted: NDArray[np.bool_],
-    fits: NDArray[np.bool_],
+    tables: RuleTables,
     flags: NDArray[np.uint8],
     marks: NDArray[np.uint8],
     mark: int,
@@ -107,18 +84,7 @@ def mark_kept_out(
             track = keys[source, i]
             if marks[track] & EXCLUDED or flags[track] & 1:
                 continue
-            if _is_kept_out(
-                track,
-                artist_of,
-                label_of,
-                territory_of,
-                group_of_track,
-                group_of_artist,
-                group_of_label,
-                denied,
-                admitted,
-                fits,
-            ):
+            if _is_kept_out(track, tables):
                 marks[track] = mark
                 out[found] = track
                 found += 1
@@ -129,15 +95,7 @@ def mark_kept_out(
 def newest_admitted(
     start: int,
     stop: int,
-    artist_of: NDArray[np.int32],
-    label_of: NDArray[np.int32],
-    territory_of: NDArray[np.int32],
-    group_of_track: NDArray[np.int32],
-    group_of_artist: NDArray[np.int32],
-    group_of_label: NDArray[np.int32],
-    denied: NDArray[np.bool_],
-    admitted: NDArray[np.bool_],
-    fits: NDArray[np.bool_],
+    tables: RuleTables,
     flags: NDArray[np.uint8],
     out: NDArray[np.int64],
 ) -> int:
@@ -147,18 +105,7 @@ def newest_admitted(
         track = start - 1 - back
         if flags[track] & 1:
             continue
-        if not _is_kept_out(
-            track,
-            artist_of,
-            label_of,
-            territory_of,
-            group_of_track,
-            group_of_artist,
-            group_of_label,
-            denied,
-            admitted,
-            fits,
-        ):
+        if not _is_kept_out(track, tables):
             out[found] = track
             found += 1
             if found == len(out):

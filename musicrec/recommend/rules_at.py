@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.recommend.catalogue import Catalogue
-from musicrec.recommend.rule_checks import kept_out, mark_kept_out, newest_admitted
+from musicrec.recommend.rule_checks import RuleTables, kept_out, mark_kept_out, newest_admitted
 from musicrec.recommend.rule_groups import NamedGroups
 
 NEWEST: Final = 1_000
@@ -14,11 +14,6 @@ NEWEST: Final = 1_000
 
 STRETCH: Final = 100_000
 """Tracks looked through for one list, in about 6 ms: no list waits for millions."""
-
-Indices = NDArray[np.int32]
-Flags = NDArray[np.bool_]
-Tables = tuple[Indices, Indices, Indices, Indices, Indices, Indices, Flags, Flags, Flags]
-"""As the compiled checks take them."""
 
 
 class RulesAt:
@@ -54,7 +49,7 @@ class RulesAt:
     def keeps_out(self, tracks: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return for each track whether no list may hold it."""
         out = np.zeros(len(tracks), np.bool_)
-        kept_out(tracks, *self._tables(), out)
+        kept_out(tracks, self._tables(), out)
         return out
 
     def mark(
@@ -74,7 +69,7 @@ class RulesAt:
             mark: what is set.
             out: int64, room for all candidates.
         """
-        found = mark_kept_out(keys, counts, *self._tables(), self._catalogue.flags, marks, mark, out)
+        found = mark_kept_out(keys, counts, self._tables(), self._catalogue.flags, marks, mark, out)
         return out[:found]
 
     def newest(self) -> NDArray[np.int64]:
@@ -88,15 +83,15 @@ class RulesAt:
             self._newest, self._newest_of, self._unsearched = self._newest[:0], known, known
         if self._unsearched and len(self._newest) < NEWEST:
             stop, found = max(0, self._unsearched - STRETCH), np.zeros(NEWEST - len(self._newest), np.int64)
-            count = newest_admitted(self._unsearched, stop, *self._tables(), self._catalogue.flags, found)
+            count = newest_admitted(self._unsearched, stop, self._tables(), self._catalogue.flags, found)
             self._newest, self._unsearched = np.concatenate([self._newest, found[:count]]), stop
         tracks = np.concatenate([np.arange(known - 1, self._newest_of - 1, -1), self._newest])
         return tracks[~self.keeps_out(tracks)]
 
-    def _tables(self) -> Tables:
+    def _tables(self) -> RuleTables:
         # The catalogue and the groups have other arrays when they have grown.
         catalogue, (tracks, artists, labels) = self._catalogue, self._named
-        return (
+        return RuleTables(
             catalogue.artist_of,
             catalogue.label_of,
             catalogue.territory_of,

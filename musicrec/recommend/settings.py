@@ -31,7 +31,7 @@ LATER: Final = frozenset({
     "skipped_rests", "exploration_fit", "new_looked_at", "diversity", "diversity_candidates", "popularity_dial",
 })  # fmt: skip
 """Settings that came when rankings had names already: at its default none of them changes the name."""
-ON_LISTS_ALONE: Final = LATER
+ON_LISTS_ALONE: Final = LATER - {"new_looked_at", "skipped_rests"}
 """What is learned does not depend on these: they may change between two starts of a worker."""
 SHAPES_KNOWLEDGE: Final = frozenset(
     {

@@ -165,9 +165,12 @@ def _rows(vectors: Any, ids: Any, shape: tuple[int, int]) -> tuple[list[str], ND
 
 
 def _part(tensors: Mapping[str, Any], prefix: str) -> dict[str, NDArray[np.float32]]:
-    """Return the float32 tensors whose names begin so, by the rest of the name."""
+    """Return the tensors whose names begin so, by the rest of the name, float32.
+
+    Copies: what lies in the file's bytes would keep all of them in memory, the vectors of a million tracks with it.
+    """
     found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    return {name: tensor.astype(np.float32, copy=False) for name, tensor in found.items()}
+    return {name: tensor.astype(np.float32) for name, tensor in found.items()}
 
 
 def manifest_sha256(folder: Path) -> str:

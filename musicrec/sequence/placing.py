@@ -30,13 +30,13 @@ class Placing:
     """What places a track.
 
     Attributes:
-        artists: float32, shape (artists, dimension), unit length.
+        artists: float16 or float32, shape (artists, dimension), unit length.
         row_of: row of an artist by id.
         maps: from sounds, float32, shape (sound's dimension + 1, dimension), the last row a constant; by
             `BESIDE_ARTIST` and `ALONE`; empty where no sounds were known.
     """
 
-    artists: Floats
+    artists: NDArray[np.floating]
     row_of: Mapping[str, int]
     maps: Mapping[str, Floats]
 
@@ -48,7 +48,7 @@ class Placing:
             sound: float32, unit length; None where it is unknown.
         """
         row = self.row_of.get(artist_id, -1) if artist_id is not None else -1
-        artist = self.artists[row] if row >= 0 else None
+        artist = self.artists[row].astype(np.float32) if row >= 0 else None
         by_sound = self.maps.get(ALONE if artist is None else BESIDE_ARTIST)
         if by_sound is None or sound is None:
             return artist

@@ -7,15 +7,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from browsing import DEADLINE_S, Browsing, Publisher, browsing_with, chromium_path, publishing, serving
-from page_records import dead_letter, recommendation, snapshot
+from page_records import dead_letter, dialled, recommendation, snapshot
 from playwright.async_api import Locator, Page, expect
 
 from musicrec.contracts import (
     Degradation,
     EventType,
-    ExcludedCandidates,
     ListenOutcome,
-    Making,
     Outcome,
     Recommendation,
     SessionSnapshot,
@@ -132,20 +130,7 @@ async def test_a_listener_s_dial_stands_on_the_card_with_the_share_of_new_tracks
     user = somebody()
 
     def listed(revision: int, discovery: float, new: tuple[int, ...]) -> Recommendation:
-        making = Making(
-            sources=(),
-            weights=(),
-            proposed=(),
-            rank_constant=10.0,
-            repeat_factor=0.5,
-            candidates=4,
-            excluded=ExcludedCandidates(),
-            ranked=0,
-            fusion_ranks=(1, 2, 3, 4),
-            discovery=discovery,
-            new_to_listener=new,
-        )
-        return recommendation(user, *"abcd", revision=revision, making=making)
+        return recommendation(user, *"abcd", revision=revision, making=dialled(discovery, new))
 
     def turned(revision: int, discovery: float) -> SessionSnapshot:
         trigger = {"type": EventType.SET_DISCOVERY, "track_id": None, "outcome": None}

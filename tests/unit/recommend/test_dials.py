@@ -170,7 +170,13 @@ def test_a_setting_that_came_later_leaves_the_name_of_a_ranking_at_its_default()
     assert RankingSettings().version() == "rank-96e6661c10"
     assert RankingSettings(discovery=0.5).version() != RankingSettings().version()
     assert RankingSettings(discovery=0.5).learned_version() == RankingSettings().learned_version()
-    assert RankingSettings(rank_constant=9.0).learned_version() != RankingSettings().learned_version()
+    # What changes which candidates a lesson has changes what is learned.
+    for other in (
+        RankingSettings(rank_constant=9.0),
+        RankingSettings(skipped_rests=5),
+        RankingSettings(new_looked_at=9),
+    ):
+        assert other.learned_version() != RankingSettings().learned_version()
 
 
 @pytest.mark.parametrize("value", [-1.01, 2.0])

@@ -68,6 +68,11 @@ def test_what_was_written_is_read(folder: Path) -> None:
     assert found.manifest.version.startswith("gru-")
 
 
+def test_weights_keep_no_vectors_of_tracks_in_memory(folder: Path) -> None:
+    found = read_encoder(folder)
+    assert all(tensor.base is None for tensor in [*found.network.values(), *found.audio.values()])
+
+
 def test_another_content_has_another_version(folder: Path, tmp_path: Path) -> None:
     other = written(tmp_path / "other")
     assert read_encoder(other).manifest.version == read_encoder(folder).manifest.version

@@ -15,7 +15,7 @@ from torch.nn import functional
 from index.session_encoder import ServedEncoder
 from musicrec.errors import BadInput, Incompatible
 from musicrec.sequence.contexts import CONTEXTS, UNKNOWN_CONTEXT, context_of
-from musicrec.sequence.encoder_files import ARTISTS, NETWORK, TRACKS, WEIGHTS, write_encoder
+from musicrec.sequence.encoder_files import ARTISTS, AUDIO, NETWORK, TRACKS, WEIGHTS, write_encoder
 from musicrec.sequence.export import export
 from musicrec.sequence.heard_session import HeardSession
 from musicrec.sequence.initial_vectors import initial_vectors
@@ -177,6 +177,7 @@ def test_what_is_served_without_torch_is_what_was_trained(model: Model, tmp_path
         ({"mixer.blocks.0.by_distance": np.zeros((2, 3))}, r"by_distance: shape \(2, 3\)"),
         ({"last.weight": np.zeros((8, 8))}, r"last.weight: shape \(8, 8\)"),
         ({"last.weight": np.full((16, 16), np.nan)}, "has not unit length"),
+        ({"audio.alone": np.zeros((5, 8))}, r"audio.alone: shape \(5, 8\)"),
     ],
 )
 def test_a_network_that_cannot_be_served_is_refused(
@@ -185,9 +186,10 @@ def test_a_network_that_cannot_be_served_is_refused(
     described = tiny_encoder.trained(tmp_path, ["a", "b", "c"])
     tensors = load((tmp_path / WEIGHTS).read_bytes())
     for name, tensor in change.items():
-        del tensors[f"{NETWORK}{name}"]
+        full = name if name.startswith(AUDIO) else f"{NETWORK}{name}"
+        tensors.pop(full, None)
         if tensor is not None:
-            tensors[f"{NETWORK}{name}"] = tensor.astype(np.float32)
+            tensors[full] = tensor.astype(np.float32)
     files = {WEIGHTS: save(tensors)} | {name: (tmp_path / name).read_bytes() for name in (TRACKS, ARTISTS)}
     write_encoder(tmp_path, files, **described.model_dump(exclude={"format", "sha256"}))
     with pytest.raises(Incompatible, match=message):

@@ -3,14 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page_records import NOW_MS, dead_letter, outcome, recommendation, snapshot
+from page_records import NOW_MS, dead_letter, dialled, outcome, recommendation, snapshot
 
 from musicrec.contracts import (
     Degradation,
     EventType,
-    ExcludedCandidates,
     ListenOutcome,
-    Making,
     Mode,
     Recommendation,
     Track,
@@ -126,20 +124,7 @@ def test_an_event_about_an_artist_names_the_artist() -> None:
 
 
 def with_dial(shown: Recommendation, discovery: float, new: tuple[int, ...]) -> Recommendation:
-    making = Making(
-        sources=(),
-        weights=(),
-        proposed=(),
-        rank_constant=10.0,
-        repeat_factor=0.5,
-        candidates=4,
-        excluded=ExcludedCandidates(),
-        ranked=0,
-        fusion_ranks=(1, 2, 3, 4),
-        discovery=discovery,
-        new_to_listener=new,
-    )
-    return shown.model_copy(update={"making": making})
+    return shown.model_copy(update={"making": dialled(discovery, new)})
 
 
 def test_a_listener_who_turned_the_dial_shows_where_it_stands_and_the_new_tracks_of_the_list() -> None:
