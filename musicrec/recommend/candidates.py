@@ -11,12 +11,13 @@ from musicrec.contracts import SessionSnapshot
 from musicrec.contracts.recommendation import MAX_LIST_LENGTH
 from musicrec.recommend.audio_neighbours import AudioIndex, mean_vector
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
+from musicrec.recommend.encoders import Encoders
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_memory import ListenerMemory, base_level_scores, habit_scores
 from musicrec.recommend.same_artist import artist_scores
 from musicrec.recommend.sequential_rules import rule_scores
-from musicrec.recommend.session_encoder import Encoders, SessionPlays
+from musicrec.recommend.session_encoder import SessionPlays
 from musicrec.recommend.session_knn import knn_votes
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.top_k import MIN_CAPACITY, Scratch

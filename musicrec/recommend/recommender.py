@@ -23,6 +23,8 @@ from musicrec.contracts import (
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
 from musicrec.recommend.catalogue import ANNOUNCED, UNKNOWN
+from musicrec.recommend.encoded_tracks import EncodedTracks
+from musicrec.recommend.encoders import Encoders
 from musicrec.recommend.exploration import Drawn, draw
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, excluded_for
@@ -31,7 +33,7 @@ from musicrec.recommend.list_making import ListMaker
 from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.ranker import Ranker
 from musicrec.recommend.ranking_features import ENCODER_COLUMNS, FEATURES
-from musicrec.recommend.session_encoder import EncodedTracks, Encoders, SessionEncoder
+from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_forecast import SkipForecast
 from musicrec.recommend.state import Pieces, State, joined, named

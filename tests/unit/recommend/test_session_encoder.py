@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from musicrec.contracts import ReasonCode, Track
 from musicrec.recommend import RankedList, RankingSettings, Recommender
+from musicrec.recommend.encoders import FORMER_UNASKED
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.ranker import Ranker
-from musicrec.recommend.session_encoder import FORMER_UNASKED, Codes
+from musicrec.recommend.session_encoder import Codes
 from musicrec.recommend.state import State, joined
 
 LONG_AGO_MS = START_MS - 1
