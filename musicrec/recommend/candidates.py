@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from musicrec.contracts import SessionSnapshot
 from musicrec.contracts.recommendation import MAX_LIST_LENGTH
 from musicrec.recommend.audio_neighbours import AudioIndex, mean_vector
-from musicrec.recommend.catalogue import REMOVED, UNKNOWN
+from musicrec.recommend.catalogue import UNKNOWN
 from musicrec.recommend.encoders import Encoders
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_memory import ListenerMemory, base_level_scores, habit_scores
+from musicrec.recommend.novelty import few_played
 from musicrec.recommend.same_artist import artist_scores
 from musicrec.recommend.sequential_rules import rule_scores
 from musicrec.recommend.session_encoder import SessionPlays
@@ -125,11 +126,13 @@ class NewTracks(NamedTuple):
         """Return some of them, or all in another order."""
         return NewTracks(self.tracks[which], None if self.fits is None else self.fits[which])
 
-    def odds(self, fit: float) -> list[float]:
+    def odds(self, fit: float) -> NDArray[np.float64]:
         """Return the odds of each in a draw: e to the power of `fit` times its own; those without one as the lowest."""
-        if self.fits is None or np.isnan(self.fits).all():
-            return [1.0] * len(self.tracks)
-        odds: list[float] = np.exp(fit * np.where(np.isnan(self.fits), np.nanmin(self.fits), self.fits)).tolist()
+        has_none = np.isnan(self.fits) if self.fits is not None else None
+        if self.fits is None or has_none is None or has_none.all():
+            return np.ones(len(self.tracks), np.float64)
+        lowest = self.fits[~has_none].min()
+        odds: NDArray[np.float64] = np.exp(fit * np.where(has_none, lowest, self.fits)).astype(np.float64)
         return odds
 
 
@@ -384,9 +387,12 @@ class CandidateGenerator:
         """Look through the newest tracks: what the encoder, where it speaks, places near the session comes first."""
         settings, knowledge = self._settings, self._knowledge
         looked_at = settings.new_looked_at if self.encoders.session is not None else settings.new_candidates
-        newest = np.array(knowledge.novelty.newest(max(looked_at, settings.new_candidates)), np.int64)
-        is_there = knowledge.catalogue.flags[newest] & REMOVED == 0
-        newest = newest[is_there & (knowledge.popularity.plays[newest] <= settings.new_max_plays)]
+        newest = few_played(
+            knowledge.novelty.newest(max(looked_at, settings.new_candidates)),
+            knowledge.catalogue.flags,
+            knowledge.popularity.plays,
+            settings.new_max_plays,
+        )
         said = self.encoders.logits(newest)
         new = NewTracks(newest, None)
         if said is not None:

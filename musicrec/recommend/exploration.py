@@ -9,9 +9,14 @@ Chu, Langford, Wang, "Unbiased offline evaluation of contextual-bandit-based new
 WSDM 2011.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicrec.recommend.catalogue import ANNOUNCED
+from musicrec.recommend.kernel import kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +32,89 @@ class Drawn:
     propensity: float
 
 
-def draw(choice: Sequence[tuple[int, float]], slots: int, occasion: str) -> list[Drawn]:
+def draw(tracks: NDArray[np.int64], weights: NDArray[np.float64], slots: int, occasion: str) -> list[Drawn]:
     """Draw a track for each slot while there are any, none of them twice.
 
     Args:
-        choice: tracks that may be drawn, each once, and their weights, positive: the odds beside the others.
+        tracks: that may be drawn, each once.
+        weights: of each, positive: its odds beside the others.
         slots: how many are wanted.
         occasion: whatever the draw is made for; the same occasion has the same draws.
 
-    >>> [drawn.propensity for drawn in draw([(7, 3.0), (8, 1.0)], 5, "ann's first play")]
+    >>> [drawn.propensity for drawn in draw(np.array([7, 8]), np.array([3.0, 1.0]), 5, "ann's first play")]
     [0.75, 1.0]
     """
-    left = list(choice)
+    left = weights.copy()
     drawn: list[Drawn] = []
-    while left and len(drawn) < slots:
-        total = sum(weight for _, weight in left)
-        point = chance(f"{len(drawn)}:{occasion}") * total
-        at = 0
-        while at < len(left) - 1 and point >= left[at][1]:
-            point -= left[at][1]
-            at += 1
-        track, weight = left.pop(at)
-        drawn.append(Drawn(track, weight / total))
+    for slot in range(min(slots, len(tracks))):
+        at, propensity = place_at(left, chance(f"{slot}:{occasion}"))
+        left[at] = 0.0
+        drawn.append(Drawn(int(tracks[at]), propensity))
     return drawn
+
+
+@kernel
+def place_at(weights: NDArray[np.float64], share: float) -> tuple[int, float]:
+    """Return the place that lies at `share` of all weights, laid end to end, and its part of them.
+
+    Args:
+        weights: 0 and more, one of them more than 0.
+        share: from 0 to below 1.
+    """
+    total = 0.0
+    for weight in weights:
+        total += weight
+    point, found = share * total, 0
+    for at in range(len(weights)):
+        if weights[at] > 0.0:
+            found = at  # rounding may let the point lie behind the last one
+            if point < weights[at]:
+                break
+        point -= weights[at]
+    return found, weights[found] / total
+
+
+@kernel
+def may_be_drawn(
+    tracks: NDArray[np.int64],
+    flags: NDArray[np.uint8],
+    artist_of: NDArray[np.int32],
+    not_these: NDArray[np.int64],
+    not_by: NDArray[np.int64],
+    by_preference: NDArray[np.int64],
+    near: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Return the places in `tracks` of those that may be drawn, int64, those of preferred artists first.
+
+    Args:
+        tracks: few enough that each may be compared with all others.
+        flags, artist_of: per track; one that the catalogue did not announce may not be drawn.
+        not_these: tracks that may not be drawn.
+        not_by: artists whose tracks may not.
+        by_preference: preferred artists.
+        near: bool per place in `tracks`, gets which are by a preferred artist.
+    """
+    places = np.empty(len(tracks), np.int64)
+    count = 0
+    for wanted in (True, False):
+        for at in range(len(tracks)):
+            track, artist = tracks[at], artist_of[tracks[at]]
+            near[at] = is_among(artist, by_preference)
+            if near[at] != wanted or flags[track] & ANNOUNCED == 0:
+                continue
+            if not is_among(track, not_these) and not is_among(artist, not_by):
+                places[count] = at
+                count += 1
+    return places[:count]
+
+
+@kernel
+def is_among(number: int, numbers: NDArray[np.int64]) -> bool:
+    """Return whether `numbers` holds `number`."""
+    for other in numbers:  # noqa: SIM110 - no generator is compiled
+        if other == number:
+            return True
+    return False
 
 
 def chance(text: str) -> float:

@@ -22,7 +22,7 @@ from musicrec.recommend.listener_company import write_company
 from musicrec.recommend.listener_memory import SCORED_SOURCES, ListenerMemory
 from musicrec.recommend.making import MakingRecorder
 from musicrec.recommend.ranked_list import ItemMaker
-from musicrec.recommend.ranker import Ranker
+from musicrec.recommend.ranker import Ranker, put_in_order
 from musicrec.recommend.ranking_features import COMPANY_COLUMN, FEATURES, OTHERS_COLUMN, OWN_COLUMN, write_features
 from musicrec.recommend.reranking import cap_artists
 from musicrec.recommend.rules_at import RulesAt
@@ -114,12 +114,8 @@ class ListMaker:
         self._ranker.score(self._features, fused.scores, count, self._ranker_scores)
         if self._settings.skip_aversion > 0:
             self._skips.lower(self._features, count, self._settings.skip_aversion, self._ranker_scores)
-        order = np.argsort(-self._ranker_scores[:count], kind="stable")
-        tracks, places, scores = fused.tracks.copy(), fused.fusion_places.copy(), np.log(fused.scores)
-        scores[count:] += self._ranker_scores[order[-1]] - scores[count - 1] - 1.0
-        tracks[:count] = tracks[order]
-        places[:count] = order
-        scores[:count] = self._ranker_scores[order]
+        tracks, scores, places = fused.tracks.copy(), fused.scores.copy(), fused.fusion_places.copy()
+        put_in_order(self._ranker_scores, count, tracks, scores, places)
         return FusedCandidates(tracks, scores, fused.weights, fused.exclusions, fused.excluded, places, count)
 
     def turn(self, fused: FusedCandidates, query: Query, discovery: float | None) -> FusedCandidates:
@@ -215,12 +211,9 @@ class ListMaker:
         scores = np.minimum.accumulate(fused.scores[places]).tolist()
         return self._records.items(ids, scores, self._ranks[: len(listed)], fused.weights)
 
-    def new_item(self, drawn: Drawn, score: float, weights: NDArray[np.float64]) -> RecommendedItem:
+    def new_item(self, drawn: Drawn, score: float) -> RecommendedItem:
         """Return the record of a track that stands in a list because it is new."""
-        ranks = np.zeros((1, len(Source)), np.int32)
-        ranks[0, Source.NEW] = 1
-        (item,) = self._records.items([self._knowledge.catalogue.track_id(drawn.track)], [score], ranks, weights)
-        return item.model_copy(update={"propensity": drawn.propensity})
+        return self._records.new_item(self._knowledge.catalogue.track_id(drawn.track), score, drawn.propensity)
 
     def making(
         self,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import fast_kernel
+from musicrec.recommend.kernel import fast_kernel, kernel
 from musicrec.recommend.taught_network import LEAK, SEED, TaughtNetwork
 
 
@@ -148,6 +148,34 @@ def forward(
         for unit in range(hidden):
             score += outer[unit] * activation[row, unit]
         out[row] = prior * math.log(fused[row]) + score
+
+
+@kernel
+def put_in_order(
+    ranked: NDArray[np.float64],
+    count: int,
+    tracks: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    places: NDArray[np.int64],
+) -> None:
+    """Put the first `count` candidates into the ranker's order, equal ones as they stood; below them stays the rest.
+
+    Args:
+        ranked: the ranker's score of each of the first.
+        count: how many; one at least.
+        tracks: changed.
+        scores: those of the fusion; become the ranker's and, of the rest, logarithms that lie below them.
+        places: gets the place that each of the first had, from 0.
+    """
+    order = np.argsort(-ranked[:count], kind="mergesort")
+    lift = ranked[order[count - 1]] - math.log(scores[count - 1]) - 1.0
+    for at in range(count, len(scores)):
+        scores[at] = math.log(scores[at]) + lift
+    before = tracks[:count].copy()
+    for at in range(count):
+        tracks[at] = before[order[at]]
+        scores[at] = ranked[order[at]]
+        places[at] = order[at]
 
 
 @fast_kernel

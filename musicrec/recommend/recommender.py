@@ -4,7 +4,7 @@ Pure: no I/O, no clock, no unseeded randomness.  The same calls in the same orde
 snapshot's.  One instance belongs to one thread at a time.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from copy import copy
 from zlib import crc32
 
@@ -22,10 +22,10 @@ from musicrec.contracts import (
 )
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
-from musicrec.recommend.catalogue import ANNOUNCED, UNKNOWN
+from musicrec.recommend.catalogue import UNKNOWN
 from musicrec.recommend.encoded_tracks import EncodedTracks
 from musicrec.recommend.encoders import Encoders
-from musicrec.recommend.exploration import Drawn, draw
+from musicrec.recommend.exploration import Drawn, draw, may_be_drawn
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, excluded_for
 from musicrec.recommend.learning import Knowledge
@@ -195,7 +195,7 @@ class Recommender:
             fused = self._lists.order(fused, query)
         fused = self._lists.turn(fused, query, self._discovery(snapshot.discovery))
         places = self._lists.cut(fused, limit)
-        explored = self._explored(query, exclusions, set(fused.tracks[places].tolist()), snapshot)
+        explored = self._explored(query, exclusions, fused.tracks[places].tolist(), snapshot)
         degraded = self._lacking(query, heard=bool(snapshot.entries))
         return self._list(fused, places, limit, query, degraded, explored)
 
@@ -267,7 +267,7 @@ class Recommender:
         items = self._lists.items(fused, kept)
         added = explored[: limit - len(kept)]
         for drawn in added:
-            items.append(self._lists.new_item(drawn, items[-1].score if items else 0.0, fused.weights))
+            items.append(self._lists.new_item(drawn, items[-1].score if items else 0.0))
         if not items:
             has_tracks = self.knowledge.catalogue.available > 0
             degraded = [
@@ -280,7 +280,7 @@ class Recommender:
             making=self._lists.making(fused, kept, added, query, new_share=new_share),
             candidates=fused.tracks,
             candidate_scores=fused.scores,
-            places=np.concatenate([kept, np.full(len(added), -1, np.int64)]),
+            places=np.append(kept, np.full(len(added), -1, np.int64)) if added else kept,
             model_version=self._model_version(),
             variant=self.variant,
         )
@@ -307,8 +307,8 @@ class Recommender:
 
     def _lacking(self, query: Query, *, heard: bool) -> list[Degradation]:
         lacking = []
-        counts = self._candidates.counts
-        if not any(counts[source] for source in EVIDENCE):
+        counts = self._candidates.counts.tolist()
+        if not any([counts[source] for source in EVIDENCE]):
             if heard:
                 lacking.append(Degradation.UNKNOWN_TRACKS)
             if query.listener is None or query.listener.length <= len(query.tracks):
@@ -318,31 +318,31 @@ class Recommender:
         return lacking
 
     def _explored(
-        self, query: Query, exclusions: Exclusions, listed: Container[int], snapshot: SessionSnapshot
+        self, query: Query, exclusions: Exclusions, listed: list[int], snapshot: SessionSnapshot
     ) -> list[Drawn]:
         """Return newly announced tracks for the exploration slots, those of the session's artists more often."""
         settings, knowledge = self.settings, self.knowledge
         if settings.exploration_slots == 0:
             return []
         new = self._candidates.new
-        new = new.taken(knowledge.catalogue.flags[new.tracks] & ANNOUNCED != 0)
         if exclusions.rules is not None:
             new = new.taken(~exclusions.rules.keeps_out(new.tracks))
-        marks, blocked = exclusions.marks, exclusions.artists
-        near: list[tuple[int, float]] = []
-        others: list[tuple[int, float]] = []
-        artists, odds = knowledge.catalogue.artist_of[new.tracks].tolist(), new.odds(settings.exploration_fit)
-        for track, artist, weight in zip(new.tracks.tolist(), artists, odds, strict=True):
-            if track in listed or artist in blocked or marks.get(track, 0) & EXCLUDED:
-                continue
-            if artist in query.artists:
-                near.append((track, weight * settings.exploration_artist_weight))
-            else:
-                others.append((track, weight))
-        chosen = (near + others)[: settings.exploration_choice]
+        excluded = [track for track, mark in exclusions.marks.items() if mark & EXCLUDED]
+        near = np.zeros(len(new.tracks), np.bool_)
+        places = may_be_drawn(
+            new.tracks,
+            knowledge.catalogue.flags,
+            knowledge.catalogue.artist_of,
+            np.array([*listed, *excluded], np.int64),
+            np.array(exclusions.artists, np.int64),
+            np.array(query.artists, np.int64),
+            near,
+        )[: settings.exploration_choice]
+        weights = new.odds(settings.exploration_fit)
+        weights[near] *= settings.exploration_artist_weight
         # The length first: no listener and revision can be taken for another pair.
         occasion = f"{len(snapshot.user_id)}:{snapshot.user_id}{snapshot.revision}:{self._version}"
-        return draw(chosen, settings.exploration_slots, occasion)
+        return draw(new.tracks[places], weights[places], settings.exploration_slots, occasion)
 
     def _is_lesson(self, snapshot: SessionSnapshot) -> bool:
         settings, before = self.settings, snapshot.previous_track_id

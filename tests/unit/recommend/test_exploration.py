@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,7 +133,7 @@ def test_a_draw_without_tracks_or_odds_is_refused(setting: dict[str, float], sai
 def test_draws_are_distinct_as_many_as_there_can_be_and_never_without_odds(
     weights: dict[int, float], slots: int, occasion: str
 ) -> None:
-    drawn = draw(list(weights.items()), slots, occasion)
+    drawn = draw(np.array(list(weights), np.int64), np.array(list(weights.values()), np.float64), slots, occasion)
     assert len({each.track for each in drawn}) == len(drawn) == min(slots, len(weights))
     assert all(0.0 < each.propensity <= 1.0 for each in drawn)
     assert all(each.track in weights for each in drawn)
