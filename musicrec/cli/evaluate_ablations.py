@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from musicrec.evaluation.ablations import ABLATIONS, EVERYTHING, NO_RANKER, Ablation, AblationResult, measured
+from musicrec.evaluation.ablations import EVERYTHING, NO_RANKER, Ablation, AblationResult, ablations_of, measured
 from musicrec.evaluation.ablations_document import ablations_page, draw_course
 from musicrec.evaluation.baselines import FOR_STREAMS
 from musicrec.evaluation.contest import OURS
@@ -38,14 +38,15 @@ def command(
     its ranker, and two baselines over the stream.
     """
     console = Console(stderr=True)
+    ablations = ablations_of(file)
     results: dict[str, AblationResult] = {}
     with ProcessPoolExecutor(jobs) as pool:
-        passes = [pool.submit(_measured, each, file, limit, unscored, encoder, stretch) for each in ABLATIONS]
+        passes = [pool.submit(_measured, each, file, limit, unscored, encoder, stretch) for each in ablations]
         for done in as_completed(passes):
             result = done.result()
             results[result.name] = result
             ours = result.figures[OURS]["all"]
-            console.print(f"{len(results)} of {len(ABLATIONS)}: {result.name}: {ours['hr@20']} {ours['mrr@20']}")
+            console.print(f"{len(results)} of {len(ablations)}: {result.name}: {ours['hr@20']} {ours['mrr@20']}")
     everything = results[EVERYTHING.name]
     out.parent.mkdir(parents=True, exist_ok=True)
     picture = out.with_suffix(".svg")
@@ -55,7 +56,7 @@ def command(
         f"{everything.figures[OURS]['all']['events']:,} cases of {file.name}, test then train, by\n"
         f"`musicrec evaluate ablations {file.name}{_options(limit, unscored, encoder, stretch)}`."
     )
-    out.write_text(ablations_page([results[each.name] for each in ABLATIONS], about, picture.name), encoding="utf-8")
+    out.write_text(ablations_page([results[each.name] for each in ablations], about, picture.name), encoding="utf-8")
     console.print(f"{out}, {picture}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from musicrec.contracts import SessionSnapshot
 from musicrec.evaluation.baselines.baseline import Baselines
 from musicrec.evaluation.contest import OURS, Contest
-from musicrec.evaluation.listening_log import read_log
+from musicrec.evaluation.listening_log import has_feedback, read_log
 from musicrec.evaluation.metrics import Group, HitCounter
 from musicrec.evaluation.prequential import PrequentialPass
 from musicrec.recommend import RankingSettings, Recommender
@@ -26,11 +26,13 @@ class Ablation:
         name: in the table.
         changes: fields of `RankingSettings` that differ.
         has_encoder: whether the session encoder speaks, where one is given.
+        is_of_feedback: whether it changes nothing where a log has no likes, saves and the like.
     """
 
     name: str
     changes: Changes = field(default_factory=dict)
     has_encoder: bool = True
+    is_of_feedback: bool = False
 
 
 EVERYTHING: Final = Ablation("everything")
@@ -61,6 +63,7 @@ ABLATIONS: Final[Sequence[Ablation]] = (
         },
     ),
     Ablation("the rule that a skipped track does not come again in its session", {"exclude_skipped": False}),
+    Ablation("what likes, saves, shares and purchases weigh", {"feedback_strength": 0.0}, is_of_feedback=True),
     Ablation("the factor on repeats in the session", {"repeat_factor": 1.0}),
     Ablation("the freedom of artists: at most three tracks of one", {"artist_cap": 3}),
     Ablation("sameness: diversity 0.3 instead", {"diversity": 0.3}),
@@ -68,6 +71,16 @@ ABLATIONS: Final[Sequence[Ablation]] = (
     Ablation("habit: discovery dial at 0.5 instead", {"discovery": 0.5}),
 )
 """Each names what is left out."""
+
+
+def ablations_of(log: Path) -> list[Ablation]:
+    """Return those that can change anything on this log.
+
+    Raises:
+        BadInput: as `read_log`.
+    """
+    with_feedback = has_feedback(log)
+    return [each for each in ABLATIONS if with_feedback or not each.is_of_feedback]
 
 
 class Course(Contest):

@@ -40,6 +40,15 @@ def read_log(path: Path, limit: int | None = None) -> Iterator[ListenEvent]:
     raise BadInput(f"{path}: a listening log is .parquet (columns {', '.join(COLUMNS)}) or .jsonl (listen events)")
 
 
+def has_feedback(path: Path) -> bool:
+    """Return whether a file holds likes, saves, blocks and the like: only JSON lines can.
+
+    Raises:
+        BadInput: as `read_log`.
+    """
+    return path.suffix != ".parquet" and any(not event.type.is_listen for event in read_log(path))
+
+
 def _parquet_events(path: Path, limit: int | None) -> Iterator[ListenEvent]:
     columns = _read_columns(path)
     order = np.argsort(columns["ended_at_ms"], kind="stable")[:limit]

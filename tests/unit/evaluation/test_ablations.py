@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from musicrec.contracts import EventType, ListenEvent
-from musicrec.evaluation.ablations import ABLATIONS, EVERYTHING, NO_RANKER, Ablation, AblationResult, measured
+from musicrec.evaluation.ablations import (
+    ABLATIONS,
+    EVERYTHING,
+    NO_RANKER,
+    Ablation,
+    AblationResult,
+    ablations_of,
+    measured,
+)
 from musicrec.evaluation.ablations_document import ablations_page, draw_course
 from musicrec.recommend import RankingSettings
 
@@ -63,6 +71,30 @@ def test_a_part_that_is_left_out_is_missed(log: Path) -> None:
     only_popular = Ablation("popular", silent | {"weight_popular": 1.0, "ranked_candidates": 0})
     everything, popular = passed(EVERYTHING, log), passed(only_popular, log)
     assert everything.figures["musicrec"]["all"]["mrr@20"] > popular.figures["musicrec"]["all"]["mrr@20"] + 0.1
+
+
+def test_what_feedback_weighs_is_left_out_where_there_is_feedback(log: Path, tmp_path: Path) -> None:
+    (of_feedback,) = (each for each in ABLATIONS if each.is_of_feedback)
+    assert of_feedback not in ablations_of(log)
+    lines = log.read_bytes().splitlines()
+    plays = [ListenEvent.decode(line) for line in lines]
+    saves = [
+        ListenEvent(
+            event_id=f"save-{play.event_id}",
+            user_id=play.user_id,
+            type=EventType.SAVE,
+            occurred_at_ms=play.occurred_at_ms + 1,
+            track_id=play.track_id,
+        )
+        for play in plays
+        if play.track_id in ("t3", "t7")
+    ]
+    liked = tmp_path / "with-saves.jsonl"
+    liked.write_bytes(b"".join(event.encode() + b"\n" for event in (*plays, *saves)))
+    assert of_feedback in ablations_of(liked)
+    everything, without = (passed(each, liked).figures["musicrec"]["all"] for each in (EVERYTHING, of_feedback))
+    assert everything["events"] == without["events"]
+    assert everything["mrr@20"] != without["mrr@20"]
 
 
 def test_the_page_has_a_row_per_pass(log: Path) -> None:
