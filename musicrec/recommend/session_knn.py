@@ -109,6 +109,7 @@ def knn_votes(
             score *= own_listener_boost
         row_scores[row] = score
     kept = take_top(row_touched, touched, row_scores, neighbours.shape[0], neighbours, neighbour_scores)
+    nearness = np.exp(-np.arange(tracks.shape[1]) / distance_decay)  # by distance: e to the power is dear
     voted = 0
     for i in range(kept):
         row = neighbours[i]
@@ -124,7 +125,7 @@ def knn_votes(
             if strength <= 0.0:
                 continue
             distance = at - matched_at
-            vote = base * strength * math.exp(-abs(distance) / distance_decay)
+            vote = base * strength * nearness[abs(distance)]
             if distance < 0:
                 vote *= before_match
             track = tracks[row, at]
