@@ -1,5 +1,7 @@
 """The oracle: every cosine computed, in NumPy. Slow, obviously right, and what the FAISS replica is tested against."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -41,6 +43,13 @@ class ExactIndex:
     def vector(self, track_id: str) -> Vector | None:
         """Return the unit vector of a track, shape (dimension,), or None."""
         return self._vectors.get(track_id)
+
+    def vectors(self, track_ids: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the unit vectors of tracks; see `VectorIndex.vectors`."""
+        rows = np.zeros((len(track_ids), self.dimension), np.float32)
+        for row, track_id in zip(rows, track_ids, strict=True):
+            row[:] = self._vectors.get(track_id, 0.0)
+        return rows
 
     def search(self, vector: npt.ArrayLike, k: int) -> list[Neighbour]:
         """Return the nearest tracks; see `VectorIndex.search`."""

@@ -42,6 +42,9 @@ class VectorIndex(Protocol):
     def vector(self, track_id: str) -> Vector | None:
         """Return the unit vector of a track, shape (dimension,), float32; None for an unknown one."""
 
+    def vectors(self, track_ids: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the unit vectors of tracks, float32, shape (len(track_ids), dimension); zeros for an unknown one."""
+
     def search(self, vector: npt.ArrayLike, k: int) -> list[Neighbour]:
         """Return the min(k, len) tracks of largest cosine to `vector`, best first, ties by track id.
 

@@ -50,6 +50,7 @@ ABLATIONS: Final[Sequence[Ablation]] = (
     Ablation("half of the lessons", {"ranker_lesson_every": 2 * RankingSettings().ranker_lesson_every}),
     Ablation("what followed the current track", {"knows_successions": False}),
     Ablation("what kept the session company", {"knows_company": False}),
+    Ablation("likeness to what was skipped", {"knows_skip_likeness": False}),
     Ablation("the skip forecast", {"skip_aversion": 0.0}),
     Ablation("the skip forecast, three times as strong instead", {"skip_aversion": 3.0}),
     Ablation(

@@ -24,6 +24,9 @@ class AudioIndex(Protocol):
     def vector(self, track_id: str) -> NDArray[np.float32] | None:
         """Return the track's vector, float32, shape (dimension,), or None."""
 
+    def vectors(self, track_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the tracks' vectors, float32, shape (tracks, dimension); a row of zeros, or no column, for none."""
+
     def search(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
         """Return up to `k` track ids and their cosines, best first."""
 

@@ -21,6 +21,7 @@ from musicrec.recommend.sequential_rules import rule_scores
 from musicrec.recommend.session_encoder import SessionPlays
 from musicrec.recommend.session_knn import knn_votes
 from musicrec.recommend.settings import RankingSettings
+from musicrec.recommend.skip_likeness import turned_away
 from musicrec.recommend.top_k import MIN_CAPACITY, Scratch
 
 
@@ -31,7 +32,7 @@ class Query:
     Attributes:
         tracks: known tracks of the session, the newest first.
         artists: their artists, the newest first, each once.
-        skipped: tracks whose last listen in this session was a skip.
+        skipped: tracks whose last listen in this session was a skip, and which share of each was not heard.
         ended_at_s: event time of the last listen of each of `tracks`, epoch seconds; empty where they are unknown.
         session: number of the session in the session store; -1 for none.
         listener: memory of the listener, where there is one.
@@ -41,7 +42,7 @@ class Query:
 
     tracks: list[int] = field(default_factory=list)
     artists: list[int] = field(default_factory=list)
-    skipped: list[int] = field(default_factory=list)
+    skipped: dict[int, float] = field(default_factory=dict)
     ended_at_s: list[int] = field(default_factory=list)
     session: int = -1
     listener: ListenerMemory | None = None
@@ -53,7 +54,6 @@ class Query:
         """What was heard, as an encoder is asked."""
         tracks, ended_at_s = np.array(self.tracks, np.int64), np.zeros(len(self.tracks), np.int64)
         ended_at_s[: len(self.ended_at_s)] = self.ended_at_s
-        # For a few dozen tracks a comparison with each skipped one costs less than a set of them.
         skipped: NDArray[np.bool_] = np.array([track in self.skipped for track in self.tracks], np.bool_)
         return SessionPlays(tracks, skipped, ended_at_s)
 
@@ -80,7 +80,7 @@ def query_of(snapshot: SessionSnapshot, knowledge: Knowledge, settings: RankingS
         query.tracks.append(track)
         query.ended_at_s.append(entry.ended_at_ms // 1000)
         if entry.outcome.is_skip:
-            query.skipped.append(track)
+            query.skipped[track] = turned_away(entry)
     add_artists(query, knowledge, settings)
     return query
 
@@ -90,11 +90,11 @@ def query_before(snapshot: SessionSnapshot, knowledge: Knowledge, settings: Rank
     listener = knowledge.listeners.get(snapshot.user_id)
     if listener is None or not listener.session or listener.session_id != snapshot.session_id:
         return None
-    tracks = list(reversed(listener.session))
+    heard = dict(reversed(listener.session.items()))
     query = Query(
-        tracks=tracks,
-        skipped=[track for track in tracks if listener.session[track].was_skipped],
-        ended_at_s=[listener.session[track].ended_at_s for track in tracks],
+        tracks=list(heard),
+        skipped={track: listen.turned_away for track, listen in heard.items() if listen.turned_away > 0.0},
+        ended_at_s=[listen.ended_at_s for listen in heard.values()],
         session=knowledge.session_number(snapshot.session_id),
         listener=listener if settings.knows_listeners else None,
         now_ms=listener.newest_ms,

@@ -12,8 +12,6 @@ Source: Carbonell, Goldstein, "The use of MMR, diversity-based reranking for reo
 summaries", SIGIR 1998.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,21 +19,6 @@ from musicrec.recommend.kernel import fast_kernel
 
 Vectors = NDArray[np.float32]
 """Unit vectors, shape (candidates, dimension); a row of zeros where a candidate has none."""
-
-
-def rows_of(vectors: Sequence[NDArray[np.float32] | None]) -> Vectors:
-    """Return vectors as rows; no column where nobody has one.
-
-    >>> rows_of([None, np.array([0.0, 1.0], np.float32)]).tolist()
-    [[0.0, 0.0], [0.0, 1.0]]
-    """
-    dimension = max((len(vector) for vector in vectors if vector is not None), default=0)
-    rows = np.zeros((len(vectors), dimension), np.float32)
-    for row, vector in zip(rows, vectors, strict=True):
-        # Another model may take over while they are read: nothing is known of how its vectors lie to the others.
-        if vector is not None and len(vector) == dimension:
-            row[:] = vector
-    return rows
 
 
 def varied_places(

@@ -33,7 +33,7 @@ class Exclusions:
         """Return what the session itself rules out."""
         marks = dict.fromkeys(query.tracks, IN_SESSION)
         if settings.exclude_skipped:
-            resting = query.skipped
+            resting = list(query.skipped)
             if settings.skipped_rests:
                 newest = set(query.tracks[: settings.skipped_rests])
                 resting = [track for track in resting if track in newest]

@@ -11,6 +11,7 @@ from musicrec.recommend.novelty import Novelty
 from musicrec.recommend.popularity import Popularity
 from musicrec.recommend.session_store import SessionStore
 from musicrec.recommend.settings import RankingSettings
+from musicrec.recommend.skip_likeness import turned_away
 from musicrec.recommend.state import Pieces, State, batches, named, numbers, texts
 
 PARTS = ("catalogue", "sessions", "popularity", "novelty")
@@ -161,7 +162,7 @@ class Knowledge:
             self.novelty.first_play(track)
         strength = self.strength_of(entry)
         self.popularity.count(track, strength, entry.ended_at_ms)
-        listener.hear(track, entry.ended_at_ms, skipped=entry.outcome.is_skip)
+        listener.hear(track, entry.ended_at_ms, turned_away=turned_away(entry))
         listener.remember(track, entry.ended_at_ms, strength, self.settings.history_length)
         if snapshot.session_id is not None:
             serial = self.sessions.listen(self._row(listener, snapshot), track, strength, entry.ended_at_ms)

@@ -13,7 +13,7 @@ from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.dials import Turned, mark_played, turned_scores
-from musicrec.recommend.diversity import rows_of, varied_places
+from musicrec.recommend.diversity import varied_places
 from musicrec.recommend.exploration import Drawn
 from musicrec.recommend.fused_candidates import Exclusions, FusedCandidates
 from musicrec.recommend.fusion import EXCLUDED, Cause, Source, excluded_for, fuse, ranks_of
@@ -23,11 +23,19 @@ from musicrec.recommend.listener_memory import SCORED_SOURCES, ListenerMemory
 from musicrec.recommend.making import MakingRecorder
 from musicrec.recommend.ranked_list import ItemMaker
 from musicrec.recommend.ranker import Ranker, put_in_order
-from musicrec.recommend.ranking_features import COMPANY_COLUMN, FEATURES, OTHERS_COLUMN, OWN_COLUMN, write_features
+from musicrec.recommend.ranking_features import (
+    COMPANY_COLUMN,
+    FEATURES,
+    OTHERS_COLUMN,
+    OWN_COLUMN,
+    SKIP_COLUMN,
+    write_features,
+)
 from musicrec.recommend.reranking import cap_artists
 from musicrec.recommend.rules_at import RulesAt
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_forecast import SkipForecast
+from musicrec.recommend.skip_likeness import LOOK, clear_skip_likeness, write_skip_likeness
 from musicrec.recommend.successions import write_others_successions, write_own_successions
 from musicrec.recommend.top_k import MIN_CAPACITY
 
@@ -195,7 +203,7 @@ class ListMaker:
         if self._audio is None:
             return np.zeros((len(tracks), 0), np.float32)
         track_id = self._knowledge.catalogue.track_id
-        return rows_of([self._audio.vector(track_id(track)) for track in tracks.tolist()])
+        return self._audio.vectors([track_id(track) for track in tracks.tolist()])
 
     def items(self, fused: FusedCandidates, places: NDArray[np.int64]) -> list[RecommendedItem]:
         """Return the records of the candidates in `places`; no score is above that of the place before.
@@ -308,6 +316,8 @@ class ListMaker:
             self._write_company(fused, count, session, listener, query.now_ms // 1000)
         if self._settings.knows_successions:
             self._write_successions(fused, count, session, listener, query.session)
+        if self._settings.knows_skip_likeness:
+            self._write_skip_likeness(fused.tracks[:count], session[:LOOK], query)
 
     def _write_company(
         self, fused: FusedCandidates, count: int, session: NDArray[np.int64], listener: ListenerMemory, now_s: int
@@ -367,6 +377,26 @@ class ListMaker:
             self._settings.rule_rows_per_track,
             self._place_of,
             OTHERS_COLUMN,
+            self._features,
+        )
+
+    def _write_skip_likeness(self, tracks: NDArray[np.int64], session: NDArray[np.int64], query: Query) -> None:
+        away = [query.skipped.get(track, 0.0) for track in session.tolist()]
+        if not any(away):
+            clear_skip_likeness(len(tracks), SKIP_COLUMN, self._features)
+            return
+        both = np.concatenate([tracks, session])
+        artists, encoded = self._knowledge.catalogue.artist_of[both], self._candidates.encoders.vectors(both)
+        sounds, count = self._sounds(both), len(tracks)
+        write_skip_likeness(
+            artists[:count],
+            encoded[:count],
+            sounds[:count],
+            artists[count:],
+            encoded[count:],
+            sounds[count:],
+            np.array(away, np.float32),
+            SKIP_COLUMN,
             self._features,
         )
 

@@ -26,7 +26,8 @@ MAX_SESSION_TRACKS: Final = 100
 class HeardTrack(NamedTuple):
     """The last listen of a track in a session."""
 
-    was_skipped: bool
+    turned_away: float
+    """Share of it that was skipped; 0 where it was heard out."""
     ended_at_s: int
     """Event time, epoch seconds."""
 
@@ -79,14 +80,14 @@ class ListenerMemory:
         self.session_plays = 0
         self.session_new = 0
 
-    def hear(self, track: int, ended_at_ms: int, *, skipped: bool) -> None:
+    def hear(self, track: int, ended_at_ms: int, *, turned_away: float) -> None:
         """Put a listen at the end of the running session; call it before `remember`."""
         is_new = track not in self.tracks[: self.length]
         self.exploration += EXPLORATION_RATE * (is_new - self.exploration)
         self.session_plays += 1
         self.session_new += is_new
         self.session.pop(track, None)
-        self.session[track] = HeardTrack(skipped, ended_at_ms // 1000)
+        self.session[track] = HeardTrack(turned_away, ended_at_ms // 1000)
         if len(self.session) > MAX_SESSION_TRACKS:
             self.session.pop(next(iter(self.session)))
 

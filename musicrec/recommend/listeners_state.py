@@ -34,7 +34,7 @@ def listeners_state(listeners: Mapping[str, ListenerMemory]) -> Pieces:
         heard = list(chain.from_iterable(memory.session for memory in memories))
         yield "session_tracks", np.array(heard, np.int32)
         last = list(chain.from_iterable(memory.session.values() for memory in memories))
-        yield "session_skips", np.array([listen.was_skipped for listen in last], np.bool_)
+        yield "session_skips", np.array([listen.turned_away for listen in last], np.float64)
         yield "session_ended_at_s", np.array([listen.ended_at_s for listen in last], np.int64)
         yield from texts("blocked_tracks", chain.from_iterable(memory.blocked_tracks for memory in memories))
         yield from texts("blocked_artists", chain.from_iterable(memory.blocked_artists for memory in memories))
@@ -77,7 +77,7 @@ def restored_listeners(state: State) -> dict[str, ListenerMemory]:
         markets,
         state.array("source_hits", np.float32, len(user_ids), SCORED_SOURCES),
         state.split("session_tracks", state.array("session_tracks", np.int32, None).tolist(), sessions),
-        state.split("session_skips", state.array("session_skips", np.bool_, None).tolist(), sessions),
+        state.split("session_skips", state.array("session_skips", np.float64, None).tolist(), sessions),
         state.split("session_ended_at_s", state.array("session_ended_at_s", np.int64, None).tolist(), sessions),
         state.split("blocked_tracks", state.texts("blocked_tracks"), blocked_tracks),
         state.split("blocked_artists", state.texts("blocked_artists"), blocked_artists),

@@ -15,6 +15,7 @@ from musicrec.recommend.fusion import Source
 from musicrec.recommend.kernel import kernel
 from musicrec.recommend.listener_company import COMPANY_FEATURES
 from musicrec.recommend.listener_memory import SCORED_SOURCES
+from musicrec.recommend.skip_likeness import SKIP_FEATURES
 from musicrec.recommend.successions import OTHERS_FEATURES, OWN_FEATURES
 
 RANKED_SOURCES: Final = len(Source) - SCORED_SOURCES
@@ -27,7 +28,8 @@ OWN_COLUMN: Final = (
 )
 OTHERS_COLUMN: Final = OWN_COLUMN + OWN_FEATURES
 COMPANY_COLUMN: Final = OTHERS_COLUMN + OTHERS_FEATURES
-FEATURES: Final = COMPANY_COLUMN + COMPANY_FEATURES
+SKIP_COLUMN: Final = COMPANY_COLUMN + COMPANY_FEATURES
+FEATURES: Final = SKIP_COLUMN + SKIP_FEATURES
 ENCODER_COLUMNS: Final = (
     *range(PER_SCORED * Source.SESSION_ENCODER, PER_SCORED * (Source.SESSION_ENCODER + 1)),
     *range(OWN_COLUMN - ENCODER_FEATURES, OWN_COLUMN),

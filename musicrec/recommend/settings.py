@@ -184,6 +184,8 @@ class RankingSettings:
     """Whether the ranker sees what followed the current track before."""
     knows_company: bool = True
     """Whether it sees what the listener played around the session's tracks before."""
+    knows_skip_likeness: bool = True
+    """Whether it sees how far a candidate is like what was skipped in this session, and like what was heard out."""
     ranker_history: int = 4_096
     """Newest plays of the listener in which a candidate is looked for."""
 
@@ -324,4 +326,5 @@ class RankingSettings:
             ranker_lesson_every=4,
             skip_aversion=0.0,
             knows_company=False,
+            knows_skip_likeness=False,
         )

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from listening import START_MS, Listening
+from sounds import FewSounds
 
 from musicrec.contracts import EventType, Mode, RecommendationRequest, SessionSnapshot, Track
 from musicrec.evaluation.synthetic_stream import StreamShape, synthetic_snapshots
@@ -24,7 +25,7 @@ LISTENERS, TRACKS = "abcde", 22
 RUNNING_LIMIT = 4
 
 
-class CircleOfVectors:
+class CircleOfVectors(FewSounds):
     """An audio index in which each track's neighbours have the numbers beside its own."""
 
     version = "circle"

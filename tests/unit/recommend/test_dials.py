@@ -167,7 +167,7 @@ def test_scores_fall_from_place_to_place_at_every_dial(world: Listening, recomme
 
 
 def test_a_setting_that_came_later_leaves_the_name_of_a_ranking_at_its_default() -> None:
-    assert RankingSettings().version() == "rank-96e6661c10"
+    assert RankingSettings().version() == "rank-d525d90bb4"
     assert RankingSettings(discovery=0.5).version() != RankingSettings().version()
     assert RankingSettings(discovery=0.5).learned_version() == RankingSettings().learned_version()
     # What changes which candidates a lesson has changes what is learned.

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from listening import Listening
+from sounds import FewSounds
 
 from musicrec.contracts import Mode, RecommendationRequest
 from musicrec.errors import Incompatible
@@ -109,7 +110,7 @@ def test_lists_on_request_have_variety_too(mode: Mode, world: Listening, recomme
     assert of_one_artist(varied, 6) < of_one_artist(plain, 6)
 
 
-class TwoSounds:
+class TwoSounds(FewSounds):
     """A vector index in which the odd tracks of one artist sound alike, and all else does not."""
 
     version = "sounds-1"

@@ -69,10 +69,10 @@ def test_the_oldest_quarter_is_forgotten_when_the_history_is_full() -> None:
 def test_exploration_rises_with_new_tracks_and_falls_with_known_ones() -> None:
     memory = ListenerMemory(1)
     for track in range(50):
-        memory.hear(track, 0, skipped=False)
+        memory.hear(track, 0, turned_away=0.0)
         memory.remember(track, track * 1_000, 1.0, 1_000)
     explored = memory.exploration
     assert explored > 0.5
     for _ in range(50):
-        memory.hear(1, 0, skipped=False)
+        memory.hear(1, 0, turned_away=0.0)
     assert memory.exploration < explored

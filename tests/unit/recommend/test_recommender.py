@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from listening import Listening
+from sounds import FewSounds
 
 from musicrec.contracts import (
     Degradation,
@@ -245,7 +246,7 @@ def test_a_session_request_answers_like_the_event(world: Listening, recommender:
     assert answered.items == recommender.rank(snapshot, 5).items
 
 
-class FixedIndex:
+class FixedIndex(FewSounds):
     """A vector index of a few tracks in two dimensions."""
 
     version = "fixed-1"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from listening import START_MS, Listening
 from numpy.typing import NDArray
+from sounds import FewSounds
 
 from musicrec.contracts import ReasonCode, Track
 from musicrec.recommend import RankedList, RankingSettings, Recommender
@@ -295,18 +296,18 @@ def _sources(ranked: RankedList) -> set[str]:
 
 
 @dataclass
-class Sounds:
+class Sounds(FewSounds):
     """An audio index of a few tracks."""
 
-    vectors: dict[str, NDArray[np.float32]]
+    by_track: dict[str, NDArray[np.float32]]
     model_version: str = "embedder-1"
     version: str = "embedder-1/0"
 
     def __len__(self) -> int:
-        return len(self.vectors)
+        return len(self.by_track)
 
     def vector(self, track_id: str) -> NDArray[np.float32] | None:
-        return self.vectors.get(track_id)
+        return self.by_track.get(track_id)
 
     def search(self, vector: NDArray[np.float32], k: int) -> list[tuple[str, float]]:
         return []
@@ -368,7 +369,7 @@ def test_a_sound_that_comes_later_places_a_track_then() -> None:
     ours.rank(world.play("ann", "a"))
     assert ranker_sees(ours, "new")[0] == pytest.approx(ranker_sees(ours, "b")[0], abs=0.2)
     assert encoder.sounds == []  # there lies its artist
-    sounds.vectors["new"] = np.ones(4, np.float32)
+    sounds.by_track["new"] = np.ones(4, np.float32)
     ours.rank(world.play("ben", "a"))
     assert np.array_equal(encoder.sounds[-1], np.ones(4))
     assert ranker_sees(ours, "new")[0] == pytest.approx(ranker_sees(ours, "b")[0], abs=0.2)
