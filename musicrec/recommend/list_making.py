@@ -236,8 +236,12 @@ class ListMaker:
         if fused.discovery is not None:
             listed = np.concatenate([fused.tracks[places], np.array([drawn.track for drawn in added], np.int64)])
             new_to_listener = tuple((np.flatnonzero(~self._is_played(listed, query)) + 1).tolist())
-        counts = self._candidates.counts
-        return self._makings.record(fused, places, len(added), counts, new_share, new_to_listener, market=query.market)
+        skips = None
+        if fused.ranked and self._settings.skip_aversion > 0:
+            stood = places if fused.ranker_places is None else fused.ranker_places[places]
+            skips = self._skips.moved(fused.fusion_places[places], stood, fused.ranked)
+        counts, market = self._candidates.counts, query.market
+        return self._makings.record(fused, places, len(added), counts, new_share, new_to_listener, skips, market)
 
     def _fuse(self, weights: NDArray[np.float64]) -> int:
         catalogue, candidates = self._knowledge.catalogue, self._candidates
