@@ -146,7 +146,7 @@ class ListMaker:
             ranker_places=order,
         )
 
-    def teach(self, fused: FusedCandidates, query: Query, played: int, *, was_skipped: bool, counts_hits: bool) -> None:
+    def teach(self, fused: FusedCandidates, query: Query, played: int, *, was_skipped: bool) -> None:
         """Let both networks learn that `played` was played, where it was among the candidates.
 
         Args:
@@ -154,7 +154,6 @@ class ListMaker:
             query: likewise.
             played: the track.
             was_skipped: whether the play was.
-            counts_hits: whether the listener's memory keeps which sources foresaw the play.
         """
         count = min(len(fused.tracks), len(self._features))
         rows = np.flatnonzero(fused.tracks[:count] == played)
@@ -163,10 +162,9 @@ class ListMaker:
             weight = self._settings.ranker_skip_weight if was_skipped else 1.0
             self._ranker.train(self._features, fused.scores, count, int(rows[0]), weight, self._ranker_scores)
             self._skips.train(self._features, int(rows[0]), was_skipped=was_skipped)
-        if counts_hits and query.listener is not None:
-            self._count_hits(query.listener, played)
 
-    def _count_hits(self, listener: ListenerMemory, played: int) -> None:
+    def count_hits(self, listener: ListenerMemory, played: int) -> None:
+        """Have the listener's memory keep which sources of the last candidates foresaw that `played` was played."""
         heads = self._candidates.keys[:SCORED_SOURCES, :HEAD]
         filled = np.arange(heads.shape[1]) < self._candidates.counts[:SCORED_SOURCES, None]
         held = ((heads == played) & filled).any(axis=1)
