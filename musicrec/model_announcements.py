@@ -9,6 +9,8 @@ from musicrec.standing_records import named_record, put_standing, standing
 
 SESSION_ENCODER: Final = "session_encoder"
 """Name of what `musicrec train sequence` makes."""
+RANKER: Final = "ranker"
+"""Name of what `musicrec train ranker` makes."""
 
 
 def announcement_in(key: bytes | None, value: bytes | None) -> tuple[str, ModelAnnouncement | None]:

@@ -18,13 +18,43 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from musicrec.errors import Incompatible
-from musicrec.recommend.ranking_features import FEATURES
+from musicrec.recommend.beginning import Beginning
+from musicrec.recommend.fusion import Source
+from musicrec.recommend.listener_company import COMPANY_FEATURES
+from musicrec.recommend.listener_memory import SCORED_SOURCES
+from musicrec.recommend.ranker import Ranker
+from musicrec.recommend.ranking_features import (
+    CONTEXT_FEATURES,
+    ENCODER_FEATURES,
+    FEATURES,
+    PAST_FEATURES,
+    PER_SCORED,
+)
 from musicrec.recommend.recommender import Recommender
+from musicrec.recommend.settings import RankingSettings
+from musicrec.recommend.skip_forecast import SkipForecast
+from musicrec.recommend.skip_likeness import SKIP_FEATURES
 from musicrec.recommend.state import State, joined
+from musicrec.recommend.successions import OTHERS_FEATURES, OWN_FEATURES
+from musicrec.sequence.encoder_files import Unreadable
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 WEIGHTS: Final = "ranker.safetensors"
 MANIFEST: Final = "manifest.json"
+PER_RANKED: Final = 2
+FEATURES_BY_NAME: Final = {
+    **{source.label: PER_SCORED if source < SCORED_SOURCES else PER_RANKED for source in Source},
+    "past": PAST_FEATURES,
+    "context": CONTEXT_FEATURES,
+    "encoder": ENCODER_FEATURES,
+    "own_successions": OWN_FEATURES,
+    "others_successions": OTHERS_FEATURES,
+    "company": COMPANY_FEATURES,
+    "skip_likeness": SKIP_FEATURES,
+}
+"""What a network sees of a candidate, in the order of its inputs, and how many inputs tell it."""
+TRIED: Final = 32
+"""Invented candidates that a ranker has to score before it scores real ones."""
 
 
 class RankerManifest(BaseModel):
@@ -34,8 +64,8 @@ class RankerManifest(BaseModel):
 
     format: int
     """Of the folder."""
-    features: int
-    """Of a candidate, in the release that wrote it."""
+    features: dict[str, int]
+    """What the networks see of a candidate, in order, and how many inputs tell it, in the release that wrote it."""
     settings: str
     """Name of the configuration under which it learned."""
     lessons: Annotated[int, Field(ge=0)]
@@ -64,12 +94,19 @@ class TrainedRanker:
     Attributes:
         folder: it was read from.
         manifest: what it is.
-        state: for `Recommender.restore_taught`.
+        networks: for `Recommender.begin_with`.
+        beginning: what lists and snapshots tell of it.
     """
 
     folder: Path
     manifest: RankerManifest
-    state: State
+    networks: State
+    beginning: Beginning
+
+    @property
+    def version(self) -> str:
+        """Of the manifest."""
+        return self.manifest.version
 
     def teach(self, recommender: Recommender) -> None:
         """Have a recommender begin with it.
@@ -77,10 +114,28 @@ class TrainedRanker:
         Raises:
             Incompatible: its networks have other shapes.
         """
+        self.try_out(recommender.settings)
+        recommender.begin_with(self.networks, self.beginning)
+
+    def try_out(self, settings: RankingSettings) -> None:
+        """Score invented candidates with it, so that nobody's list is the first.
+
+        Raises:
+            Incompatible: its networks have other shapes than these settings ask for, or their scores are no numbers.
+        """
+        ranker = Ranker(FEATURES, settings.ranker_hidden, settings.ranker_step)
+        skips = SkipForecast(FEATURES, settings.skip_hidden, settings.skip_step)
         try:
-            recommender.restore_taught(self.state)
+            ranker.restore(self.networks.part("ranker"))
+            skips.restore(self.networks.part("skips"))
         except Incompatible as error:
             raise Incompatible(f"{self.folder}: not a ranker for these settings: {error}; train it again") from error
+        features = np.random.default_rng(TRIED).random((TRIED, FEATURES)).astype(np.float32)
+        scores = np.zeros(TRIED)
+        ranker.score(features, np.linspace(1.0, 0.1, TRIED), TRIED, scores)
+        skips.lower(features, TRIED, 1.0, scores)
+        if not np.isfinite(scores).all():
+            raise Incompatible(f"{self.folder}: its scores are no numbers; train it again")
 
 
 def write_ranker(folder: Path, recommender: Recommender, **described: object) -> RankerManifest:
@@ -91,11 +146,11 @@ def write_ranker(folder: Path, recommender: Recommender, **described: object) ->
         recommender: whose lessons.
         described: events, learned_from_ms, learned_until_ms and metrics of the manifest.
     """
-    weights = save(joined(recommender.taught_state()))
+    weights = save(joined(recommender.networks_state()))
     manifest = RankerManifest.model_validate(
         {
             "format": FORMAT,
-            "features": FEATURES,
+            "features": FEATURES_BY_NAME,
             "settings": recommender.settings.version(),
             "lessons": recommender.ranker.lessons,
             "sha256": hashlib.sha256(weights).hexdigest(),
@@ -109,13 +164,28 @@ def write_ranker(folder: Path, recommender: Recommender, **described: object) ->
     return manifest
 
 
-def read_ranker(folder: Path) -> TrainedRanker:
+def is_ranker(folder: Path) -> bool:
+    """Return whether the manifest of a folder is one of a ranker, of whatever format; False where there is none."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and {"lessons", "features"} <= manifest.keys()
+
+
+def read_ranker(folder: Path, manifest_sha256: str | None = None, *, announced_at_ms: int = 0) -> TrainedRanker:
     """Read and check a ranker.
 
+    Args:
+        folder: what `write_ranker` wrote.
+        manifest_sha256: of the manifest that was announced; whatever lies there where none is given.
+        announced_at_ms: when it was, epoch milliseconds.
+
     Raises:
-        Incompatible: a file is missing, damaged, of another format, or this installation cannot read it.
+        Unreadable: a file is missing or cannot be read.
+        Incompatible: a file is damaged, of another format, or not the one that was announced.
     """
-    manifest = _manifest(folder / MANIFEST)
+    manifest = _manifest(folder / MANIFEST, manifest_sha256)
     path = folder / WEIGHTS
     data = _bytes(path)
     digest = hashlib.sha256(data).hexdigest()
@@ -123,7 +193,8 @@ def read_ranker(folder: Path) -> TrainedRanker:
         raise Incompatible(
             f"{path}: sha256 {digest[:12]}… is not the manifest's {manifest.sha256[:12]}…; copy it again"
         )
-    return TrainedRanker(folder, manifest, State(_arrays(path, data)))
+    beginning = Beginning(manifest.version, manifest_sha256 or "", announced_at_ms)
+    return TrainedRanker(folder, manifest, State(_arrays(path, data)), beginning)
 
 
 def _arrays(path: Path, data: bytes) -> Mapping[str, NDArray[np.generic]]:
@@ -137,24 +208,34 @@ def _arrays(path: Path, data: bytes) -> Mapping[str, NDArray[np.generic]]:
     return arrays
 
 
-def _manifest(path: Path) -> RankerManifest:
+def _manifest(path: Path, expected: str | None) -> RankerManifest:
+    data = _bytes(path)
+    digest = hashlib.sha256(data).hexdigest()
+    if expected is not None and digest != expected:
+        raise Incompatible(f"{path}: sha256 {digest[:12]}… is not the announced {expected[:12]}…; copy it again")
     try:
-        manifest = RankerManifest.model_validate_json(_bytes(path))
-    except ValidationError as error:
+        found = json.loads(data)
+        written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
+        if written != FORMAT:  # its fields may be others
+            raise Incompatible(f"{path}: format {written}, this release reads {FORMAT}; train it again")
+        manifest = RankerManifest.model_validate(found)
+    except (ValueError, ValidationError) as error:
         raise Incompatible(f"{path}: not a manifest of a ranker: {error}") from error
-    if manifest.format != FORMAT:
-        raise Incompatible(f"{path}: format {manifest.format}, this release reads {FORMAT}; train it again")
-    if manifest.features != FEATURES:
-        raise Incompatible(
-            f"{path}: it sees {manifest.features} features of a candidate, this release has {FEATURES}; train it again"
-        )
+    if list(manifest.features.items()) != list(FEATURES_BY_NAME.items()):
+        raise Incompatible(f"{path}: {_other_features(manifest.features)}; train it again")
     return manifest
+
+
+def _other_features(seen: Mapping[str, int]) -> str:
+    theirs, ours = ({*features.items()} for features in (seen, FEATURES_BY_NAME))
+    differing = ", ".join(sorted({name for name, _ in theirs ^ ours})) or "their order"
+    return f"it sees other features of a candidate than this release; they differ in {differing}"
 
 
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Incompatible(
+        raise Unreadable(
             f"{path}: cannot read it ({error.strerror}); name a folder that `musicrec train ranker` wrote"
         ) from error

@@ -206,11 +206,12 @@ class RankingAgentSettings(_Section):
     """Folder of a session encoder that `musicrec train sequence` wrote, for as long as none is announced; without
     one the lists do without its source."""
     ranker_path: Path | None = None
-    """Folder of a ranker that `musicrec train ranker` wrote: a worker without a snapshot begins with it."""
+    """Folder of a ranker that `musicrec train ranker` wrote: a worker without a snapshot begins with it, unless one is
+    announced."""
     models_dir: Path | None = None
     """Directory of models that every ranking worker and `musicrec model` see; announced folders lie below it."""
     model_wait_s: Annotated[float, Field(ge=0)] = 60.0
-    """Longest wait at a worker's start for the announced model; it then answers without it until it can load it."""
+    """Longest wait at a worker's start for announced models; it then answers without them until it can load them."""
     snapshot_interval_s: Annotated[float, Field(gt=0)] = 600.0
     """Pause between two snapshots of what was learned; after a kill, what came since the last one is learned again."""
 

@@ -62,7 +62,7 @@ class ModelOutcome(StrEnum):
     IN_USE = "in_use"
     """It was loaded, and makes the lists."""
     WITHDRAWN = "withdrawn"
-    """It was taken back, and what the setting names makes the lists."""
+    """It was taken back: the encoder that the setting names makes the lists, a ranker goes on with what it learned."""
     MISSING = "missing"
     """A file is not there or cannot be read; it is tried again every half minute, the old one stays."""
     REFUSED = "refused"
@@ -136,6 +136,12 @@ MODEL_LOADS: Final = Metric(
 MODEL: Final = Metric(
     "musicrec_model_info", "info", ("version",), "Session encoder that makes the lists, `none` without one; always 1."
 )
+TRAINED_RANKER: Final = Metric(
+    "musicrec_ranker_info",
+    "info",
+    ("version",),
+    "Trained ranker that the ranking's networks began with, `none` without one; always 1.",
+)
 VARIANT_LISTENS: Final = Metric(
     "musicrec_variant_listens_total",
     "counter",
@@ -186,6 +192,7 @@ METRICS: Final = (
     VARIANT_SKIPS,
     VARIANT_RANKING,
     MODEL,
+    TRAINED_RANKER,
     MODEL_LOADS,
     RULES,
     BUILD,

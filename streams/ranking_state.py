@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
@@ -26,7 +26,10 @@ from musicrec.recommend.variants import Variants
 from musicrec.settings import Settings
 from musicrec.topic_follower import StartAt, TopicFollower
 from musicrec.topics import EMBEDDINGS, RULES, SESSIONS, TRACKS
-from streams.announced_encoder import AnnouncedEncoder
+from streams.announced_encoder import EncoderKind
+from streams.announced_model import AnnouncedModel
+from streams.announced_models import AnnouncedModels
+from streams.announced_ranker import RankerKind
 from streams.announced_rules import AnnouncedRules
 from streams.announced_variants import AnnouncedVariants
 from streams.counters import Counters
@@ -61,7 +64,9 @@ class RankingState:
         self.index = ServingIndex()
         self._encoder: SessionEncoder | None = None
         self._settings = settings
+        self._named_ranker = ranker
         self._ranker = ranker
+        self._follower: TopicFollower | None = None
         self._counters = counters
         self._announced = AnnouncedVariants(counters)
         self._rules = AnnouncedRules(counters)
@@ -88,34 +93,42 @@ class RankingState:
         connection = settings.kafka.client_options()
         embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / origin)
         snapshots = RankingSnapshots(settings.data_dir / "ranking" / origin, origin, state._nothing)
-        models = AnnouncedEncoder(
-            connection,
-            counters,
-            models=chosen.models_dir,
-            otherwise=chosen.encoder_path,
-            on_other=state._announced.take,
-        )
+        encoders = AnnouncedModel(EncoderKind(chosen.encoder_path), counters, models=chosen.models_dir)
+        kind = RankerKind(bounded, lambda: state.recommender.beginning)
+        rankers = AnnouncedModel(kind, counters, models=chosen.models_dir)
+        models = AnnouncedModels(connection, counters, [encoders, rankers], on_other=state._announced.take)
         rules = TopicFollower(connection, [RULES.name], state._rules.take)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(embeddings.stop)
             stack.push_async_callback(rules.stop)
             stack.push_async_callback(models.stop)
-            start_at, _, encoder = await asyncio.gather(
-                state._restored(snapshots), embeddings.start(), models.first(chosen.model_wait_s)
-            )
+
+            async def first_encoder() -> SessionEncoder | None:
+                await models.ready()
+                return await encoders.first(chosen.model_wait_s)
+
+            async def restored() -> tuple[StartAt, TrainedRanker | None]:
+                start_at, _ = await asyncio.gather(state._restored(snapshots), models.ready())
+                # With the snapshot: only it tells whether the networks have begun with the announced one before.
+                return start_at, await rankers.first(chosen.model_wait_s)
+
+            (start_at, first_ranker), _, encoder = await asyncio.gather(restored(), embeddings.start(), first_encoder())
             # Before anything is learned: the ranker learns what the encoder's word is worth.
             await state.use_encoder(encoder)
             state._announced.use(state.learned.variants)
             state._rules.use(state.recommender)
             state.learned.variants.settle()
+            # Variants are there: they begin with it too.
+            await state.use_ranker(first_ranker)
             # One follower for both topics: its places and what it brought are saved as a pair.
             follower = TopicFollower(
                 connection | LEARNING_BATCH,
                 [TRACKS.name, SESSIONS.name],
                 state.take,
                 start_at=start_at,
-                on_lost_place=state._forget,
+                on_lost_place=lambda: state._forget(rankers),
             )
+            state._follower = follower
 
             def followed() -> tuple[Followed, ...]:
                 vectors = Followed(EMBEDDINGS.name, embeddings.is_ready, embeddings.lag, embeddings.ended)
@@ -127,7 +140,8 @@ class RankingState:
             watch(followed)
             follower.start()
             rules.start()
-            models.start(state.use_encoder)
+            encoders.start(state.use_encoder)
+            rankers.start(state.use_ranker)
             stack.push_async_callback(follower.stop)
             keeper = SnapshotKeeper(
                 lambda: state.learned,
@@ -173,6 +187,18 @@ class RankingState:
         self._encoder = encoder
         maker.use_encoder(encoded)
 
+    async def use_ranker(self, ranker: TrainedRanker | None) -> None:
+        """Have the networks go on from a trained ranker: between two lists, two lessons and two snapshots.
+
+        Args:
+            ranker: tried out; None leaves the networks as they are, see `announced_ranker`.
+        """
+        self._ranker = ranker or self._named_ranker
+        if ranker is None:
+            return
+        async with self._follower.held() if self._follower is not None else nullcontext():
+            self.learned.variants.begin_with(ranker.networks, ranker.beginning)
+
     def take(self, records: Sequence[ConsumerRecord]) -> None:
         """Take in records of both topics, in order."""
         handlers = {TRACKS.name: self.take_tracks, SESSIONS.name: self.take_sessions}
@@ -211,9 +237,10 @@ class RankingState:
             RunningSessions(limit=self._settings.max_listeners // 2),
         )
 
-    def _forget(self) -> None:
+    def _forget(self, rankers: AnnouncedModel[TrainedRanker]) -> None:
         """Begin anew: the topics are not those that the snapshot was taken from."""
         self.learned = self._nothing()
+        rankers.again()
         self._announced.use(self.learned.variants)
         self._rules.use(self.recommender)
 

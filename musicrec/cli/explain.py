@@ -34,8 +34,8 @@ def command(
 
     JSON keys: the record of the list as it stands on the topic, and place (where), left_out (candidates that a rule on
     whole lists left out before the last item), items ▸ place, track_id, reason, score, fused_score, fusion_rank,
-    ranker_rank, is_heard, is_exploration, sources ▸ source, rank, part (of the fused score), share.  What an older list
-    does not record is null.
+    ranker_rank, is_heard, is_exploration, skip_chance (foreseen, if it is played), skip_move (places that this moved it
+    down), sources ▸ source, rank, part (of the fused score), share.  What an older list does not record is null.
     """
     sought = Sought.parse(who, is_user=is_user)
     done = asyncio.run(_searched(kafka_settings(kafka) or load_settings().kafka, sought, lists))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -20,32 +20,34 @@ def announce(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER", help="What `musicrec train sequence` wrote, below MUSICREC_RANKING__MODELS_DIR."
+            metavar="FOLDER",
+            help="What `musicrec train sequence` or `musicrec train ranker` wrote, below MUSICREC_RANKING__MODELS_DIR.",
         ),
     ],
     kafka: KafkaServers = None,
 ) -> None:
-    """Check a session encoder as workers do, and have every ranking worker load it; no restart, no list without one.
+    """Check a model as workers do, and have every ranking worker load it; no restart, no list without one.
 
-    FOLDER is absolute, or relative to the models directory, which workers see with the same content.
+    FOLDER is absolute, or relative to the models directory, which workers see with the same content.  A session encoder
+    makes lists from then on.  From a ranker the ranking's networks, those of variants too, go on learning; what they
+    have learned before is gone.  Each announcement of a ranker is obeyed once: a restart keeps what was learned since.
     """
-    from musicrec.model_announcements import SESSION_ENCODER, put_announcement
+    from musicrec.model_announcements import put_announcement
     from musicrec.sequence.encoder_files import manifest_sha256
-    from musicrec.sequence.encoder_loading import load_encoder
     from musicrec.sequence.models_directory import folder_below, name_below
 
     models = load_settings().ranking.models_dir
     name = name_below(models, folder)
     place = folder_below(models, name)
     digest = manifest_sha256(place)
-    encoder = load_encoder(place, digest)
+    model = _checked(place, digest)
     announced = ModelAnnouncement(
-        name=SESSION_ENCODER,
-        files=ModelFiles(version=encoder.version, manifest_sha256=digest, folder=name),
+        name=model.name,
+        files=ModelFiles(version=model.version, manifest_sha256=digest, folder=name),
         announced_at_ms=time.time_ns() // 1_000_000,
     )
-    asyncio.run(put_announcement(_settings(kafka), SESSION_ENCODER, announced))
-    typer.echo(f"announced {SESSION_ENCODER} {encoder.version} in {name}: {len(encoder.track_ids):,} tracks")
+    asyncio.run(put_announcement(_settings(kafka), model.name, announced))
+    typer.echo(f"announced {model.name} {model.version} in {name}: {model.described}")
 
 
 def variant(
@@ -120,11 +122,37 @@ def withdraw(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `musicrec model list` shows it.")],
     kafka: KafkaServers = None,
 ) -> None:
-    """Take an announcement back: workers go on with what MUSICREC_RANKING__ENCODER_PATH names, or without any."""
+    """Take an announcement back.
+
+    In place of a session encoder workers go on with what MUSICREC_RANKING__ENCODER_PATH names, or without any.
+    Networks that have begun with a ranker go on with what they have learned; who wants others announces another ranker.
+    """
     from musicrec.model_announcements import announcements
 
     settings = _settings(kafka)
     _withdraw(settings, name, asyncio.run(announcements(settings)))
+
+
+class _Checked(NamedTuple):
+    name: str
+    version: str
+    described: str
+
+
+def _checked(folder: Path, manifest_sha256: str) -> _Checked:
+    """Return what a folder holds, loaded and tried out as workers do."""
+    from musicrec.model_announcements import RANKER, SESSION_ENCODER
+    from musicrec.ranker_files import is_ranker, read_ranker
+    from musicrec.recommend import RankingSettings
+    from musicrec.sequence.encoder_loading import load_encoder
+
+    if is_ranker(folder):
+        ranker = read_ranker(folder, manifest_sha256)
+        ranker.try_out(RankingSettings())
+        learned = f"{ranker.manifest.lessons:,} lessons of {ranker.manifest.events:,} events"
+        return _Checked(RANKER, ranker.version, learned)
+    encoder = load_encoder(folder, manifest_sha256)
+    return _Checked(SESSION_ENCODER, encoder.version, f"{len(encoder.track_ids):,} tracks")
 
 
 def _withdraw(settings: KafkaSettings, name: str, found: Mapping[str, ModelAnnouncement]) -> None:

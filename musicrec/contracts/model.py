@@ -74,13 +74,14 @@ class ModelAnnouncement(VersionedRecord):
     MAX_BYTES: ClassVar[int] = 16_384
 
     name: Id
-    """What it is: `session_encoder`, or `variant/NAME`; also the message key."""
+    """What it is: `session_encoder`, `ranker`, or `variant/NAME`; also the message key."""
     files: ModelFiles | None = None
     """Where a model lies."""
     variant: RankingVariant | None = None
     """What a variant is."""
     announced_at_ms: EpochMs
-    """When it was announced; announced anew, files that were refused before are tried again."""
+    """When it was announced; announced anew, files that were refused before are tried again, and a ranker is begun with
+    again. What was played before teaches the ranker before it."""
 
     @model_validator(mode="after")
     def _is_a_model_or_a_variant(self) -> Self:

@@ -189,6 +189,11 @@ class Making(Record):
     """Weight of not being similar to what is listed already; absent where nothing was done for variety."""
     new_to_listener: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
     """Places of this list, from 1, whose tracks the listener never played; absent where nobody set a dial."""
+    skips_per_1000: Annotated[tuple[Count, ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
+    """For each item the skips foreseen in a thousand plays of it; 0 where the ranker did not order it. Absent where no
+    skip was foreseen."""
+    skip_moves: Annotated[tuple[int, ...], Field(max_length=MAX_LIST_LENGTH)] | None = None
+    """For each item by how many places of the ranker's order that moved it down, or up (below 0); likewise."""
     market: Market | None = None
     """Where the listener was taken to be; absent where nobody said: what rules admit in every market is listed."""
 

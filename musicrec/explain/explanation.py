@@ -53,6 +53,10 @@ class ItemExplanation:
     """Probability with which it was drawn for its exploration slot; None elsewhere, or where it is not known."""
     is_new_to_listener: bool | None
     """The listener never played it; None where nobody set a dial."""
+    skip_chance: float | None
+    """Probability, as foreseen, that it is skipped if it is played; None where nobody asked, or it is not known."""
+    skip_move: int | None
+    """Places of the ranker's order by which that moved it down, or up (below 0); likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def _item(
     is_exploration, is_heard = fusion_rank == 0, making is not None and place in making.heard
     new = making.new_to_listener if making is not None else None
     parts = _parts(item, making)
+    chance, move = _foreseen(place, making)
     known = [part for part in parts if part is not None]
     total = sum(known)
     damping = making.repeat_factor if making is not None and is_heard else 1.0
@@ -134,7 +139,16 @@ def _item(
         is_exploration=is_exploration,
         propensity=item.propensity,
         is_new_to_listener=None if new is None else place in new,
+        skip_chance=chance,
+        skip_move=move,
     )
+
+
+def _foreseen(place: int, making: Making | None) -> tuple[float | None, int | None]:
+    skips, moves = (making.skips_per_1000 or (), making.skip_moves or ()) if making is not None else ((), ())
+    if place > min(len(skips), len(moves)) or not skips[place - 1]:
+        return None, None
+    return skips[place - 1] / 1000, moves[place - 1]
 
 
 def _parts(item: RecommendedItem, making: Making | None) -> list[float | None]:

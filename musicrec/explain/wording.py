@@ -129,6 +129,8 @@ def _item_lines(item: ItemExplanation, reasons: dict[str, str], making: Making |
     yield f"{head}   {_way(item)}" if making is not None else head
     yield INDENT + reasons[item.reason.value]
     yield INDENT + _sources(item)
+    if item.skip_move:
+        yield f"{INDENT}{_skips(item.skip_chance or 0.0, item.skip_move)}"
     if making is not None and making.diversity is not None and item.was_put_forward:
         yield f"{INDENT}put forward for variety"
     if item.is_new_to_listener:
@@ -147,6 +149,11 @@ def _way(item: ItemExplanation) -> str:
     way = f"fusion {item.fusion_rank} > ranker {item.ranker_rank}{dial} > list {item.place}"
     moved = item.fusion_rank - item.place
     return f"{way}  ({'up' if moved > 0 else 'down'} {abs(moved)})" if moved else way
+
+
+def _skips(chance: float, move: int) -> str:
+    direction, likely = ("down", "likely") if move > 0 else ("up", "less likely")
+    return f"{likely} to be skipped: {chance:.2f}, moved {direction} {abs(move)}"
 
 
 def _sources(item: ItemExplanation) -> str:

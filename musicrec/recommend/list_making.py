@@ -150,7 +150,7 @@ class ListMaker:
             ranker_places=order,
         )
 
-    def teach(self, fused: FusedCandidates, query: Query, played: int, *, was_skipped: bool, counts_hits: bool) -> None:
+    def teach(self, fused: FusedCandidates, query: Query, played: int, *, was_skipped: bool) -> None:
         """Let both networks learn that `played` was played, where it was among the candidates.
 
         Args:
@@ -158,7 +158,6 @@ class ListMaker:
             query: likewise.
             played: the track.
             was_skipped: whether the play was.
-            counts_hits: whether the listener's memory keeps which sources foresaw the play.
         """
         count = min(len(fused.tracks), len(self._features))
         rows = np.flatnonzero(fused.tracks[:count] == played)
@@ -167,10 +166,9 @@ class ListMaker:
             weight = self._settings.ranker_skip_weight if was_skipped else 1.0
             self._ranker.train(self._features, fused.scores, count, int(rows[0]), weight, self._ranker_scores)
             self._skips.train(self._features, int(rows[0]), was_skipped=was_skipped)
-        if counts_hits and query.listener is not None:
-            self._count_hits(query.listener, played)
 
-    def _count_hits(self, listener: ListenerMemory, played: int) -> None:
+    def count_hits(self, listener: ListenerMemory, played: int) -> None:
+        """Have the listener's memory keep which sources of the last candidates foresaw that `played` was played."""
         heads = self._candidates.keys[:SCORED_SOURCES, :HEAD]
         filled = np.arange(heads.shape[1]) < self._candidates.counts[:SCORED_SOURCES, None]
         held = ((heads == played) & filled).any(axis=1)
@@ -237,8 +235,12 @@ class ListMaker:
         if fused.discovery is not None:
             listed = np.concatenate([fused.tracks[places], np.array([drawn.track for drawn in added], np.int64)])
             new_to_listener = tuple((np.flatnonzero(~self._is_played(listed, query)) + 1).tolist())
-        counts = self._candidates.counts
-        return self._makings.record(fused, places, len(added), counts, new_share, new_to_listener, market=query.market)
+        skips = None
+        if fused.ranked and self._settings.skip_aversion > 0:
+            stood = places if fused.ranker_places is None else fused.ranker_places[places]
+            skips = self._skips.moved(fused.fusion_places[places], stood, fused.ranked)
+        counts, market = self._candidates.counts, query.market
+        return self._makings.record(fused, places, len(added), counts, new_share, new_to_listener, skips, market)
 
     def _fuse(self, weights: NDArray[np.float64]) -> int:
         catalogue, candidates = self._knowledge.catalogue, self._candidates

@@ -18,7 +18,7 @@ class MakingRecorder:
     def __init__(self, settings: RankingSettings) -> None:
         self._settings = settings
         self._in_order = list(range(MAX_LIST_LENGTH))
-        self._used = _UsedSources(np.zeros(len(Source)))
+        self._used = _UsedSources(np.zeros(len(Source)), settings)
 
     def record(
         self,
@@ -28,6 +28,7 @@ class MakingRecorder:
         proposed: NDArray[np.int64],
         new_share: float,
         new_to_listener: tuple[int, ...] | None,
+        skips: list[list[int]] | None,
         market: str | None,
     ) -> Making:
         """Return the record of a list.
@@ -39,42 +40,41 @@ class MakingRecorder:
             proposed: int64 per source, how many candidates it had.
             new_share: least share of tracks that the listener never played.
             new_to_listener: places, from 1, of tracks that the listener never played; None where nobody set a dial.
+            skips: what `SkipForecast.moved` says of the items in `places`; None where no skip was foreseen.
             market: where the listener was taken to be; None where nobody said.
         """
+        settings = self._settings
         if self._used.of is not fused.weights:
-            self._used = _UsedSources(fused.weights)
+            self._used = _UsedSources(fused.weights, settings)
         # Lists, not arrays: for twenty numbers a call of NumPy costs more than what it does.
-        settings, marks, at = self._settings, fused.exclusions.marks, places.tolist()
+        marks, at = fused.exclusions.marks, places.tolist()
         counts, from_elsewhere = proposed.tolist(), [0] * added
         fusion_ranks = [place + 1 for place in fused.fusion_places[places].tolist()]
         before = at if fused.ranker_places is None else fused.ranker_places[places].tolist()
         in_order = before == self._in_order[: len(at)]
-        return Making(
-            sources=self._used.labels,
-            weights=self._used.weights,
-            proposed=tuple([counts[source] for source in self._used.sources]),
-            rank_constant=settings.rank_constant,
-            repeat_factor=settings.repeat_factor,
-            candidates=len(fused.tracks),
-            excluded=_excluded(*fused.excluded.tolist(), has_rules=fused.exclusions.rules is not None),
-            ranked=fused.ranked,
-            fusion_ranks=tuple(fusion_ranks + from_elsewhere),
-            ranker_ranks=() if in_order else tuple([place + 1 for place in before] + from_elsewhere),
-            heard=tuple(
-                [
-                    place
-                    for place, track in enumerate(fused.tracks[places].tolist(), 1)
-                    if marks.get(track) == IN_SESSION
-                ]
-            ),
-            artist_cap=settings.artist_cap,
-            new_share=new_share,
-            discovery=fused.discovery,
-            dial_ranks=self._dial_ranks(fused, at, from_elsewhere),
-            popularity_dial=(settings.popularity_dial or None) if fused.ranker_places is not None else None,
-            diversity=settings.diversity or None,
-            new_to_listener=new_to_listener,
-            market=market,
+        heard = [
+            place for place, track in enumerate(fused.tracks[places].tolist(), 1) if marks.get(track) == IN_SESSION
+        ]
+        has_rules, is_turned = fused.exclusions.rules is not None, fused.ranker_places is not None
+        # A copy: what all these lists have in common costs as much to check as all the rest.
+        return self._used.making.model_copy(
+            update={
+                "proposed": tuple([counts[source] for source in self._used.sources]),
+                "candidates": len(fused.tracks),
+                "excluded": _excluded(*fused.excluded.tolist(), has_rules=has_rules),
+                "ranked": fused.ranked,
+                "fusion_ranks": tuple(fusion_ranks + from_elsewhere),
+                "ranker_ranks": () if in_order else tuple([place + 1 for place in before] + from_elsewhere),
+                "heard": tuple(heard),
+                "new_share": new_share,
+                "discovery": fused.discovery,
+                "dial_ranks": self._dial_ranks(fused, at, from_elsewhere),
+                "popularity_dial": (settings.popularity_dial or None) if is_turned else None,
+                "new_to_listener": new_to_listener,
+                "skips_per_1000": None if skips is None else tuple(skips[0] + from_elsewhere),
+                "skip_moves": None if skips is None else tuple(skips[1] + from_elsewhere),
+                "market": market,
+            }
         )
 
     def _dial_ranks(self, fused: FusedCandidates, at: list[int], from_elsewhere: list[int]) -> tuple[int, ...] | None:
@@ -84,13 +84,24 @@ class MakingRecorder:
 
 
 class _UsedSources:
-    """The sources that have a weight; most lists of a recommender have the same."""
+    """The sources that have a weight, and the record of a list of theirs; most lists of a recommender have the same."""
 
-    def __init__(self, weights: NDArray[np.float64]) -> None:
+    def __init__(self, weights: NDArray[np.float64], settings: RankingSettings) -> None:
         self.of = weights
         self.sources = np.flatnonzero(weights > 0.0).tolist()
-        self.labels = tuple(Source(source).label for source in self.sources)
-        self.weights = tuple(weights[self.sources].tolist())
+        self.making = Making(
+            sources=tuple(Source(source).label for source in self.sources),
+            weights=tuple(weights[self.sources].tolist()),
+            proposed=(),
+            rank_constant=settings.rank_constant,
+            repeat_factor=settings.repeat_factor,
+            candidates=0,
+            excluded=ExcludedCandidates(),
+            ranked=0,
+            fusion_ranks=(),
+            artist_cap=settings.artist_cap,
+            diversity=settings.diversity or None,
+        )
 
 
 @lru_cache(maxsize=4_096)

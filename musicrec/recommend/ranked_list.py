@@ -27,7 +27,8 @@ class RankedList:
         candidates: int64, indices of the candidates that might have been listed, best first, before the list was cut.
         candidate_scores: float64, what ordered them.
         variant: that made it; None for the default.
-        model_version: of the settings and, where it was one's turn, of the session encoder that made it.
+        model_version: of the settings and, where it was one's turn, of the session encoder that made it, and of the
+            trained ranker that its ranker began with.
         places: int64, for each item its place in `candidates`; -1 for an item from elsewhere (exploration).
     """
 

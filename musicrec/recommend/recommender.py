@@ -21,6 +21,7 @@ from musicrec.contracts import (
     Track,
 )
 from musicrec.recommend.audio_neighbours import AudioIndex
+from musicrec.recommend.beginning import Beginning
 from musicrec.recommend.candidates import CandidateGenerator, Query, add_artists, query_before, query_of
 from musicrec.recommend.catalogue import UNKNOWN
 from musicrec.recommend.encoded_tracks import EncodedTracks
@@ -86,6 +87,7 @@ class Recommender:
         other._rank_by(settings, self._candidates.encoders)
         if settings.ranker_hidden == self.settings.ranker_hidden:
             other.ranker.restore(State(joined(self.ranker.state())))
+            other.beginning = self.beginning
         if settings.skip_hidden == self.settings.skip_hidden:
             other.skips.restore(State(joined(self.skips.state())))
         return other
@@ -94,6 +96,7 @@ class Recommender:
         self.settings = settings
         self.ranker = Ranker(FEATURES, settings.ranker_hidden, settings.ranker_step, silent=ENCODER_COLUMNS)
         self.skips = SkipForecast(FEATURES, settings.skip_hidden, settings.skip_step)
+        self.beginning = Beginning()
         self._candidates = CandidateGenerator(self.knowledge, settings, self._audio, encoders)
         self._lists = ListMaker(self.knowledge, settings, self._candidates, self.ranker, self.skips, self._audio)
         self._weights = _source_weights(settings)
@@ -162,6 +165,20 @@ class Recommender:
         """
         self._candidates.encoders.use(encoded)
 
+    def begin_with(self, networks: State, beginning: Beginning) -> None:
+        """Go on from networks that were taught elsewhere, from the next list on; what ours have learned is gone.
+
+        Args:
+            networks: the state of a ranker and of a skip forecast, as `networks_state` yields them.
+            beginning: what they are.
+
+        Raises:
+            Incompatible: they have other shapes; this recommender is then good for nothing; `TrainedRanker.try_out`.
+        """
+        self.ranker.restore(networks.part("ranker"))
+        self.skips.restore(networks.part("skips"))
+        self.beginning = beginning
+
     def state(self) -> Pieces:
         """Yield all that was learned, for a snapshot; see `Stateful`. Lists may be made meanwhile."""
         yield from named("knowledge", self.knowledge.state())
@@ -175,13 +192,17 @@ class Recommender:
 
     def taught_state(self) -> Pieces:
         """Yield what lessons taught, the part that is not shared with variants; see `Stateful`."""
-        yield from named("ranker", self.ranker.state())
-        yield from named("skips", self.skips.state())
+        yield from self.networks_state()
+        yield from named("beginning", self.beginning.state())
 
     def restore_taught(self, state: State) -> None:
         """Become as taught as what `state` was taken from."""
-        self.ranker.restore(state.part("ranker"))
-        self.skips.restore(state.part("skips"))
+        self.begin_with(state, Beginning.restored(state.part("beginning")))
+
+    def networks_state(self) -> Pieces:
+        """Yield both networks, without what they began with."""
+        yield from named("ranker", self.ranker.state())
+        yield from named("skips", self.skips.state())
 
     def _continue(self, snapshot: SessionSnapshot, limit: int, market: str | None, ruled_at_ms: int) -> RankedList:
         query = query_of(snapshot, self.knowledge, self.settings)
@@ -286,8 +307,8 @@ class Recommender:
         )
 
     def _model_version(self) -> str:
-        encoder = self._candidates.encoders.version
-        return self._version if encoder is None else f"{self._version}+{encoder}"
+        models = (self._candidates.encoders.version, self.beginning.version)
+        return "+".join([self._version, *filter(None, models)])
 
     def _discovery(self, chosen: float | None) -> float | None:
         """Return where the dial stands that a listener set at `chosen`; None where nobody set one."""
@@ -362,9 +383,12 @@ class Recommender:
             return
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, Exclusions.of_session(query, self.settings), 0)
-        is_skip = snapshot.trigger.outcome in (ListenOutcome.SKIPPED_EARLY, ListenOutcome.SKIPPED_LATE)
+        if snapshot.trigger.published_at_ms >= self.beginning.announced_at_ms:
+            is_skip = snapshot.trigger.outcome in (ListenOutcome.SKIPPED_EARLY, ListenOutcome.SKIPPED_LATE)
+            self._lists.teach(fused, query, played, was_skipped=is_skip)
         # What sources lately foresaw is known of the listener, and counted once.
-        self._lists.teach(fused, query, played, was_skipped=is_skip, counts_hits=self.variant is None)
+        if self.variant is None and query.listener is not None:
+            self._lists.count_hits(query.listener, played)
 
 
 def _source_weights(settings: RankingSettings) -> NDArray[np.float64]:

@@ -14,8 +14,10 @@ from typing import Final, TypeVar
 
 from musicrec.contracts import RecommendationRequest, SessionSnapshot
 from musicrec.errors import Incompatible
+from musicrec.recommend.beginning import Beginning
 from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.recommender import Recommender
+from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.state import Pieces, State, named
 
 MAX_VARIANTS: Final = 8
@@ -134,6 +136,17 @@ class Variants:
         self._shadows = tuple(name for name, plan in self._plans.items() if plan.is_shadow)
         return refused
 
+    def begin_with(self, networks: State, beginning: Beginning) -> None:
+        """Have the default go on from networks that were taught elsewhere, and all variants of their shape with it.
+
+        A variant that kept its own would be compared for what it had learned and not for its settings; one of another
+        shape keeps them, and its lists do not name the ranker.  See `Recommender.begin_with`.
+        """
+        self.default.begin_with(networks, beginning)
+        for name in self.names:
+            if _has_shape_of(self._recommenders[name].settings, self.default.settings):
+                self._try(name, lambda recommender: recommender.begin_with(networks, beginning))
+
     def learn(self, snapshot: SessionSnapshot) -> bool:
         """Take in a snapshot; see `Recommender.learn`."""
         if self._recommenders and not self.default.knowledge.was_learned(snapshot):
@@ -215,6 +228,10 @@ class Variants:
             self._shadows = tuple(shadow for shadow in self._shadows if shadow != name)
             self._on_failure(name, error)
             return None
+
+
+def _has_shape_of(ours: RankingSettings, others: RankingSettings) -> bool:
+    return (ours.ranker_hidden, ours.skip_hidden) == (others.ranker_hidden, others.skip_hidden)
 
 
 def _part(name: str, recommender: Recommender) -> str:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from musicrec.errors import Incompatible
+from musicrec.ranker_files import WEIGHTS as RANKER_WEIGHTS
 from musicrec.sequence.encoder_files import ARTISTS, MANIFEST, TRACKS, WEIGHTS
 
 VARIABLE = "MUSICREC_RANKING__MODELS_DIR"
+FILES = (MANIFEST, WEIGHTS, ARTISTS, TRACKS, RANKER_WEIGHTS)
 
 
 def folder_below(models: Path | None, folder: str) -> Path:
@@ -23,7 +25,7 @@ def folder_below(models: Path | None, folder: str) -> Path:
         raise Incompatible(f"{folder}: announced models need {VARIABLE}, the directory that they lie in")
     root = models.resolve()
     place = _resolved(root / folder)
-    for path in (place, *(_resolved(place / name) for name in (MANIFEST, WEIGHTS, ARTISTS, TRACKS))):
+    for path in (place, *(_resolved(place / name) for name in FILES)):
         if path == root or not path.is_relative_to(root):
             raise Incompatible(f"{folder}: {path} is no folder below {root}, which {VARIABLE} names; copy it there")
     return place

@@ -323,6 +323,10 @@ RECORDS |= {
     "recommendation.v1.popularity-dial.json": Recommendation(
         **WITH_MAKING | {"making": WITH_MAKING["making"].model_copy(update={"dial_ranks": (), "popularity_dial": -0.5})}
     ),
+    "recommendation.v1.skips.json": Recommendation(
+        **WITH_MAKING
+        | {"making": WITH_MAKING["making"].model_copy(update={"skips_per_1000": (412, 0), "skip_moves": (6, 0)})}
+    ),
     "recommendation.v1.diversity.json": Recommendation(
         **WITH_MAKING | {"making": WITH_MAKING["making"].model_copy(update={"dial_ranks": (4, 0), "diversity": 0.3})}
     ),

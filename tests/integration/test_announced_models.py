@@ -23,7 +23,9 @@ from musicrec.model_announcements import SESSION_ENCODER, announcements, put_ann
 from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.sequence.encoder_files import ARTISTS, manifest_sha256
 from musicrec.topics import RECOMMENDATIONS
-from streams.announced_encoder import AnnouncedEncoder
+from streams.announced_encoder import EncoderKind
+from streams.announced_model import AnnouncedModel
+from streams.announced_models import AnnouncedModels
 from streams.counters import Counters
 
 pytestmark = [pytest.mark.kafka, pytest.mark.torch]
@@ -159,11 +161,14 @@ async def test_what_workers_would_refuse_is_not_announced(
 
 
 @asynccontextmanager
-async def beginning(announcing: StackAddresses, models: Path) -> AsyncIterator[AnnouncedEncoder]:
+async def beginning(announcing: StackAddresses, models: Path) -> AsyncIterator[AnnouncedModel[SessionEncoder]]:
     """Give what a worker's start waits for."""
-    announced = AnnouncedEncoder(announcing.kafka.client_options(), Counters("ranking"), models=models, otherwise=None)
+    counters = Counters("ranking")
+    encoders = AnnouncedModel(EncoderKind(None), counters, models=models)
+    announced = AnnouncedModels(announcing.kafka.client_options(), counters, [encoders])
+    await announced.ready()
     try:
-        yield announced
+        yield encoders
     finally:
         await announced.stop()
 

@@ -1,6 +1,7 @@
 """Laws of the ranking core, whatever is played."""
 
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from listening import START_MS, Listening
 
-from musicrec.contracts import Mode, RecommendationRequest, SessionSnapshot
+from musicrec.contracts import Making, Mode, RecommendationRequest, SessionSnapshot
 from musicrec.evaluation.metrics import HitCounter
 from musicrec.recommend import RankingSettings, Recommender
 from musicrec.recommend.diversity import varied_places
@@ -125,6 +126,33 @@ def test_a_higher_dial_never_lists_fewer_tracks_that_are_new_to_the_listener(
         assert turned.making.new_to_listener is not None
         counts.append(len(turned.making.new_to_listener))
     assert counts == sorted(counts)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32))
+def test_without_the_skip_forecast_a_track_would_stand_by_its_move_higher(seed: int) -> None:
+    draw = Random(seed)  # forty plays of four listeners, half of them skipped: enough to foresee something
+    drawn = [(draw.choice("abcd"), draw.randrange(13), draw.random() < 0.5, 0) for _ in range(40)]
+    hasty = replace(EVERY_LESSON, skip_step=1.0, skip_aversion=20.0)
+    foreseeing, blind = Recommender(hasty), Recommender(replace(hasty, skip_aversion=0.0))
+    snapshots = snapshots_of(drawn)
+    for snapshot in snapshots:
+        foreseeing.learn(snapshot)
+        blind.learn(snapshot)
+    ranked, before = foreseeing.rank(snapshots[-1], 10), blind.rank(snapshots[-1], 10).candidates.tolist()
+    assert blind.rank(snapshots[-1]).making.skip_moves is None
+    for place, move in zip(ranked.places.tolist(), ranked.making.skip_moves or (), strict=ranked.making.ranked > 0):
+        assert place < 0 or before.index(int(ranked.candidates[place])) == place - move
+
+
+@settings(max_examples=30, deadline=None)
+@given(listens)
+def test_what_a_list_says_of_its_making_keeps_the_contract(drawn: list[tuple[str, int, bool, int]]) -> None:
+    recommender = Recommender(EVERY_LESSON)
+    for snapshot in snapshots_of(drawn):
+        recommender.learn(snapshot)
+        making = recommender.rank(snapshot, 10).making
+        assert Making.model_validate_json(making.model_dump_json(exclude_none=True)) == making
 
 
 @given(

@@ -6,31 +6,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from listening import Listening
 from safetensors.numpy import load, save
+from tiny_ranker import taught, written
 
 from musicrec.cli.train_ranker import command
 from musicrec.contracts import EventType, ListenEvent
 from musicrec.errors import BadInput, Incompatible
-from musicrec.ranker_files import MANIFEST, WEIGHTS, RankerManifest, read_ranker, write_ranker
+from musicrec.ranker_files import (
+    FEATURES_BY_NAME,
+    MANIFEST,
+    WEIGHTS,
+    is_ranker,
+    read_ranker,
+)
 from musicrec.recommend import RankingSettings, Recommender
+from musicrec.recommend.beginning import Beginning
 from musicrec.recommend.ranking_features import FEATURES
-from musicrec.recommend.state import joined
+from musicrec.recommend.state import State, joined
+from musicrec.sequence.encoder_files import Unreadable
 
 SMALL = RankingSettings(max_sessions=100, max_listeners=10)
-
-
-def taught(hidden: int = 32) -> Recommender:
-    recommender = Recommender(RankingSettings(max_sessions=100, max_listeners=10, ranker_hidden=hidden))
-    random, scores = np.random.default_rng(1), np.zeros(10)
-    for _ in range(20):
-        features = random.random((10, FEATURES)).astype(np.float32)
-        recommender.ranker.train(features, random.random(10) + 0.1, 10, 3, 1.0, scores)
-        recommender.skips.train(features, 3, was_skipped=True)
-    return recommender
-
-
-def written(folder: Path, recommender: Recommender) -> RankerManifest:
-    return write_ranker(folder, recommender, events=40, learned_from_ms=1, learned_until_ms=2, metrics={})
 
 
 def test_a_recommender_that_begins_with_it_is_taught_the_same(tmp_path: Path) -> None:
@@ -40,10 +36,58 @@ def test_a_recommender_that_begins_with_it_is_taught_the_same(tmp_path: Path) ->
     found.teach(pupil)
     assert found.manifest == manifest
     assert (manifest.lessons, manifest.events) == (20, 40)
-    before, after = joined(teacher.taught_state()), joined(pupil.taught_state())
+    before, after = joined(teacher.networks_state()), joined(pupil.networks_state())
     assert before.keys() == after.keys()
     for name, array in before.items():
         assert np.array_equal(array, after[name])
+
+
+def test_the_names_of_the_features_account_for_every_input() -> None:
+    assert sum(FEATURES_BY_NAME.values()) == FEATURES
+
+
+def test_lists_name_the_ranker_that_theirs_began_with(tmp_path: Path) -> None:
+    manifest, pupil, world = written(tmp_path, taught()), Recommender(SMALL), Listening()
+    snapshot = world.play("ann", "a")
+    assert pupil.rank(snapshot).model_version == SMALL.version()
+    read_ranker(tmp_path).teach(pupil)
+    assert pupil.rank(snapshot).model_version == f"{SMALL.version()}+{manifest.version}"
+
+
+def test_a_ranker_that_scores_what_is_no_number_is_refused_before_any_list(tmp_path: Path) -> None:
+    teacher = taught()
+    state = joined(teacher.networks_state()) | {"ranker.outer": np.full(32, 3e38, np.float32)}
+    teacher.begin_with(State(state), Beginning())
+    written(tmp_path, teacher)
+    pupil = Recommender(SMALL)
+    before = joined(pupil.taught_state())
+    with pytest.raises(Incompatible, match="its scores are no numbers"):
+        read_ranker(tmp_path).teach(pupil)
+    assert all(np.array_equal(array, before[name]) for name, array in joined(pupil.taught_state()).items())
+
+
+def test_another_manifest_than_the_announced_one_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, taught())
+    with pytest.raises(Incompatible, match="is not the announced 000000000000…; copy it again"):
+        read_ranker(tmp_path, "0" * 64)
+    digest = hashlib.sha256((tmp_path / MANIFEST).read_bytes()).hexdigest()
+    assert read_ranker(tmp_path, digest, announced_at_ms=7).beginning.announced_at_ms == 7
+
+
+def test_what_is_still_being_copied_is_told_from_what_is_damaged(tmp_path: Path) -> None:
+    written(tmp_path, taught())
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(Unreadable, match=r"ranker\.safetensors: cannot read it"):
+        read_ranker(tmp_path)
+
+
+def test_a_folder_is_known_for_a_ranker_s_by_its_manifest(tmp_path: Path) -> None:
+    assert not is_ranker(tmp_path)
+    written(tmp_path, taught())
+    assert is_ranker(tmp_path)
+    for other in ("[", "[]", '{"model": "gru", "tracks": 3}'):
+        (tmp_path / MANIFEST).write_text(other)
+        assert not is_ranker(tmp_path)
 
 
 def test_other_lessons_have_another_version(tmp_path: Path) -> None:
@@ -83,8 +127,10 @@ def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "why"),
     [
-        ("format", 9, "format 9, this release reads 1"),
-        ("features", 5, f"it sees 5 features of a candidate, this release has {FEATURES}"),
+        ("format", 1, "format 1, this release reads 2"),
+        ("features", {**FEATURES_BY_NAME, "past": 22}, "other features of a candidate .* differ in past;"),
+        ("features", {"tempo": 1, **FEATURES_BY_NAME}, "they differ in tempo;"),
+        ("features", dict(reversed(FEATURES_BY_NAME.items())), "they differ in their order;"),
         ("lessons", "many", "not a manifest of a ranker"),
     ],
 )

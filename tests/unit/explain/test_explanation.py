@@ -188,6 +188,27 @@ def test_the_odds_of_a_track_in_an_exploration_slot_are_told() -> None:
     assert "drawn" not in "\n".join(lines_of(explain(shown)))
 
 
+def test_what_the_skip_forecast_moved_says_so() -> None:
+    foreseen = MAKING.model_copy(update={"skips_per_1000": (412, 54, 0), "skip_moves": (6, -2, 0)})
+    explanation = explain(made(foreseen))
+    assert [(each.skip_chance, each.skip_move) for each in explanation.items] == [(0.412, 6), (0.054, -2), (None, None)]
+    text = "\n".join(lines_of(explanation))
+    assert text.count("likely to be skipped: 0.41, moved down 6") == 1
+    assert text.count("less likely to be skipped: 0.05, moved up 2") == 1
+    assert text.count("skipped:") == 2
+
+
+def test_what_the_skip_forecast_left_in_its_place_is_not_worth_a_line() -> None:
+    foreseen = MAKING.model_copy(update={"skips_per_1000": (412, 54, 0), "skip_moves": (0, 0, 0)})
+    assert "skipped:" not in "\n".join(lines_of(explain(made(foreseen))))
+
+
+def test_a_list_from_before_skips_were_foreseen_says_nothing_of_them() -> None:
+    explanation = explain(made())
+    assert {(each.skip_chance, each.skip_move) for each in explanation.items} == {(None, None)}
+    assert "skipped:" not in "\n".join(lines_of(explanation))
+
+
 @pytest.mark.row(45)
 def test_hostile_words_are_shown_as_they_are_written() -> None:
     shown = "\n".join(lines_of(explain(made(name=HOSTILE))))

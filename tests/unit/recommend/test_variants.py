@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from listening import Listening
+from tiny_ranker import LESSONS, taught
 
 from musicrec.contracts import Mode, RecommendationRequest
 from musicrec.errors import Incompatible
 from musicrec.recommend import RankingSettings, Recommender
+from musicrec.recommend.beginning import Beginning
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.settings import SHAPES_KNOWLEDGE
 from musicrec.recommend.state import State, joined
@@ -146,6 +148,80 @@ def test_rankers_are_restored_with_the_settings_that_they_were_saved_with() -> N
     other.arrange([])
     other.arrange([plan("a", 0.3, weight_popular=0.5)])
     assert other._recommenders["a"].ranker.lessons == 0
+
+
+def announced_ranker(at_ms: int = 0) -> tuple[State, Beginning]:
+    return State(joined(taught().networks_state())), Beginning("ranker-1", "0" * 64, at_ms)
+
+
+def test_an_announced_ranker_reaches_variants_of_its_shape_and_no_others() -> None:
+    variants = Variants(Recommender(SMALL))
+    variants.arrange([plan("same", weight_popular=0.5), plan("narrow", ranker_hidden=8), plan("wary", skip_hidden=4)])
+    world = heard(variants)
+    kept = {name: variants._recommenders[name].ranker.lessons for name in ("narrow", "wary")}
+    variants.begin_with(*announced_ranker())
+    lessons = {name: each.ranker.lessons for name, each in variants._recommenders.items()}
+    assert lessons == {"same": LESSONS, **kept}
+    assert variants.default.ranker.lessons == variants._recommenders["same"].skips.lessons == LESSONS
+    snapshot = world.play("user-1", "t1", "a1")
+    versions = {name: variants.shadow(name, snapshot).model_version for name in variants.names}  # type: ignore[union-attr]
+    assert [name for name, version in versions.items() if version.endswith("+ranker-1")] == ["same"]
+    assert variants.rank(snapshot).model_version == f"{SMALL.version()}+ranker-1"
+
+
+def test_a_variant_that_comes_later_begins_as_the_default_is_and_says_so() -> None:
+    variants = Variants(Recommender(SMALL))
+    variants.begin_with(*announced_ranker())
+    world = heard(variants)
+    variants.arrange([plan("same", weight_popular=0.5), plan("narrow", ranker_hidden=8)])
+    ours = variants._recommenders
+    assert ours["same"].ranker.lessons == variants.default.ranker.lessons > LESSONS
+    assert ours["narrow"].ranker.lessons == 0
+    snapshot = world.play("user-1", "t1", "a1")
+    assert "+" not in variants.shadow("narrow", snapshot).model_version  # type: ignore[union-attr]
+
+
+def test_what_was_learned_since_the_announcement_and_which_it_was_outlive_a_restart() -> None:
+    variants = Variants(Recommender(SMALL))
+    variants.arrange([plan("a", weight_popular=0.5)])
+    variants.begin_with(*announced_ranker(at_ms=7))
+    world = heard(variants)
+    again = Variants(Recommender(SMALL))
+    again.default.restore(State(joined(variants.default.state())))
+    again.restore(State(joined(variants.state())))
+    again.arrange([plan("a", weight_popular=0.5)])
+    assert again.default.beginning == again._recommenders["a"].beginning == Beginning("ranker-1", "0" * 64, 7)
+    assert again.default.ranker.lessons == variants.default.ranker.lessons > LESSONS
+    snapshot = world.play("user-1", "t1", "a1")
+    ours, theirs = again.rank(snapshot), variants.rank(snapshot)
+    assert (ours.items, ours.model_version) == (theirs.items, theirs.model_version)
+    assert again.shadow("a", snapshot).items == variants.shadow("a", snapshot).items  # type: ignore[union-attr]
+
+
+def test_the_same_plays_and_the_same_announcement_give_the_same_lists() -> None:
+    lists = []
+    for _ in range(2):
+        variants, world = Variants(Recommender(SMALL)), Listening()
+        for number in range(60):
+            if number == 30:
+                variants.begin_with(*announced_ranker(at_ms=world.now_ms))
+            variants.learn(world.play(f"user-{number % 5}", f"t{number * number % 13}", f"a{number % 3}"))
+        lists.append(variants.rank(world.play("user-1", "t1", "a1")))
+    assert (lists[0].items, lists[0].model_version) == (lists[1].items, lists[1].model_version)
+
+
+def test_plays_from_before_the_announcement_teach_nothing_so_who_learns_them_late_knows_no_more() -> None:
+    world, there, away = Listening(), Variants(Recommender(SMALL)), Variants(Recommender(SMALL))
+    plays = [world.play(f"user-{n % 5}", f"t{n * n % 13}", f"a{n % 3}", skip=n % 4 == 0) for n in range(80)]
+    announced = announced_ranker(at_ms=plays[40].trigger.published_at_ms)
+    away.begin_with(*announced)  # and then learns everything, from the first play on
+    for number, snapshot in enumerate(plays):
+        if number == 40:
+            there.begin_with(*announced)
+        there.learn(snapshot)
+        away.learn(snapshot)
+    assert there.default.ranker.lessons == away.default.ranker.lessons > LESSONS
+    assert there.default.rank(plays[-1]).items == away.default.rank(plays[-1]).items
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from musicrec.contracts import ModelAnnouncement, ModelFiles
 from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.sequence.encoder_files import MANIFEST
 from musicrec.topics import MODELS
-from streams.announced_encoder import AnnouncedEncoder
+from streams.announced_encoder import EncoderKind
+from streams.announced_model import AnnouncedModel
+from streams.announced_models import AnnouncedModels
 from streams.counters import Counters
 
 NOW_MS = 1_760_000_000_000
@@ -32,15 +34,16 @@ def announcement(folder: str, at_ms: int = NOW_MS, name: str = "session_encoder"
 @asynccontextmanager
 async def following(
     models: Path | None, *, retry_s: float = 3600.0
-) -> AsyncIterator[tuple[AnnouncedEncoder, Counters, list[SessionEncoder | None]]]:
+) -> AsyncIterator[tuple[AnnouncedModels, Counters, list[SessionEncoder | None]]]:
     """Give one that follows what a test hands over, and what it put in use."""
     counters, used = Counters("ranking"), list[SessionEncoder | None]()
 
     async def use(encoder: SessionEncoder | None) -> None:
         used.append(encoder)
 
-    announced = AnnouncedEncoder({}, counters, models=models, otherwise=None, retry_s=retry_s)
-    announced.start(use)
+    encoders = AnnouncedModel(EncoderKind(None), counters, models=models, retry_s=retry_s)
+    announced = AnnouncedModels({}, counters, [encoders])
+    encoders.start(use)
     try:
         yield announced, counters, used
     finally:
