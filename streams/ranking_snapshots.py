@@ -14,7 +14,7 @@ from musicrec.recommend.variants import Variants
 from musicrec.snapshot_folder import Facts, SnapshotFolder
 from streams.running_sessions import RunningSessions
 
-FORMAT = 4
+FORMAT = 5
 """Of the files; a change of any array's meaning or shape needs a new one."""
 
 Offsets = Mapping[TopicPartition, int]

@@ -54,6 +54,19 @@ class PostingLists:
             self.values = np.concatenate([self.values, np.zeros_like(self.values)])
         append_value(self.values, self.start, self.room, self.written, self._free, self.max_length, key, value)
 
+    def remove(self, key: int, value: int) -> None:
+        """Take `value` out of those of `key`, wherever it stands; what was dropped for it does not come back."""
+        room, written, start = int(self.room[key]), int(self.written[key]), int(self.start[key])
+        block = self.values[start : start + room]
+        oldest_first = np.roll(block, -(written % room)) if written > room else block[:written].copy()
+        left = oldest_first[oldest_first != value]
+        block[: len(left)] = left
+        self.written[key] = len(left)
+
+    def clear(self, key: int) -> None:
+        """Take out all values of `key`; it keeps its room."""
+        self.written[key] = 0
+
     def newest_first(self, key: int) -> list[int]:
         """Return the values kept of `key`, the newest first."""
         written, room, start = int(self.written[key]), int(self.room[key]), int(self.start[key])
