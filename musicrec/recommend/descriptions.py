@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.recommend.description_terms import MOST_TERMS, Term
+from musicrec.recommend.kernel import kernel
 from musicrec.recommend.posting_lists import PostingLists
 from musicrec.recommend.state import Pieces, State, batches, copied, named, numbers
 from musicrec.recommend.top_k import MIN_CAPACITY
 
-COLUMNS = {"digests": np.int64, "tracks": np.int64, "log_tracks": np.float64, "weights": np.float64}
+COLUMNS = ("digests", "tracks", "weighing")
 """Per term."""
 
 
@@ -35,8 +36,8 @@ class Descriptions:
         tracks_of: each term's tracks, the newest kept.
         digests: int64 per term.
         tracks: int64 per term, how many tracks have it, those not kept included.
-        log_tracks: float64 per term, the logarithm of that.
-        weights: float64 per term, its kind's.
+        weighing: float64, shape (terms, 2), the logarithm of that and the kind's weight; side by side in memory, since
+            both are asked for together, of terms that lie far apart.
         terms: how many terms have a number, forgotten ones included; numbers are given again.
     """
 
@@ -52,8 +53,7 @@ class Descriptions:
         self.tracks_of = PostingLists(tracks_per_term, MIN_CAPACITY)
         self.digests: NDArray[np.int64] = np.zeros(MIN_CAPACITY, np.int64)
         self.tracks: NDArray[np.int64] = np.zeros(MIN_CAPACITY, np.int64)
-        self.log_tracks: NDArray[np.float64] = np.zeros(MIN_CAPACITY, np.float64)
-        self.weights: NDArray[np.float64] = np.zeros(MIN_CAPACITY, np.float64)
+        self.weighing: NDArray[np.float64] = np.zeros((MIN_CAPACITY, 2), np.float64)
         self.terms = 0
         self._described = 0
         self._term_of_digest: dict[int, int] = {}
@@ -85,15 +85,12 @@ class Descriptions:
                 self._take_from(term, track)
         numbered = [self._number(digest, weight) for digest, weight in said.items()]
         numbered = [term for term in numbered if term >= 0]
-        for term in numbered:
-            if term not in kept:
-                self._give_to(term, track)
+        self._give_to([term for term in numbered if term not in kept], track)
         self._described += bool(numbered) - bool(former)
         if track >= len(self.terms_of.start):
             self.terms_of.grow(max(track + 1, 2 * len(self.terms_of.start)))
         self.terms_of.clear(track)
-        for term in numbered:
-            self.terms_of.append(track, term)
+        self.terms_of.append_each(np.full(len(numbered), track), np.array(numbered, np.int64))
 
     def forget(self, track: int) -> None:
         """Take a track out."""
@@ -119,8 +116,9 @@ class Descriptions:
         self.terms = len(state.array("digests", np.int64, None))
         while self.term_capacity < self.terms:
             self._grow()
-        for name, dtype in COLUMNS.items():
-            getattr(self, name)[: self.terms] = state.array(name, dtype, self.terms)
+        for name in COLUMNS:
+            column = getattr(self, name)
+            column[: self.terms] = state.array(name, column.dtype, self.terms, *column.shape[1:])
         in_use = np.flatnonzero(self.tracks[: self.terms]).tolist()
         self._term_of_digest = dict(zip(self.digests[in_use].tolist(), in_use, strict=True))
         self._free = state.array("free", np.int64, None).tolist()
@@ -145,30 +143,34 @@ class Descriptions:
         else:
             return -1
         self._term_of_digest[digest] = term
-        self.digests[term], self.weights[term] = digest, weight
+        self.digests[term], self.weighing[term, 1] = digest, weight
         return term
 
-    def _give_to(self, term: int, track: int) -> None:
-        self.tracks_of.append(term, track)
-        self._count(term, 1)
+    def _give_to(self, terms: Sequence[int], track: int) -> None:
+        given = np.array(terms, np.int64)
+        self.tracks_of.append_each(given, np.full(len(given), track))
+        count_terms(given, 1, self.tracks, self.weighing)
 
     def _take_from(self, term: int, track: int) -> None:
         self.tracks_of.remove(term, track)
-        self._count(term, -1)
-
-    def _count(self, term: int, more: int) -> None:
-        tracks = int(self.tracks[term]) + more
-        self.tracks[term] = tracks
-        if tracks:
-            self.log_tracks[term] = math.log(tracks)
-            return
-        del self._term_of_digest[int(self.digests[term])]
-        self.digests[term] = self.log_tracks[term] = self.weights[term] = 0
-        self.tracks_of.clear(term)
-        self._free.append(term)
+        count_terms(np.array([term]), -1, self.tracks, self.weighing)
+        if self.tracks[term] == 0:
+            del self._term_of_digest[int(self.digests[term])]
+            self.digests[term] = 0
+            self.weighing[term] = 0.0
+            self.tracks_of.clear(term)
+            self._free.append(term)
 
     def _grow(self) -> None:
-        more = self.term_capacity
-        for name, dtype in COLUMNS.items():
-            setattr(self, name, np.concatenate([getattr(self, name), np.zeros(more, dtype)]))
+        for name in COLUMNS:
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
         self.tracks_of.grow(self.term_capacity)
+
+
+@kernel
+def count_terms(terms: NDArray[np.int64], more: int, tracks: NDArray[np.int64], weighing: NDArray[np.float64]) -> None:
+    """Count `more` tracks of each of `terms`; the logarithms are these machine instructions' alone, to the last bit."""
+    for term in terms:
+        tracks[term] += more
+        weighing[term, 0] = math.log(max(1, tracks[term]))

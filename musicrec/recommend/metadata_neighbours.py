@@ -2,7 +2,8 @@
 
 A track's vector has weight(term) of `Descriptions` for each of its terms.  The session's is the sum of its newest
 tracks' directions, those that were skipped left out, each older one counting less.  Whoever shares no term with it has
-cosine 0, so only the tracks of its terms are looked at, the rarest term's first: they are few, and say most.
+cosine 0, so only tracks of its terms are looked at, and no more than so many: those of the terms that weigh most in it
+first, which are rare ones, and those that much of the session has.
 
 Source: Salton, Buckley, "Term-weighting approaches in automatic text retrieval", Information Processing & Management 24
 (5), 1988: term weights with cosine normalisation.
@@ -63,9 +64,7 @@ class MetadataNeighbours:
             settings.metadata_place_decay,
             np.array(session, np.int64),
             math.log(len(described) + 1),
-            described.log_tracks,
-            described.weights,
-            described.tracks,
+            described.weighing,
             terms.values,
             terms.start,
             terms.written,
@@ -91,9 +90,7 @@ def description_cosines(
     place_decay: float,
     session: NDArray[np.int64],
     log_described: float,
-    log_tracks: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    tracks_with: NDArray[np.int64],
+    weighing: NDArray[np.float64],
     term_values: NDArray[np.int64],
     term_start: NDArray[np.int64],
     term_count: NDArray[np.int64],
@@ -118,7 +115,7 @@ def description_cosines(
         place_decay: factor per place among them.
         session: tracks that are not proposed.
         log_described: log(tracks described + 1).
-        log_tracks, weights, tracks_with: per term, of `Descriptions`.
+        weighing: per term, of `Descriptions`.
         term_values, term_start, term_count: the terms of each track, none of them written over another.
         track_values, track_start, track_room, track_written: the newest tracks of each term.
         term_scores: scratch per term, 0 before and after: the session's vector.
@@ -129,7 +126,7 @@ def description_cosines(
         least_cosine: of what is written.
     """
     terms = _session_vector(
-        heard, place_decay, log_described, log_tracks, weights, term_values, term_start, term_count, term_scores,
+        heard, place_decay, log_described, weighing, term_values, term_start, term_count, term_scores,
         term_touched,
     )  # fmt: skip
     length = 0.0
@@ -142,7 +139,7 @@ def description_cosines(
             track_scores[track] = NOT_PROPOSED
             track_touched[touched] = track
             touched += 1
-    _rarest_first(term_touched, terms, tracks_with)
+    _weightiest_first(term_touched, terms, term_scores)
     left = most_postings
     for i in range(terms):
         term = term_touched[i]
@@ -156,7 +153,7 @@ def description_cosines(
             squares = 0.0
             for at in range(term_start[track], term_start[track] + term_count[track]):
                 of_track = term_values[at]
-                weight = weights[of_track] * (log_described - log_tracks[of_track])
+                weight = weighing[of_track, 1] * (log_described - weighing[of_track, 0])
                 product += weight * term_scores[of_track]
                 squares += weight * weight
             cosine = product / (length * math.sqrt(squares))
@@ -173,8 +170,7 @@ def _session_vector(
     heard: NDArray[np.int64],
     place_decay: float,
     log_described: float,
-    log_tracks: NDArray[np.float64],
-    weights: NDArray[np.float64],
+    weighing: NDArray[np.float64],
     term_values: NDArray[np.int64],
     term_start: NDArray[np.int64],
     term_count: NDArray[np.int64],
@@ -190,24 +186,25 @@ def _session_vector(
         end = start + term_count[heard[place]]
         squares = 0.0
         for at in range(start, end):
-            squares += (weights[term_values[at]] * (log_described - log_tracks[term_values[at]])) ** 2
+            term = term_values[at]
+            squares += (weighing[term, 1] * (log_described - weighing[term, 0])) ** 2
         scale = place_decay**place / math.sqrt(squares)
         for at in range(start, end):
             term = term_values[at]
             if term_scores[term] == 0.0:
                 term_touched[terms] = term
                 terms += 1
-            term_scores[term] += scale * weights[term] * (log_described - log_tracks[term])
+            term_scores[term] += scale * weighing[term, 1] * (log_described - weighing[term, 0])
     return terms
 
 
 @kernel
-def _rarest_first(terms: NDArray[np.int64], count: int, tracks_with: NDArray[np.int64]) -> None:
-    """Sort terms by how many tracks have them, those of as many in the order in which they stand."""
+def _weightiest_first(terms: NDArray[np.int64], count: int, term_scores: NDArray[np.float64]) -> None:
+    """Sort terms by what they weigh in the session, equal ones in the order in which they stand."""
     for i in range(1, count):
         term = terms[i]
         at = i
-        while at > 0 and tracks_with[terms[at - 1]] > tracks_with[term]:
+        while at > 0 and term_scores[terms[at - 1]] < term_scores[term]:
             terms[at] = terms[at - 1]
             at -= 1
         terms[at] = term

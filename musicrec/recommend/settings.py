@@ -166,8 +166,8 @@ class RankingSettings:
     """Factor per place among them."""
     metadata_least_cosine: float = 0.1
     """Less is a word in common that many titles have: no likeness, and no reason to name."""
-    metadata_postings: int = 1_000
-    """Tracks looked at, those of the rarest terms first: a tag that half the catalogue has makes no list slow."""
+    metadata_postings: int = 300
+    """Tracks looked at, those of the weightiest terms first: a tag that half the catalogue has makes no list slow."""
 
     # session encoder
     encoder_repeat_logit: float = -3.0

@@ -38,8 +38,7 @@ def test_each_term_knows_its_tracks_and_how_many_they_are() -> None:
     assert (tracks_of(descriptions, "jazz"), tracks_of(descriptions, "rock")) == ([1, 0], [2])
     assert (len(descriptions), descriptions.terms_in_use) == (3, 3)
     term = int(descriptions.terms_of.newest_first(1)[0])
-    assert descriptions.log_tracks[term] == math.log(2)
-    assert descriptions.weights[term] == TermKind.TAG.weight
+    assert descriptions.weighing[term].tolist() == [math.log(2), TermKind.TAG.weight]
 
 
 def test_a_track_that_is_described_anew_leaves_what_it_was() -> None:

@@ -124,6 +124,16 @@ def test_a_word_that_nearly_all_titles_have_is_no_likeness() -> None:
     assert [track for track, _ in found(index_of(words), [3], settings=RankingSettings())] == [8]
 
 
+def test_what_much_of_the_session_has_is_looked_at_before_what_one_of_its_tracks_has() -> None:
+    words = {track: [Term(TermKind.TAG, f"own {track}")] for track in range(40)}
+    for track in range(8):
+        words[track].append(Term(TermKind.TAG, "pop"))
+    words[8] = [Term(TermKind.TAG, "own 1")]
+    one, two = replace(EVERY, metadata_postings=2), replace(EVERY, metadata_postings=8)
+    assert [track for track, _ in found(index_of(words), [1], settings=one)] == [8]
+    assert [track for track, _ in found(index_of(words), [1, 2, 3, 4], settings=two)] == [0, 5, 6, 7]
+
+
 def test_where_time_is_short_the_tracks_of_the_rarest_terms_are_looked_at() -> None:
     words = {track: [Term(TermKind.TAG, "pop")] for track in range(40)}
     for track in (3, 17):
