@@ -21,6 +21,8 @@ def compile_kernels(settings: RankingSettings | None = None) -> None:
     """
     small = replace(settings or RankingSettings(), max_sessions=MAX_SESSIONS, max_tracks=MAX_TRACKS)
     recommender = Recommender(small)
+    for number in range(REHEARSAL.tracks):
+        recommender.add_track(Track(track_id=f"track-{number}", tags=("rehearsed",)))
     for snapshot in synthetic_snapshots(REHEARSAL):
         recommender.learn(snapshot)
         recommender.rank(snapshot)

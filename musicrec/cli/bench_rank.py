@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from musicrec.contracts import Track
-from musicrec.evaluation.synthetic_stream import TRACKS_PER_ARTIST, StreamShape, synthetic_snapshots
+from musicrec.evaluation.synthetic_stream import StreamShape, synthetic_catalogue, synthetic_snapshots
 from musicrec.recommend import Recommender
 
 WARM_UP_LISTS = 200
@@ -21,6 +20,9 @@ def command(
     plays: Annotated[int, typer.Option(min=1_000, help="Plays learned before and while lists are made.")] = 1_000_000,
     tracks: Annotated[int, typer.Option(min=1_000, help="Tracks in the catalogue.")] = 380_000,
     lists: Annotated[int, typer.Option(min=100, help="Lists to measure.")] = 5_000,
+    described: Annotated[
+        bool, typer.Option("--described", help="Tracks have titles, albums, labels and tags.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
 ) -> None:
     """Learn a generated stream and time the lists for its last plays: candidates, fusion, ranker, records of 20 items.
@@ -29,8 +31,8 @@ def command(
     learned, ranker lessons included), plays.
     """
     recommender = Recommender()
-    for number in range(tracks):
-        recommender.add_track(Track(track_id=f"track-{number}", artist_id=f"artist-{number // TRACKS_PER_ARTIST}"))
+    for track in synthetic_catalogue(tracks, described=described):
+        recommender.add_track(track)
     list_s: list[float] = []
     learn_s: list[float] = []
     first_listed = plays - lists - WARM_UP_LISTS

@@ -56,6 +56,8 @@ class ReasonCode(StrEnum):
     """A network that was trained on sessions places it next."""
     SOUNDS_LIKE = "sounds_like_this_session"
     """Its audio is near to what is playing."""
+    SIMILAR_DESCRIPTION = "similar_description"
+    """The catalogue says of it what it says of this session's tracks: tags, album, label, words of titles."""
     POPULAR_NOW = "popular_now"
     """Many listeners play it at present."""
     NEW_HERE = "new_in_the_catalogue"

@@ -30,6 +30,7 @@ BECAUSE: Mapping[str, str] = {
     "same_artist": "same artist",
     "goes_with_this_session": "goes with this session",
     "sounds_like_this_session": "sounds like this session",
+    "similar_description": "described alike",
     "popular_now": "popular now",
     "new_in_the_catalogue": "new in the catalogue",
 }

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from musicrec.contracts import EventType, ListenOutcome, SessionEntry, SessionSnapshot, Trigger
+from musicrec.contracts import EventType, ListenOutcome, SessionEntry, SessionSnapshot, Track, Trigger
 
 START_MS: Final = 1_700_000_000_000
 PLAY_MS: Final = 200_000
 LONGEST_SESSION: Final = 40
 SKIP_SHARE: Final = 0.25
 TRACKS_PER_ARTIST: Final = 5
+WORDS, TAGS, LABELS = 50_000, 1_000, 5_000
+WORDS_PER_TITLE: Final = 3
+TAGS_PER_TRACK: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,33 @@ class StreamShape:
     listeners: int = 20_000
     zipf: float = 0.8
     seed: int = 1
+
+
+def synthetic_catalogue(tracks: int, *, described: bool = False, seed: int = 1) -> Iterator[Track]:
+    """Yield the stream's tracks; with `described`, the catalogue says what they are called and like.
+
+    Words, tags and labels are drawn from Zipf laws as well: some are in a tenth of all descriptions, most in a few.  An
+    artist has one album.
+    """
+    random = np.random.default_rng(seed)
+
+    def drawn(count: int, size: int) -> NDArray[np.int64]:
+        cumulated = np.cumsum(1.0 / np.arange(1, size + 1))
+        return np.searchsorted(cumulated, random.random((tracks, count)) * cumulated[-1])
+
+    words, tags, labels = drawn(WORDS_PER_TITLE, WORDS), drawn(TAGS_PER_TRACK, TAGS), drawn(1, LABELS)
+    for number in range(tracks):
+        artist = number // TRACKS_PER_ARTIST
+        track = Track(track_id=f"track-{number}", artist_id=f"artist-{artist}")
+        if described:
+            said = {
+                "title": " ".join(f"word{word}" for word in words[number].tolist()),
+                "album": f"album {artist}",
+                "tags": tuple(f"tag {tag}" for tag in tags[number].tolist()),
+                "label": f"label {labels[number, 0]}",
+            }
+            track = track.model_copy(update=said)
+        yield track
 
 
 def synthetic_snapshots(shape: StreamShape) -> Iterator[SessionSnapshot]:

@@ -15,6 +15,7 @@ from musicrec.recommend.encoders import Encoders
 from musicrec.recommend.fusion import Source
 from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.listener_memory import ListenerMemory, base_level_scores, habit_scores
+from musicrec.recommend.metadata_neighbours import MetadataNeighbours
 from musicrec.recommend.novelty import few_played
 from musicrec.recommend.same_artist import artist_scores
 from musicrec.recommend.sequential_rules import rule_scores
@@ -169,6 +170,7 @@ class CandidateGenerator:
         self._query: NDArray[np.int64] = np.zeros(max(1, settings.query_length), np.int64)
         self._artists: NDArray[np.int64] = np.zeros(max(1, settings.artists_of_session), np.int64)
         self._decay = base_level_decay(settings)
+        self._by_description = MetadataNeighbours(knowledge.descriptions, settings)
         self.weight_of: NDArray[np.float32] = np.zeros(MIN_CAPACITY, np.float32)
         self.new = NewTracks(np.zeros(0, np.int64), None)
 
@@ -187,6 +189,7 @@ class CandidateGenerator:
             self._from_sessions(query, length)
             self._from_artists(query)
             self._from_audio(query)
+            self._from_descriptions(query)
         if query.listener is not None and query.listener.length:
             self._from_listener(query, query.listener, length)
         self._popular()
@@ -376,6 +379,13 @@ class CandidateGenerator:
         found = self._audio.search(vector, self._settings.candidates_per_source)
         indices = [catalogue.index_of(track_id) for track_id, _ in found]
         self.put(Source.AUDIO_NEIGHBOURS, [index for index in indices if index != UNKNOWN])
+
+    def _from_descriptions(self, query: Query) -> None:
+        if self._settings.weight_metadata_neighbours > 0:
+            row = Source.METADATA_NEIGHBOURS
+            self.counts[row] = self._by_description.find(
+                query.tracks, query.skipped, self.by_track, self.keys[row], self.scores[row]
+            )
 
     def _popular(self) -> None:
         popularity = self._knowledge.popularity

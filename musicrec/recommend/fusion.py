@@ -26,8 +26,9 @@ class Source(IntEnum):
     SAME_ARTIST = 4
     SESSION_ENCODER = 5
     AUDIO_NEIGHBOURS = 6
-    POPULAR = 7
-    NEW = 8
+    METADATA_NEIGHBOURS = 7
+    POPULAR = 8
+    NEW = 9
 
     @property
     def label(self) -> str:
@@ -43,6 +44,7 @@ REASONS = {
     Source.SAME_ARTIST: ReasonCode.SAME_ARTIST,
     Source.SESSION_ENCODER: ReasonCode.GOES_WITH_THIS,
     Source.AUDIO_NEIGHBOURS: ReasonCode.SOUNDS_LIKE,
+    Source.METADATA_NEIGHBOURS: ReasonCode.SIMILAR_DESCRIPTION,
     Source.POPULAR: ReasonCode.POPULAR_NOW,
     Source.NEW: ReasonCode.NEW_HERE,
 }

@@ -5,6 +5,8 @@ import numpy as np
 from musicrec.contracts import ListenOutcome, SessionEntry, SessionSnapshot, Track
 from musicrec.recommend.catalogue import UNKNOWN, Catalogue
 from musicrec.recommend.catalogue_rules import CatalogueRules
+from musicrec.recommend.description_terms import terms_of
+from musicrec.recommend.descriptions import Descriptions
 from musicrec.recommend.listener_memory import ListenerMemory
 from musicrec.recommend.listeners_state import listeners_state, restored_listeners
 from musicrec.recommend.novelty import Novelty
@@ -14,11 +16,11 @@ from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_likeness import turned_away
 from musicrec.recommend.state import Pieces, State, batches, named, numbers, texts
 
-PARTS = ("catalogue", "sessions", "popularity", "novelty")
+PARTS = ("catalogue", "descriptions", "sessions", "popularity", "novelty")
 
 
 class Knowledge:
-    """Catalogue, sessions, popularity and listeners; everything is bounded, and updated per event.
+    """Catalogue, descriptions, sessions, popularity and listeners; everything is bounded, and updated per event.
 
     Attributes:
         listeners: by user id, who was heard from last at the end.
@@ -28,6 +30,7 @@ class Knowledge:
     def __init__(self, settings: RankingSettings) -> None:
         self.settings = settings
         self.catalogue = Catalogue(settings.max_tracks, settings.tracks_per_artist)
+        self.descriptions = Descriptions(settings.max_terms, settings.tracks_per_term)
         self.rules = CatalogueRules(self.catalogue)
         self.sessions = SessionStore(settings.max_sessions, settings.session_row_length, settings.sessions_per_track)
         self.popularity = Popularity(settings.popularity_half_life_ms, settings.popular_candidates)
@@ -94,7 +97,10 @@ class Knowledge:
         """Take in a track of the catalogue."""
         index, is_new = self.catalogue.announce(track)
         self._grow()
-        if is_new and index != UNKNOWN:
+        if index == UNKNOWN:
+            return
+        self.descriptions.describe(index, terms_of(track))
+        if is_new:
             self.novelty.announce(index)
 
     def remove(self, track_id: str) -> None:
@@ -102,6 +108,7 @@ class Knowledge:
         index = self.catalogue.remove(track_id)
         if index != UNKNOWN:
             self.popularity.forget(index)
+            self.descriptions.forget(index)
 
     def strength_of(self, entry: SessionEntry) -> float:
         """Return what the entry counts as a positive: 1 for a completed listen, 0 for what was disliked."""

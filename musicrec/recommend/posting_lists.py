@@ -54,6 +54,25 @@ class PostingLists:
             self.values = np.concatenate([self.values, np.zeros_like(self.values)])
         append_value(self.values, self.start, self.room, self.written, self._free, self.max_length, key, value)
 
+    def append_each(self, keys: NDArray[np.int64], values: NDArray[np.int64]) -> None:
+        """Add each of `values` as the newest of the key in its place."""
+        while self._free[0] + len(keys) * self.max_length > len(self.values):
+            self.values = np.concatenate([self.values, np.zeros_like(self.values)])
+        append_values(self.values, self.start, self.room, self.written, self._free, self.max_length, keys, values)
+
+    def remove(self, key: int, value: int) -> None:
+        """Take `value` out of those of `key`, wherever it stands; what was dropped for it does not come back."""
+        room, written, start = int(self.room[key]), int(self.written[key]), int(self.start[key])
+        block = self.values[start : start + room]
+        oldest_first = np.roll(block, -(written % room)) if written > room else block[:written].copy()
+        left = oldest_first[oldest_first != value]
+        block[: len(left)] = left
+        self.written[key] = len(left)
+
+    def clear(self, key: int) -> None:
+        """Take out all values of `key`; it keeps its room."""
+        self.written[key] = 0
+
     def newest_first(self, key: int) -> list[int]:
         """Return the values kept of `key`, the newest first."""
         written, room, start = int(self.written[key]), int(self.room[key]), int(self.start[key])
@@ -107,6 +126,22 @@ def append_value(
         size = larger
     values[start[key] + count % size] = value
     written[key] = count + 1
+
+
+@kernel
+def append_values(
+    values: NDArray[np.int64],
+    start: NDArray[np.int64],
+    room: NDArray[np.int32],
+    written: NDArray[np.int64],
+    free: NDArray[np.int64],
+    max_length: int,
+    keys: NDArray[np.int64],
+    added: NDArray[np.int64],
+) -> None:
+    """Write one value per key; `values` must have `max_length` unused cells at its end for each."""
+    for i in range(len(keys)):
+        append_value(values, start, room, written, free, max_length, keys[i], added[i])
 
 
 @kernel

@@ -34,7 +34,9 @@ ENCODER_COLUMNS: Final = (
     *range(PER_SCORED * Source.SESSION_ENCODER, PER_SCORED * (Source.SESSION_ENCODER + 1)),
     *range(OWN_COLUMN - ENCODER_FEATURES, OWN_COLUMN),
 )
-"""What the session encoder says; a trained one may come when the ranker has learned for long."""
+METADATA_COLUMN: Final = PER_SCORED * SCORED_SOURCES + 2 * (Source.METADATA_NEIGHBOURS - SCORED_SOURCES)
+LATE_COLUMNS: Final = (*ENCODER_COLUMNS, METADATA_COLUMN, METADATA_COLUMN + 1)
+"""What the session encoder says, and descriptions: both may come when the ranker has learned for long."""
 
 DAY_S: Final = 86_400.0
 WEEK_S: Final = 7 * DAY_S

@@ -33,7 +33,7 @@ from musicrec.recommend.learning import Knowledge
 from musicrec.recommend.list_making import ListMaker
 from musicrec.recommend.ranked_list import RankedList
 from musicrec.recommend.ranker import Ranker
-from musicrec.recommend.ranking_features import ENCODER_COLUMNS, FEATURES
+from musicrec.recommend.ranking_features import FEATURES, LATE_COLUMNS
 from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_forecast import SkipForecast
@@ -46,6 +46,7 @@ EVIDENCE = (
     Source.SAME_ARTIST,
     Source.SESSION_ENCODER,
     Source.AUDIO_NEIGHBOURS,
+    Source.METADATA_NEIGHBOURS,
 )
 """Sources that speak about the session itself; without any of them an answer is degraded."""
 
@@ -94,7 +95,7 @@ class Recommender:
 
     def _rank_by(self, settings: RankingSettings, encoders: Encoders) -> None:
         self.settings = settings
-        self.ranker = Ranker(FEATURES, settings.ranker_hidden, settings.ranker_step, silent=ENCODER_COLUMNS)
+        self.ranker = Ranker(FEATURES, settings.ranker_hidden, settings.ranker_step, silent=LATE_COLUMNS)
         self.skips = SkipForecast(FEATURES, settings.skip_hidden, settings.skip_step)
         self.beginning = Beginning()
         self._candidates = CandidateGenerator(self.knowledge, settings, self._audio, encoders)

@@ -12,7 +12,7 @@ DAY_MS = 86_400_000
 LARGEST: Final = 10**15
 """No setting has a use for more, and sums of a few still fit into every integer."""
 AT_LEAST_1: Final = frozenset({
-    "max_sessions", "session_row_length", "max_tracks", "max_listeners", "history_length", "query_length",
+    "max_sessions", "session_row_length", "max_tracks", "max_terms", "max_listeners", "history_length", "query_length",
     "knn_neighbours", "memory_length", "popularity_half_life_ms", "popular_candidates", "candidates_per_source",
     "ranker_hidden", "ranker_lesson_every", "exploration_choice",
 })  # fmt: skip
@@ -22,16 +22,21 @@ ABOVE_0: Final = frozenset({
     "habit_recency_s", "exploration_artist_weight",
 })  # fmt: skip
 """Divisors."""
-POWERS_OF_TWO: Final = frozenset({"sessions_per_track", "tracks_per_artist"})
+POWERS_OF_TWO: Final = frozenset({"sessions_per_track", "tracks_per_artist", "tracks_per_term"})
 ANY_SIGN: Final = frozenset({"encoder_repeat_logit", "discovery", "popularity_dial"})
 DIALS: Final = frozenset({"discovery"})
 """From -1 to 1."""
 LATER: Final = frozenset({
     "discovery", "discovery_newness", "discovery_fame", "exploration_choice", "exploration_artist_weight",
     "skipped_rests", "exploration_fit", "new_looked_at", "diversity", "diversity_candidates", "popularity_dial",
+    "max_terms", "tracks_per_term", "metadata_tracks", "metadata_place_decay", "metadata_postings",
+    "metadata_least_cosine", "weight_metadata_neighbours",
 })  # fmt: skip
 """Settings that came when rankings had names already: at its default none of them changes the name."""
-ON_LISTS_ALONE: Final = LATER - {"new_looked_at", "skipped_rests"}
+ON_LISTS_ALONE: Final = LATER - {
+    "new_looked_at", "skipped_rests", "max_terms", "tracks_per_term", "metadata_tracks", "metadata_place_decay",
+    "metadata_postings", "metadata_least_cosine", "weight_metadata_neighbours",
+}  # fmt: skip
 """What is learned does not depend on these: they may change between two starts of a worker."""
 SHAPES_KNOWLEDGE: Final = frozenset(
     {
@@ -40,6 +45,8 @@ SHAPES_KNOWLEDGE: Final = frozenset(
         "sessions_per_track",
         "max_tracks",
         "tracks_per_artist",
+        "max_terms",
+        "tracks_per_term",
         "max_listeners",
         "history_length",
         "partial_strength",
@@ -74,6 +81,10 @@ class RankingSettings:
     """Tracks that get an index; plays of further ones are not learned, so that garbage ids cannot fill the memory."""
     tracks_per_artist: int = 512
     """Newest tracks kept per artist, a power of two."""
+    max_terms: int = 1_000_000
+    """Terms of descriptions, as titles and tags have them; further ones are not taken in. 200 MB when full."""
+    tracks_per_term: int = 512
+    """Newest tracks kept per term, a power of two: what more tracks have than that tells little of any."""
     max_listeners: int = 200_000
     """Listeners remembered; who was silent longest is forgotten first."""
     history_length: int = 8_192
@@ -148,6 +159,16 @@ class RankingSettings:
     audio_tracks: int = 5
     """Newest tracks of the session whose vectors are averaged."""
 
+    # metadata
+    metadata_tracks: int = 5
+    """Newest described tracks of the session, those that were skipped left out, whose descriptions are added up."""
+    metadata_place_decay: float = 0.8
+    """Factor per place among them."""
+    metadata_least_cosine: float = 0.1
+    """Less is a word in common that many titles have: no likeness, and no reason to name."""
+    metadata_postings: int = 300
+    """Tracks looked at, those of the weightiest terms first: a tag that half the catalogue has makes no list slow."""
+
     # session encoder
     encoder_repeat_logit: float = -3.0
     """Added for tracks of the session: its direction lies near its own tracks, whether they come again or not."""
@@ -162,6 +183,7 @@ class RankingSettings:
     weight_same_artist: float = 0.15
     weight_session_encoder: float = 0.3
     weight_audio_neighbours: float = 0.1
+    weight_metadata_neighbours: float = 0.1
     weight_popular: float = 0.01
     weight_new: float = 0.005
 

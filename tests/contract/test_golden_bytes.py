@@ -224,6 +224,23 @@ RECORDS: dict[str, Record] = {
             new_share=0.25,
         ),
     ),
+    "recommendation.v1.similar-description.json": Recommendation(
+        list_id="l_4",
+        user_id="ann",
+        mode=Mode.SESSION,
+        items=(
+            RecommendedItem(
+                track_id="t-7",
+                score=0.25,
+                sources=(SourceRank(source="metadata_neighbours", rank=2),),
+                reason=ReasonCode.SIMILAR_DESCRIPTION,
+            ),
+        ),
+        model_version="m-1",
+        index_version="none",
+        generated_at_ms=NOON_MS + 300,
+        timings=Timings(ranking_ms=0.75),
+    ),
     "recommendation.v1.minimal.json": Recommendation(
         list_id="l_2",
         user_id="bob",

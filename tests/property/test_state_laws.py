@@ -19,6 +19,7 @@ from streams.running_sessions import RunningSessions
 SMALL = RankingSettings(
     max_sessions=6, session_row_length=3, sessions_per_track=4, tracks_per_artist=4, max_tracks=18, max_listeners=3,
     history_length=8, new_tracks_kept=3, new_max_plays=3, popular_candidates=4, ranker_lesson_every=1,
+    max_terms=6, tracks_per_term=4,
 )  # fmt: skip
 ROOMY = RankingSettings(max_sessions=64, max_tracks=100, ranker_lesson_every=2)
 LISTENERS, TRACKS = "abcde", 22
@@ -123,6 +124,7 @@ feedback = st.tuples(
 )
 dials = st.tuples(st.just("dial"), st.sampled_from(LISTENERS), st.sampled_from([-1.0, 0.0, 0.5]))
 catalogue = st.tuples(st.sampled_from(["announce", "remove"]), st.integers(0, TRACKS - 1), st.integers(0, 3))
+TAGS: list[tuple[str, ...]] = [(), ("jazz",), ("jazz", "blau"), ("rock",)]
 streams = st.lists(st.one_of(plays, plays, plays, feedback, dials, catalogue), min_size=1, max_size=60)
 
 
@@ -141,7 +143,15 @@ def records_of(drawn: list[tuple]) -> list[SessionSnapshot | Track | str]:
             case "announce":
                 track, artist = rest
                 released_ms = START_MS if track % 2 else None
-                records.append(Track(track_id=f"t{track}", artist_id=f"künstler-{artist}", released_at_ms=released_ms))
+                records.append(
+                    Track(
+                        track_id=f"t{track}",
+                        title=f"Titel {track // 3}",
+                        artist_id=f"künstler-{artist}",
+                        tags=TAGS[artist],
+                        released_at_ms=released_ms,
+                    )
+                )
             case "remove":
                 records.append(f"t{rest[0]}")
             case _:
@@ -202,7 +212,8 @@ def test_a_long_stream_restored_three_times_ends_where_the_steady_one_does() -> 
             assert_same_bytes(steady, restored)
         records: list[SessionSnapshot | Track | str] = [snapshot]
         if number % 40 == 0:
-            records += [Track(track_id=f"track-{(number * 31) % 5_000}"), f"track-{number % 5_000}"]
+            described = Track(track_id=f"track-{(number * 31) % 5_000}", tags=(f"tag {number % 70}",))
+            records += [described, f"track-{number % 5_000}"]
         for record in records:
             steady.take(record)
             restored.take(record)

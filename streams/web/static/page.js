@@ -8,6 +8,7 @@ const REASONS = {
   same_artist: ["same artist", ""],
   goes_with_this_session: ["goes with this", "listeners"],
   sounds_like_this_session: ["sounds alike", "sound"],
+  similar_description: ["described alike", ""],
   popular_now: ["popular now", ""],
   new_in_the_catalogue: ["new here", ""],
 };
@@ -19,6 +20,7 @@ const SOURCES = {
   same_artist: "same artist",
   session_encoder: "trained on sessions",
   audio_neighbours: "similar sound",
+  metadata_neighbours: "similar description",
   popular: "popular",
   new: "new",
 };

@@ -51,3 +51,36 @@ def test_keys_beyond_the_first_capacity_need_growth_only() -> None:
 def test_a_length_that_is_no_power_of_two_is_refused(length: int) -> None:
     with pytest.raises(Incompatible, match="power of two"):
         PostingLists(max_length=length)
+
+
+def test_a_value_that_is_taken_out_leaves_the_others_in_their_order() -> None:
+    lists = PostingLists(max_length=8)
+    for value in (3, 1, 2):
+        lists.append(5, value)
+    lists.remove(5, 1)
+    lists.remove(5, 7)
+    lists.append(5, 4)
+    assert lists.newest_first(5) == [4, 2, 3]
+
+
+def test_what_was_dropped_from_a_full_list_does_not_come_back_when_another_is_taken_out() -> None:
+    lists = PostingLists(max_length=8)
+    for value in range(19):
+        lists.append(0, value)
+    lists.remove(0, 15)
+    assert lists.newest_first(0) == [18, 17, 16, 14, 13, 12, 11]
+    for value in (19, 20):
+        lists.append(0, value)
+    assert lists.newest_first(0) == [20, 19, 18, 17, 16, 14, 13, 12]
+
+
+def test_a_list_that_is_cleared_begins_anew_in_its_room() -> None:
+    lists = PostingLists(max_length=8)
+    for value in range(11):
+        lists.append(3, value)
+    used = int(lists._free[0])
+    lists.clear(3)
+    assert lists.newest_first(3) == []
+    for value in range(8):
+        lists.append(3, value)
+    assert (lists.newest_first(3), int(lists._free[0])) == ([7, 6, 5, 4, 3, 2, 1, 0], used)

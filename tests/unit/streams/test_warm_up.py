@@ -27,6 +27,8 @@ def test_lists_and_lessons_after_the_rehearsal_compile_nothing() -> None:
     before = {name: len(kernel.signatures) for name, kernel in kernels().items()}
     assert before
     recommender, world = Recommender(), Listening()
+    for number in range(7):
+        recommender.add_track(Track(track_id=f"t{number}", title="Title", tags=("loud",)))
     for number in range(60):
         snapshot = world.play(f"u{number % 3}", f"t{number % 7}", f"a{number % 2}", skip=number % 4 == 0)
         recommender.learn(snapshot)
