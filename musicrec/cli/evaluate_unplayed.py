@@ -1,4 +1,4 @@
-"""`musicrec evaluate unplayed`: are tracks that nobody has played found by their artist and their sound?"""
+"""`musicrec evaluate unplayed`: are tracks that nobody has played found by artist, sound and description?"""
 
 import json
 import tempfile
@@ -35,11 +35,15 @@ def command(
     plays are learned by nobody.  An encoder is trained on the first half of the log.  Each later play of a track that
     is held out, after another track in its session, is a case: is it among the first 20?
 
-    JSON keys: models ▸ musicrec | encoder | encoder-artist | encoder-sound | audio-knn | audio-knn-current | chance ▸
-    unplayed (among the tracks that are held out) | all (among all tracks) ▸ recall@20; cases, tracks, held_out, plays.
+    JSON keys: models ▸ musicrec | musicrec-described | encoder | encoder-artist | encoder-sound | audio-knn |
+    audio-knn-current | description-knn | description-knn-itself | chance ▸ unplayed (among the tracks that are held
+    out) | all (among all tracks) ▸ recall@20; cases, tracks, held_out, plays.
+    "musicrec-described": with a catalogue that says of each track what the table says of its clip, `title` and `genre`
+    where it has these columns, and the label as the album.
     "encoder": by where the encoder places a track, by artist and sound; "encoder-artist", "encoder-sound": by one of
     them; "audio-knn": by a sound's cosine with the mean of the five newest that were not skipped, "audio-knn-current"
-    with the newest of them.
+    with the newest of them; "description-knn": by the cosine of the descriptions with that of the session,
+    "description-knn-itself" without the album, which in this trial is as good as the artist's name.
     """
     console = Console(stderr=True)
     lender = read_labels(clips, labels, label)
@@ -47,7 +51,7 @@ def command(
     lent = lend(list(read_log(log, limit)), lender.labels, SEED)
     ranks: dict[str, Ranks] = {}
     for fold in range(FOLDS):
-        trial = Trial(lent, lent.held_out(fold, SEED), sounds, version)
+        trial = Trial(lent, lent.held_out(fold, SEED), sounds, version, lender)
         with tempfile.TemporaryDirectory() as work:
             found = trial.ranks(Path(work), partial(track, description=f"fold {fold + 1}", console=console))
         for name, of_model in found.items():

@@ -22,6 +22,10 @@ class LabelledClips:
     labels: tuple[str, ...]
     left_out: int
     """Rows whose label is empty."""
+    titles: tuple[str, ...]
+    """As the column `title` has them; empty where there is none."""
+    genres: tuple[str, ...]
+    """Likewise `genre`."""
 
 
 def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
@@ -42,14 +46,20 @@ def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
             raise BadInput(
                 f"--labels {table}: has no column {needed!r}; its columns are {', '.join(columns) or 'none'}"
             )
-    labelled = [(folder / row["file"], row[column]) for row in rows if row[column]]
-    for path, _ in labelled:
+    labelled = [row for row in rows if row[column]]
+    paths = tuple(folder / row["file"] for row in labelled)
+    for path in paths:
         if not path.is_file():
             raise BadInput(f"{table}: names {path.name!r}, which is not in {folder}")
     if len(labelled) < 2:
         raise BadInput(f"{table}: {len(labelled)} clips carry a {column!r}; at least two are needed")
-    paths, labels = zip(*labelled, strict=True)
-    return LabelledClips(paths, labels, len(rows) - len(labelled))
+    return LabelledClips(
+        paths,
+        labels=tuple(row[column] for row in labelled),
+        left_out=len(rows) - len(labelled),
+        titles=tuple(row.get("title") or "" for row in labelled),
+        genres=tuple(row.get("genre") or "" for row in labelled),
+    )
 
 
 def precision_at_k(vectors: npt.NDArray[np.floating], labels: Sequence[str], k: int = NEIGHBOURS) -> float:

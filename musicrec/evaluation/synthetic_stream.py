@@ -52,7 +52,8 @@ def synthetic_catalogue(tracks: int, *, described: bool = False, seed: int = 1) 
 
     def drawn(count: int, size: int) -> NDArray[np.int64]:
         cumulated = np.cumsum(1.0 / np.arange(1, size + 1))
-        return np.searchsorted(cumulated, random.random((tracks, count)) * cumulated[-1])
+        numbers: NDArray[np.int64] = np.searchsorted(cumulated, random.random((tracks, count)) * cumulated[-1])
+        return numbers
 
     words, tags, labels = drawn(WORDS_PER_TITLE, WORDS), drawn(TAGS_PER_TRACK, TAGS), drawn(1, LABELS)
     for number in range(tracks):

@@ -1,4 +1,4 @@
-"""Ranks of tracks that nobody has played: musicrec, what its encoder says alone, and neighbours by sound."""
+"""Ranks of tracks that nobody played: musicrec, what its encoder says alone, neighbours by sound or description."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.exact import ExactIndex
-from musicrec.contracts import SessionSnapshot, Track
+from musicrec.contracts import SessionSnapshot
+from musicrec.evaluation.audio import LabelledClips
+from musicrec.evaluation.lent_descriptions import DescribedTracks, lent_tracks
 from musicrec.evaluation.lent_sounds import LentSounds, Moment, moments, rank_among
 from musicrec.recommend import Recommender
 from musicrec.recommend.audio_neighbours import mean_vector
@@ -29,7 +31,9 @@ Ranks = dict[str, list[int]]
 class Trial:
     """Half of the tracks held out: in the catalogue and the audio index, and never played."""
 
-    def __init__(self, lent: LentSounds, held: frozenset[str], sounds: Scores, sound_version: str) -> None:
+    def __init__(
+        self, lent: LentSounds, held: frozenset[str], sounds: Scores, sound_version: str, clips: LabelledClips
+    ) -> None:
         """Prepare a trial.
 
         Args:
@@ -37,8 +41,10 @@ class Trial:
             held: the tracks that are held out.
             sounds: float32, shape (clips, dimension), unit length.
             sound_version: of the embedder that made them.
+            clips: that were lent, and what is said of them.
         """
         self._lent, self._held = lent, held
+        self._clips = clips
         self._tracks = sorted(lent.clip_of)
         self._row_of = {track: row for row, track in enumerate(self._tracks)}
         self._all = np.arange(len(self._tracks))
@@ -59,22 +65,29 @@ class Trial:
             progress: wraps the plays.
         """
         encoder = self._trained(work)
-        ours = Recommender(audio=self._index, encoders=[encoder])
-        for track in self._tracks:
-            ours.add_track(Track(track_id=track, artist_id=self._lent.artist_of[track]))
+        described = lent_tracks(self._lent, self._clips, with_group=True)
+        itself = lent_tracks(self._lent, self._clips, with_group=False)
+        ours = {name: Recommender(audio=self._index, encoders=[encoder]) for name in ("musicrec", "musicrec-described")}
+        for track in described:
+            ours["musicrec-described"].add_track(track)
+            ours["musicrec"].add_track(track.model_copy(update={"title": "", "album": "", "tags": ()}))
         models = {
             "encoder": self._by_direction(encoder, by_artist=True, by_sound=True),
             "encoder-artist": self._by_direction(encoder, by_artist=True, by_sound=False),
             "encoder-sound": self._by_direction(encoder, by_artist=False, by_sound=True),
             "audio-knn": self._by_sound(HEARD),
             "audio-knn-current": self._by_sound(1),
+            "description-knn": DescribedTracks(described).cosines,
+            "description-knn-itself": DescribedTracks(itself).cosines,
         }
-        found: dict[str, Ranks] = {name: {"unplayed": [], "all": []} for name in ("musicrec", *models)}
+        found: dict[str, Ranks] = {name: {"unplayed": [], "all": []} for name in (*ours, *models)}
         for moment in progress(list(moments(self._lent.events, self._held))):
             if moment.after is not None:
-                ours.learn(moment.after)
+                for recommender in ours.values():
+                    recommender.learn(moment.after)
             elif moment.before is not None and moment.before.trigger.occurred_at_ms > self._half_ms:
-                self._ask_ours(ours, moment.before, moment.track, found["musicrec"])
+                for name, recommender in ours.items():
+                    self._ask_ours(recommender, moment.before, moment.track, found[name])
                 for name, scores_of in models.items():
                     self._ask(scores_of(moment.before), moment.before, moment.track, found[name])
         return found

@@ -158,7 +158,6 @@ class Descriptions:
             del self._term_of_digest[int(self.digests[term])]
             self.digests[term] = 0
             self.weighing[term] = 0.0
-            self.tracks_of.clear(term)
             self._free.append(term)
 
     def _grow(self) -> None:

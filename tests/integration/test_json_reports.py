@@ -160,13 +160,16 @@ def test_evaluate_unplayed_finds_what_nobody_played_better_than_neighbours_by_so
         "evaluate", "unplayed", eval_data / "listens.parquet", "--limit", 150_000,
         "--clips", music, "--labels", labels, "--label", "soundtrack",
     )  # fmt: skip
-    names = "musicrec encoder encoder-artist encoder-sound audio-knn audio-knn-current chance"
-    assert list(figures["models"]) == names.split()
+    assert list(figures["models"]) == [
+        *("musicrec", "musicrec-described", "encoder", "encoder-artist", "encoder-sound"),
+        *("audio-knn", "audio-knn-current", "description-knn", "description-knn-itself", "chance"),
+    ]
     assert (figures["tracks"], figures["cases"] > 300) == (48, True)
     recall = {name: row["unplayed"]["recall@20"] for name, row in figures["models"].items()}
     assert all(0 <= value <= 1 for value in recall.values())
     found = {name: row["all"]["recall@20"] for name, row in figures["models"].items()}
     assert found["encoder"] > found["audio-knn"] > 0
+    assert found["description-knn"] > found["description-knn-itself"] > 0
 
 
 def test_bench_rank() -> None:
