@@ -15,6 +15,7 @@ from musicrec.evaluation.prequential import PrequentialRun, announce_all
 from musicrec.evaluation.report import models_table
 from musicrec.ranker_files import read_ranker
 from musicrec.recommend import Recommender
+from musicrec.recommend.state import State, joined
 from musicrec.sequence.encoder_loading import load_encoders
 
 
@@ -25,12 +26,27 @@ def command(
     ],
     warm_up: Annotated[Path | None, typer.Option(help="An earlier log of the same form: learned, not scored.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many events of FILE.")] = None,
-    unscored: Annotated[int, typer.Option(min=0, help="The first so many events of FILE are learned, not scored.")] = 0,
+    skip: Annotated[
+        int, typer.Option(min=0, help="The first so many events of FILE are neither learned nor scored.")
+    ] = 0,
+    unscored: Annotated[
+        int, typer.Option(min=0, help="So many events of FILE, those after --skip, are learned, not scored.")
+    ] = 0,
     encoder: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of a trained session encoder; the one speaks that saw most before a case."),
     ] = None,
     ranker: Annotated[Path | None, typer.Option(help="Folder of a trained ranker to begin with.")] = None,
+    anew: Annotated[
+        bool,
+        typer.Option(
+            "--anew", help="With the first scored event the ranker begins anew, as a beginner or with --ranker."
+        ),
+    ] = False,
+    first: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="With --json, also the figures of so many first cases; may be repeated."),
+    ] = None,
     announced: Annotated[
         bool,
         typer.Option(
@@ -50,9 +66,13 @@ def command(
     these out of the figures.  A platform's catalogue knows its tracks before anybody plays them; with --announced so
     does musicrec, and may list a track that nobody played: all of FILE, not only those up to --limit.
 
+    What a trained ranker is worth shows in the cases that come --first, with and without --ranker: after --skip to a
+    worker that knows nothing, with --unscored and --anew to one that knows everything else.
+
     JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early | completed | skipped ▸
-    events, hr@20, mrr@20; and hr_completed_minus_skipped, coverage@20, popularity@20, artist_diversity@20, p50_ms,
-    p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 % interval of the difference over listeners, per baseline.
+    events, hr@20, mrr@20; first, a list of the same in the order of --first; and hr_completed_minus_skipped,
+    coverage@20, popularity@20, artist_diversity@20, p50_ms, p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 %
+    interval of the difference over listeners, per baseline.
     "repeat": the listener had played the target before; "unheard": nobody had; "early": the session holds one track so
     far; "completed", "skipped": what became of the target.  "hr_completed_minus_skipped": hr@20 of those minus hr@20
     of these; "coverage@20": share of the known tracks that were ever listed; "popularity@20": mean over lists, and over
@@ -64,12 +84,15 @@ def command(
         read_ranker(ranker).teach(recommender)
     if announced:
         announce_all(recommender, read_log(file))
-    run = PrequentialRun(recommender, baselines=chosen(FOR_STREAMS, baselines))
+    beginner, beginning = State(joined(recommender.networks_state())), recommender.beginning
+    run = PrequentialRun(recommender, baselines=chosen(FOR_STREAMS, baselines), firsts=first or ())
     with play_progress() as progress:
         if warm_up is not None:
             run.warm_up(counted(read_log(warm_up), progress, "warm-up"))
-        events = read_log(file, limit)
+        events = islice(read_log(file, limit), skip, None)
         run.warm_up(counted(islice(events, unscored), progress, "learned only"))
+        if anew:
+            recommender.begin_with(beginner, beginning)
         run.score(counted(events, progress, "scored"))
     figures = run.figures()
     if as_json:

@@ -10,7 +10,7 @@ from musicrec.contracts import SessionSnapshot
 from musicrec.evaluation.baselines import FOR_STREAMS, USUAL
 from musicrec.evaluation.baselines.baseline import Baselines, PlayByPlay
 from musicrec.evaluation.confidence import intervals
-from musicrec.evaluation.metrics import LIST_LENGTH, Group, Scoreboard, conservative_rank
+from musicrec.evaluation.metrics import LIST_LENGTH, Group, HitCounter, Scoreboard, conservative_rank
 from musicrec.evaluation.play_memory import Play, PlayMemory, Question, Ranking
 from musicrec.recommend import RankedList, Recommender
 
@@ -29,18 +29,23 @@ class Contest:
         scores: a scoreboard per model name.
     """
 
-    def __init__(self, recommender: Recommender, baselines: Baselines | None = None) -> None:
+    def __init__(
+        self, recommender: Recommender, baselines: Baselines | None = None, *, firsts: Sequence[int] = ()
+    ) -> None:
         """Make a contest.
 
         Args:
             recommender: ours.
             baselines: what stands beside it; the usual ones if not given.
+            firsts: numbers of first cases that are counted apart.
         """
         self.recommender = recommender
         self._baselines = {name: FOR_STREAMS[name] for name in USUAL} if baselines is None else dict(baselines)
         self._play_by_play = [model for model in self._baselines.values() if isinstance(model, PlayByPlay)]
         self._memory = PlayMemory()
-        self.scores = {name: Scoreboard() for name in (OURS, *self._baselines)}
+        self.scores = {
+            name: Scoreboard(firsts={most: HitCounter() for most in firsts}) for name in (OURS, *self._baselines)
+        }
         self._track_of: dict[str, int] = {}
         self._session_of: dict[str, int] = {}
         self._listener_of: dict[str, int] = {}

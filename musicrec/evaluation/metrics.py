@@ -83,6 +83,7 @@ class Scoreboard:
     Attributes:
         all: over all cases.
         groups: over the cases of each group.
+        firsts: over so many first cases each, where somebody asked for that: what is learned fast shows early.
         units: the same per listener: over the listeners, an interval of confidence is drawn.
         listed: tracks that were ever in a list.
         lists: what the lists are like.
@@ -91,6 +92,7 @@ class Scoreboard:
 
     all: HitCounter = field(default_factory=HitCounter)
     groups: dict[Group, HitCounter] = field(default_factory=lambda: {group: HitCounter() for group in Group})
+    firsts: dict[int, HitCounter] = field(default_factory=dict)
     units: dict[int, HitCounter] = field(default_factory=dict)
     listed: set[int] = field(default_factory=set)
     lists: ListCharacter = field(default_factory=ListCharacter)
@@ -99,6 +101,9 @@ class Scoreboard:
     def count(self, rank: int, groups: Iterable[Group], *, unit: int) -> None:
         """Count one case of listener `unit`."""
         self.all.count(rank)
+        for most, counter in self.firsts.items():
+            if counter.cases < most:
+                counter.count(rank)
         for group in groups:
             self.groups[group].count(rank)
         self.units.setdefault(unit, HitCounter()).count(rank)
@@ -109,6 +114,7 @@ class Scoreboard:
         return {
             "all": self.all.figures(),
             **{group.value: counter.figures() for group, counter in self.groups.items()},
+            **({"first": [counter.figures() for counter in self.firsts.values()]} if self.firsts else {}),
             "hr_completed_minus_skipped": self._completed_minus_skipped(),
             "coverage@20": round(len(self.listed) / max(1, known_tracks), 6),
             **self.lists.figures(),

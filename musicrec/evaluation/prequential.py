@@ -104,10 +104,15 @@ class PrequentialRun:
     """A pass of the recommender and the baselines."""
 
     def __init__(
-        self, recommender: Recommender, rules: SessionSettings | None = None, baselines: Baselines | None = None
+        self,
+        recommender: Recommender,
+        rules: SessionSettings | None = None,
+        baselines: Baselines | None = None,
+        *,
+        firsts: Sequence[int] = (),
     ) -> None:
         """Prepare a pass; the usual rules of sessions and the usual baselines where none are given."""
-        self.contest = Contest(recommender, baselines)
+        self.contest = Contest(recommender, baselines, firsts=firsts)
         log_pass = PrequentialPass(self.contest, rules)
         self.warm_up, self.score = log_pass.warm_up, log_pass.score
 

@@ -63,6 +63,26 @@ def test_evaluate_stream_leaves_the_unscored_events_out_of_the_figures(eval_data
 
 
 @pytest.mark.eval_data
+def test_a_ranker_that_begins_anew_as_it_was_trained_goes_on_as_if_it_had_not(tmp_path: Path, eval_data: Path) -> None:
+    log = eval_data / "listens.parquet"
+    train = [sys.executable, "-m", "musicrec.cli.main", "train", "ranker", str(tmp_path), "--log", str(log)]
+    subprocess.run([*train, "--limit", "3000"], capture_output=True, timeout=200, check=True)
+
+    def ours(*options: object) -> dict[str, Any]:
+        limits = ("--limit", 5_000, "--baselines", "", "--first", 100, "--first", 1_000_000)
+        figures: dict[str, Any] = report("evaluate", "stream", log, *limits, *options)["models"]["musicrec"]
+        assert [row["events"] for row in figures["first"]] == [100, figures["all"]["events"]]
+        assert figures["first"][1] == figures["all"]
+        return figures
+
+    went_on, trained = ours("--unscored", 3_000), ours("--unscored", 3_000, "--anew", "--ranker", tmp_path)
+    beginner, knows_nothing = ours("--unscored", 3_000, "--anew"), ours("--skip", 3_000, "--ranker", tmp_path)
+    assert trained["first"] == went_on["first"]
+    assert beginner["all"] != went_on["all"]
+    assert knows_nothing["repeat"]["events"] < went_on["repeat"]["events"]
+
+
+@pytest.mark.eval_data
 def test_evaluate_stream_learns_the_warm_up_without_scoring_it(tmp_path: Path, eval_data: Path) -> None:
     command = [sys.executable, "-m", "musicrec.cli.main", "import", "parquet", str(eval_data / "listens.parquet")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

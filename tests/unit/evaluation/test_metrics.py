@@ -36,6 +36,17 @@ def test_repeats_and_new_targets_add_up_to_all() -> None:
     assert {unit: counter.cases for unit, counter in board.units.items()} == {0: 2, 1: 1}
 
 
+def test_first_cases_are_counted_apart_and_no_others_with_them() -> None:
+    board = Scoreboard(firsts={2: HitCounter(), 9: HitCounter()})
+    for rank in (1, 0, 4):
+        board.count(rank, [Group.NEW], unit=0)
+    assert board.figures(9)["first"] == [
+        {"events": 2, "hr@20": 0.5, "mrr@20": 0.5},
+        {"events": 3, "hr@20": pytest.approx(2 / 3, abs=1e-6), "mrr@20": pytest.approx(1.25 / 3, abs=1e-6)},
+    ]
+    assert "first" not in Scoreboard().figures(9)
+
+
 def test_no_case_gives_zeros() -> None:
     assert Scoreboard().figures(0)["all"] == {"events": 0, "hr@20": 0.0, "mrr@20": 0.0}
 
