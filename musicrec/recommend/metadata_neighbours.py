@@ -125,7 +125,7 @@ def description_cosines(
         most_postings: looked at in all.
         least_cosine: of what is written.
     """
-    terms = _session_vector(
+    terms = session_vector(
         heard, place_decay, log_described, weighing, term_values, term_start, term_count, term_scores,
         term_touched,
     )  # fmt: skip
@@ -166,7 +166,7 @@ def description_cosines(
 
 
 @kernel
-def _session_vector(
+def session_vector(
     heard: NDArray[np.int64],
     place_decay: float,
     log_described: float,

@@ -189,7 +189,7 @@ def test_evaluate_unplayed_finds_what_nobody_played_better_than_neighbours_by_so
     assert all(0 <= value <= 1 for value in recall.values())
     found = {name: row["all"]["recall@20"] for name, row in figures["models"].items()}
     assert found["encoder"] > found["audio-knn"] > 0
-    assert found["description-knn"] > found["description-knn-itself"] > 0
+    assert found["description-knn"] > found["description-knn-itself"]
 
 
 def test_bench_rank() -> None:

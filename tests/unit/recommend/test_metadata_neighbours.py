@@ -14,7 +14,7 @@ from musicrec.recommend import RankingSettings, Recommender
 from musicrec.recommend.description_terms import Term, TermKind
 from musicrec.recommend.descriptions import Descriptions
 from musicrec.recommend.fusion import Source
-from musicrec.recommend.metadata_neighbours import MetadataNeighbours
+from musicrec.recommend.metadata_neighbours import MetadataNeighbours, session_vector
 from musicrec.recommend.top_k import Scratch
 
 EVERY = RankingSettings(metadata_least_cosine=0.0)
@@ -144,11 +144,17 @@ def test_where_time_is_short_the_tracks_of_the_rarest_terms_are_looked_at() -> N
     assert found(index_of(words), [17], settings=replace(EVERY, metadata_postings=0)) == []
 
 
-def test_decays_at_their_ends_leave_a_list() -> None:
+def test_a_track_that_counts_for_nothing_has_no_terms_in_the_session() -> None:
     descriptions = index_of({0: jazz("a"), 1: rock("b"), 2: jazz("c"), 3: rock("d")})
-    for decay in (0.0, 1e-300):
-        assert [track for track, _ in found(descriptions, [0, 1], settings=replace(EVERY, metadata_place_decay=decay))]
-    assert len(found(descriptions, [0, 1], settings=replace(EVERY, metadata_place_decay=1.0))) == 2
+    for decay, heard in ((0.0, 2), (1e-300, 2), (0.5, 4)):
+        settings = replace(EVERY, metadata_place_decay=decay)
+        assert [track for track, _ in found(descriptions, [0, 1], settings=settings)] == ([2] if heard == 2 else [2, 3])
+        scratch, terms = Scratch(), descriptions.terms_of
+        count = session_vector(
+            np.array([0, 1, 1]), decay, 1.0, descriptions.weighing, terms.values, terms.start, terms.written,
+            scratch.scores, scratch.touched,
+        )  # fmt: skip
+        assert count == heard  # else the scratch, which has a place per term, would be too short
 
 
 TAGS = {"j1": "jazz", "j2": "jazz", "j3": "jazz", "r1": "rock", "r2": "rock", "r3": "rock"}
