@@ -345,7 +345,7 @@ class RankingSettings:
             weight_same_artist=0.0,
             exploration_slots=0,
             rank_constant=3.0,
-            ranker_lesson_every=4,
+            ranker_lesson_every=1,
             skip_aversion=0.0,
             knows_company=False,
             knows_skip_likeness=False,

@@ -44,7 +44,7 @@ class SasRec:
     negatives: int = 512
     batch: int = 256
     learning_rate: float = 4e-3
-    epochs: int = 12
+    epochs: int = 15
     repeat_factor: float = 1.0
     seed: int = 1
 
