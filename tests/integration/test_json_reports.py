@@ -62,21 +62,22 @@ def test_evaluate_stream_leaves_the_unscored_events_out_of_the_figures(eval_data
     assert 0 < cases("--limit", 3_000, "--unscored", 2_000) == cases("--limit", 3_000) - cases("--limit", 2_000)
 
 
+@pytest.mark.timeout(480)  # five processes
 @pytest.mark.eval_data
 def test_a_ranker_that_begins_anew_as_it_was_trained_goes_on_as_if_it_had_not(tmp_path: Path, eval_data: Path) -> None:
     log = eval_data / "listens.parquet"
     train = [sys.executable, "-m", "musicrec.cli.main", "train", "ranker", str(tmp_path), "--log", str(log)]
-    subprocess.run([*train, "--limit", "3000"], capture_output=True, timeout=200, check=True)
+    subprocess.run([*train, "--limit", "1000"], capture_output=True, timeout=200, check=True)
 
     def ours(*options: object) -> dict[str, Any]:
-        limits = ("--limit", 5_000, "--baselines", "", "--first", 100, "--first", 1_000_000)
+        limits = ("--limit", 1_600, "--baselines", "", "--first", 100, "--first", 1_000_000)
         figures: dict[str, Any] = report("evaluate", "stream", log, *limits, *options)["models"]["musicrec"]
         assert [row["events"] for row in figures["first"]] == [100, figures["all"]["events"]]
         assert figures["first"][1] == figures["all"]
         return figures
 
-    went_on, trained = ours("--unscored", 3_000), ours("--unscored", 3_000, "--anew", "--ranker", tmp_path)
-    beginner, knows_nothing = ours("--unscored", 3_000, "--anew"), ours("--skip", 3_000, "--ranker", tmp_path)
+    went_on, trained = ours("--unscored", 1_000), ours("--unscored", 1_000, "--anew", "--ranker", tmp_path)
+    beginner, knows_nothing = ours("--unscored", 1_000, "--anew"), ours("--skip", 1_000, "--ranker", tmp_path)
     assert trained["first"] == went_on["first"]
     assert beginner["all"] != went_on["all"]
     assert knows_nothing["repeat"]["events"] < went_on["repeat"]["events"]
