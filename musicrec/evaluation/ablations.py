@@ -57,6 +57,7 @@ ABLATIONS: Final[Sequence[Ablation]] = (
         "all that is known of skips",
         {
             "skip_aversion": 0.0,
+            "knows_skip_likeness": False,
             "ranker_skip_weight": 1.0,
             "late_skip_strength": 1.0,
             "early_skip_strength": 1.0,
