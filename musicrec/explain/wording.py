@@ -152,7 +152,7 @@ def _way(item: ItemExplanation) -> str:
 
 
 def _skips(chance: float, move: int) -> str:
-    direction, likely = ("down", "likely") if move > 0 else ("up", "less likely")
+    direction, likely = ("down", "more likely") if move > 0 else ("up", "less likely")
     return f"{likely} to be skipped: {chance:.2f}, moved {direction} {abs(move)}"
 
 

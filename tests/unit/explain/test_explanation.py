@@ -193,7 +193,7 @@ def test_what_the_skip_forecast_moved_says_so() -> None:
     explanation = explain(made(foreseen))
     assert [(each.skip_chance, each.skip_move) for each in explanation.items] == [(0.412, 6), (0.054, -2), (None, None)]
     text = "\n".join(lines_of(explanation))
-    assert text.count("likely to be skipped: 0.41, moved down 6") == 1
+    assert text.count("more likely to be skipped: 0.41, moved down 6") == 1
     assert text.count("less likely to be skipped: 0.05, moved up 2") == 1
     assert text.count("skipped:") == 2
 
