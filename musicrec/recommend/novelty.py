@@ -25,9 +25,8 @@ class Novelty:
 
     def newest(self, limit: int) -> NDArray[np.int64]:
         """Return up to `limit` tracks, int64, announced ones first, the newest of each kind first."""
+        # Contiguous, however many there are of each kind: a kernel is compiled for what it is given first.
         announced = self.announced(limit)
-        if len(announced) == limit:
-            return announced
         return np.concatenate([announced, self._first_played.last(limit - len(announced))[::-1]])
 
     def announced(self, limit: int) -> NDArray[np.int64]:

@@ -26,6 +26,7 @@ def test_they_are_the_last_that_came_and_a_restart_changes_nothing(
     for each in (novelty, again):
         assert each.newest(limit).tolist() == expected
         assert each.newest(2 * most).tolist() == newest
+        assert each.newest(limit).flags.c_contiguous
 
 
 def test_what_was_removed_or_is_played_often_is_not_new() -> None:

@@ -33,6 +33,9 @@ def test_lists_and_lessons_after_the_rehearsal_compile_nothing() -> None:
         snapshot = world.play(f"u{number % 3}", f"t{number % 7}", f"a{number % 2}", skip=number % 4 == 0)
         recommender.learn(snapshot)
         recommender.rank(snapshot)
+    for number in range(300):  # more than a list looks through
+        recommender.add_track(Track(track_id=f"more-{number}"))
+    recommender.rank(snapshot)
     recommender.add_track(Track(track_id="new", label="loud", markets=("DE",)))
     for effect, labels in ((RuleEffect.DENY, ()), (RuleEffect.ALLOW, ("loud",))):
         rule = CatalogueRule(
