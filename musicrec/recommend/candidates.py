@@ -129,8 +129,7 @@ class NewTracks(NamedTuple):
 
     def odds(self, fit: float) -> NDArray[np.float64]:
         """Return the odds of each in a draw: e to the power of `fit` times its own; those without one as the lowest."""
-        has_none = np.isnan(self.fits) if self.fits is not None else None
-        if self.fits is None or has_none is None or has_none.all():
+        if self.fits is None or (has_none := np.isnan(self.fits)).all():
             return np.ones(len(self.tracks), np.float64)
         lowest = self.fits[~has_none].min()
         odds: NDArray[np.float64] = np.exp(fit * np.where(has_none, lowest, self.fits)).astype(np.float64)

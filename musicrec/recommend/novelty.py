@@ -25,13 +25,10 @@ class Novelty:
 
     def newest(self, limit: int) -> NDArray[np.int64]:
         """Return up to `limit` tracks, int64, announced ones first, the newest of each kind first."""
+        announced = self._announced.last(limit)
+        first_played = self._first_played.last(limit - len(announced))
         # Contiguous, however many there are of each kind: a kernel is compiled for what it is given first.
-        announced = self.announced(limit)
-        return np.concatenate([announced, self._first_played.last(limit - len(announced))[::-1]])
-
-    def announced(self, limit: int) -> NDArray[np.int64]:
-        """Return up to `limit` announced tracks, int64, the newest first."""
-        return self._announced.last(limit)[::-1]
+        return np.concatenate([announced[::-1], first_played[::-1]])
 
     def state(self) -> Pieces:
         """Yield both kinds of tracks; see `Stateful`."""

@@ -50,15 +50,18 @@ class PostingLists:
 
     def append(self, key: int, value: int) -> None:
         """Add `value` as the newest of `key`."""
-        if self._free[0] + self.max_length > len(self.values):
-            self.values = np.concatenate([self.values, np.zeros_like(self.values)])
+        self._make_room(1)
         append_value(self.values, self.start, self.room, self.written, self._free, self.max_length, key, value)
 
     def append_each(self, keys: NDArray[np.int64], values: NDArray[np.int64]) -> None:
         """Add each of `values` as the newest of the key in its place."""
-        while self._free[0] + len(keys) * self.max_length > len(self.values):
-            self.values = np.concatenate([self.values, np.zeros_like(self.values)])
+        self._make_room(len(keys))
         append_values(self.values, self.start, self.room, self.written, self._free, self.max_length, keys, values)
+
+    def _make_room(self, added: int) -> None:
+        """Have unused cells for so many values of different keys, whatever room these need."""
+        while self._free[0] + added * self.max_length > len(self.values):
+            self.values = np.concatenate([self.values, np.zeros_like(self.values)])
 
     def remove(self, key: int, value: int) -> None:
         """Take `value` out of those of `key`, wherever it stands; what was dropped for it does not come back."""

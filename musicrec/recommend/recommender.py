@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from musicrec.contracts import (
     CatalogueRule,
     Degradation,
-    ListenOutcome,
     Mode,
     RecommendationRequest,
     SessionSnapshot,
@@ -383,10 +382,10 @@ class Recommender:
         if played == UNKNOWN or query is None:
             return
         self._candidates.run(query)
-        fused = self._lists.fuse(self._weights, Exclusions.of_session(query, self.settings), 0)
         if snapshot.trigger.published_at_ms >= self.beginning.announced_at_ms:
-            is_skip = snapshot.trigger.outcome in (ListenOutcome.SKIPPED_EARLY, ListenOutcome.SKIPPED_LATE)
-            self._lists.teach(fused, query, played, was_skipped=is_skip)
+            fused = self._lists.fuse(self._weights, Exclusions.of_session(query, self.settings), 0)
+            outcome = snapshot.trigger.outcome
+            self._lists.teach(fused, query, played, was_skipped=outcome is not None and outcome.is_skip)
         # What sources lately foresaw is known of the listener, and counted once.
         if self.variant is None and query.listener is not None:
             self._lists.count_hits(query.listener, played)
