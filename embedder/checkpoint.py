@@ -1,61 +1,18 @@
-"""Weights on disk: a safetensors file, and beside it a manifest that says what they are and what they fit."""
+"""Weights written from torch and read back into it; `weights.py` says what lies on disk."""
 
 import hashlib
 import json
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
 from embedder.features.geometry import FEATURE_VERSION
-from embedder.network import Architecture, NetworkShape, TrackNetwork
-from musicrec.errors import Incompatible
+from embedder.network import TrackNetwork
+from embedder.weights import Manifest, Weights, read_weights, shipped_weights
 
-SHIPPED = "light"
-"""Name of the weights that come with the package."""
-
-
-class Manifest(BaseModel):
-    """What a weights file holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    architecture: Architecture
-    classes: tuple[str, ...]
-    """Names of the network's classes, in the order of its outputs."""
-    learned: int
-    """Components of the vector from the images."""
-    described: int
-    """Components of the vector from the descriptors."""
-    feature_version: str
-    """Constants of the features that the network was trained on."""
-    sha256: str
-    """Of the safetensors file."""
-    training: dict[str, int | float]
-    """Settings that make these weights again."""
-    metrics: dict[str, float]
-    """Measured on synthesised styles that training did not hear."""
-
-    @property
-    def shape(self) -> NetworkShape:
-        """Return the shape of the network."""
-        return NetworkShape(self.architecture, len(self.classes), self.learned, self.described)
-
-    @property
-    def model_version(self) -> str:
-        """Return a name that differs wherever vectors may differ: architecture, weights, features."""
-        identity = hashlib.sha256(f"{self.sha256}{self.feature_version}".encode()).hexdigest()
-        return f"audio-{self.architecture}-{identity[:12]}"
-
-
-def shipped_weights() -> Path:
-    """Return the path of the weights that come with the package."""
-    return Path(str(files("embedder") / "weights" / f"{SHIPPED}.safetensors"))
+__all__ = ["Manifest", "load_weights", "network_of", "save_weights", "shipped_weights"]
 
 
 def save_weights(
@@ -94,39 +51,20 @@ def load_weights(path: Path, device: torch.device) -> tuple[TrackNetwork, Manife
     Raises:
         Incompatible: a file is missing or damaged, or the weights are for other features or another network.
     """
-    manifest = _read_manifest(path.with_suffix(".json"))
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Incompatible(f"{path}: cannot read the weights ({error.strerror}); name a .safetensors file") from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != manifest.sha256:
-        raise Incompatible(
-            f"{path}: sha256 {digest[:12]}… is not the manifest's {manifest.sha256[:12]}…; copy it again"
-        )
-    if manifest.feature_version != FEATURE_VERSION:
-        raise Incompatible(
-            f"{path}: trained on features {manifest.feature_version!r}, this release makes {FEATURE_VERSION!r}; "
-            "train again with `musicrec train audio`"
-        )
-    network = TrackNetwork(manifest.shape)
-    try:
-        state = {
-            name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in load(data).items()
-        }
-        network.load_state_dict(state)
-    except (SafetensorError, RuntimeError, KeyError) as error:
-        raise Incompatible(f"{path}: does not fit a {manifest.architecture} network: {error}") from error
-    return network.eval().to(device), manifest
+    weights = read_weights(path)
+    return network_of(weights).to(device), weights.manifest
 
 
-def _read_manifest(path: Path) -> Manifest:
+def network_of(weights: Weights) -> TrackNetwork:
+    """Return the network that holds these weights, on the CPU, in evaluation mode.
+
+    Raises:
+        Incompatible: they are those of another network.
+    """
+    network = TrackNetwork(weights.manifest.shape)
     try:
-        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Manifest.model_validate(fields)
-    except OSError as error:
-        raise Incompatible(
-            f"{path}: cannot read the manifest ({error.strerror}); it lies beside the weights"
-        ) from error
-    except (ValueError, ValidationError) as error:
-        raise Incompatible(f"{path}: not a manifest of weights: {error}") from error
+        network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.tensors.items()})
+    except (RuntimeError, KeyError) as error:
+        raise weights.misfit(error) from error
+    network.eval()
+    return network

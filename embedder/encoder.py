@@ -1,23 +1,31 @@
 """From samples to a vector: what the embedder service calls."""
 
+import importlib
+import importlib.util
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from embedder.checkpoint import Manifest, load_weights, shipped_weights
-from embedder.features.analysis import TrackFeatures, analyse
-from embedder.network import SegmentOutput, TrackNetwork
+from embedder.allocation import keep_freed_memory
+from embedder.features.analysis import MeasureLevels, TrackFeatures, analyse
+from embedder.features.levels import levels
+from embedder.network_shape import Precision
+from embedder.placing import TrackPlacing
+from embedder.segment_network import SegmentAnswer, SegmentNetwork
+from embedder.weights import Weights, read_weights, shipped_weights
 from musicrec.errors import Incompatible
 
 TOP_GENRES = 5
 """Classes that an embedding names; the rest of the distribution is noise to whoever reads it."""
 
-_TRACKS_AT_ONCE = 8
-"""40 images: enough to fill matrix units, few enough for a small machine's memory."""
+CPU = "cpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +45,62 @@ class AudioEmbedding:
 class AudioEncoder:
     """Shipped or given weights on one device.
 
-    Embeddings are a function of the samples and of `model_version`.  Between CPU and GPU the vectors of one track have
-    an inner product of at least 0.999.
+    Embeddings are a function of the samples and of `model_version`.  Between CPU and GPU, and between 8-bit and float
+    networks, the vectors of one track have an inner product of at least 0.999.
     """
 
-    def __init__(self, network: TrackNetwork, manifest: Manifest, device: torch.device) -> None:
+    def __init__(
+        self, weights: Weights, network: SegmentNetwork, measure: MeasureLevels = levels, *, threads: int = 1
+    ) -> None:
+        """Make an encoder.
+
+        Args:
+            weights: what `network` was made from.
+            network: the network, on its device.
+            measure: how levels are measured, on the same device.
+            threads: tracks that are analysed at the same time.
+
+        Raises:
+            Incompatible: the weights do not fit their own manifest.
+        """
+        try:
+            self._placing = TrackPlacing.of(weights.tensors)
+        except KeyError as error:
+            raise weights.misfit(error) from error
         self._network = network
-        self._classes = manifest.classes
-        self._device = device
-        self.model_version: str = manifest.model_version
-        self.dimension: int = manifest.shape.dimension
+        self._measure = measure
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="analyse")
+        self._classes = weights.manifest.classes
+        self.model_version: str = weights.manifest.model_version
+        self.dimension: int = weights.manifest.shape.dimension
 
     @classmethod
     def load(
-        cls, weights: Path | None = None, device: str | None = None, *, threads: int | None = None
+        cls,
+        weights: Path | None = None,
+        device: str | None = None,
+        *,
+        threads: int = 1,
+        precision: Precision = "int8",
     ) -> "AudioEncoder":
         """Load weights.
 
         Args:
             weights: a .safetensors file with its manifest beside it; None takes the weights of the package.
-            device: a torch device; None takes `cuda` where there is one, else `cpu`.
-            threads: CPU threads of torch in this whole process; None leaves them as they are.
+            device: `cpu`, or a GPU as torch names it; None takes a GPU where there is torch and one, else `cpu`.
+            threads: CPU threads for analysis and network.
+            precision: of the network on a CPU.
 
         Raises:
             Incompatible: the weights are missing, damaged or made for other features, or there is no such device.
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
-        try:
-            where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            torch.zeros(1, device=where)
-        except (RuntimeError, AssertionError) as error:
-            raise Incompatible(f"device {device!r}: {error}; name `cpu`, `cuda` or `cuda:N`") from error
-        network, manifest = load_weights(weights or shipped_weights(), where)
-        network.segments.to(memory_format=torch.channels_last)
-        return cls(network, manifest, where)
+        read = read_weights(weights or shipped_weights())
+        keep_freed_memory()
+        # Tracks are what is worked on side by side; within one, the BLAS library's threads would mostly wait.
+        threadpool_limits(1, user_api="blas")
+        if (device or _default_device()) == CPU:
+            return cls(read, _network_on_cpu(read, threads, precision), threads=threads)
+        return _on_gpu(read, device)
 
     def embed(self, pcm_batch: Sequence[NDArray[np.float32]]) -> list[AudioEmbedding]:
         """Embed tracks.
@@ -84,31 +113,14 @@ class AudioEncoder:
         Raises:
             BadInput: a track has more than one axis, or samples that are not finite.
         """
-        embeddings: list[AudioEmbedding] = []
-        with torch.inference_mode():
-            for first in range(0, len(pcm_batch), _TRACKS_AT_ONCE):
-                tracks = [self._analyse(pcm) for pcm in pcm_batch[first : first + _TRACKS_AT_ONCE]]
-                embeddings += self._place(tracks)
-        return embeddings
+        tracks = list(self._pool.map(self._analyse, pcm_batch))
+        answers = self._network.run([track.images for track in tracks])
+        return [self._embedding(track, answer) for track, answer in zip(tracks, answers, strict=True)]
 
     def _analyse(self, pcm: NDArray[np.float32]) -> TrackFeatures:
-        features = analyse(np.asarray(pcm, np.float32), self._device)
+        features = analyse(np.asarray(pcm, np.float32), self._measure)
         # All silences are one: neither their length nor their dither says anything.
-        return analyse(np.zeros(0, np.float32), self._device) if features.silent else features
-
-    def _place(self, tracks: list[TrackFeatures]) -> list[AudioEmbedding]:
-        counts = [len(track.images) for track in tracks]
-        output = self._run(torch.cat([track.images for track in tracks]))
-        return [
-            self._embedding(track, embedding, logits)
-            for track, embedding, logits in zip(
-                tracks, output.embedding.split(counts), output.logits.split(counts), strict=True
-            )
-        ]
-
-    def _run(self, images: torch.Tensor) -> SegmentOutput:
-        output: SegmentOutput = self._network.segments(images.contiguous(memory_format=torch.channels_last))
-        return output
+        return analyse(np.zeros(0, np.float32), self._measure) if features.silent else features
 
     def run_network(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the class probabilities of images of any making, to compare ways of making them.
@@ -119,25 +131,62 @@ class AudioEncoder:
         Returns:
             Shape (segments, classes).
         """
-        with torch.inference_mode():
-            logits = self._run(torch.from_numpy(images).to(self._device)).logits
-        probabilities: NDArray[np.float32] = logits.softmax(-1).cpu().numpy()
-        return probabilities
+        return _softmax(self._network.run([images])[0].logits)
 
-    def _embedding(self, track: TrackFeatures, embedding: torch.Tensor, logits: torch.Tensor) -> AudioEmbedding:
-        learned = self._network.place_learned(embedding)
-        described = self._network.place_described(track.descriptors)
-        vector = self._network.combine(learned, described).float().cpu().numpy()
+    def _embedding(self, track: TrackFeatures, answer: SegmentAnswer) -> AudioEmbedding:
         return AudioEmbedding(
-            vector=vector,
-            genres=() if track.silent else self._genres(logits),
+            vector=self._placing.place(answer.embedding, track.descriptors),
+            genres=() if track.silent else self._genres(answer.logits),
             tempo_bpm=track.tempo_bpm,
-            key_profile=tuple(float(share) for share in track.key_profile.cpu()),
+            key_profile=tuple(track.key_profile.tolist()),
         )
 
-    def _genres(self, logits: torch.Tensor) -> tuple[tuple[str, float], ...]:
-        probabilities, order = logits.float().softmax(-1).mean(0).cpu().sort(descending=True)
-        return tuple(
-            (self._classes[int(index)], float(probability))
-            for index, probability in zip(order[:TOP_GENRES], probabilities[:TOP_GENRES], strict=True)
-        )
+    def _genres(self, logits: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
+        probabilities = _softmax(logits).mean(axis=0)
+        best = np.argsort(-probabilities, kind="stable")[:TOP_GENRES]
+        return tuple((self._classes[index], float(probabilities[index])) for index in best)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float32] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def _default_device() -> str:
+    if importlib.util.find_spec("torch") is None:
+        return CPU
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else CPU
+
+
+def _network_on_cpu(weights: Weights, threads: int, precision: Precision) -> SegmentNetwork:
+    from embedder.openvino_network import ARCHITECTURES, OpenvinoNetwork
+
+    if weights.manifest.architecture in ARCHITECTURES:
+        return OpenvinoNetwork(weights, threads=threads, precision=precision)
+    torch = _torch(f"the {weights.manifest.architecture} network")
+    from embedder.torch_network import TorchNetwork
+
+    torch.set_num_threads(threads)
+    return TorchNetwork(weights, torch.device(CPU))
+
+
+def _on_gpu(weights: Weights, name: str | None) -> AudioEncoder:
+    torch = _torch(f"device {name or 'cuda'!r}")
+    from embedder.features.torch_levels import torch_levels
+    from embedder.torch_network import TorchNetwork
+
+    try:
+        device = torch.device(name or "cuda")
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise Incompatible(f"device {name!r}: {error}; name `cpu`, `cuda` or `cuda:N`") from error
+    return AudioEncoder(weights, TorchNetwork(weights, device), partial(torch_levels, device=device))
+
+
+def _torch(what: str) -> ModuleType:
+    if importlib.util.find_spec("torch") is None:
+        raise Incompatible(f"{what} needs torch: pip install 'musicrec[train]'")
+    return importlib.import_module("torch")

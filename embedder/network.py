@@ -1,15 +1,13 @@
 """The networks: log-mel images in, a place in the space of sounds and a class distribution out."""
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from embedder.features.descriptors import N_DESCRIPTORS
-
-Architecture = Literal["light", "alexnet"]
+from embedder.network_shape import NetworkShape
 
 _FURTHEST_DEVIATIONS = 4.0
 """A descriptor outside this many deviations of what training heard says "very much so", and no more."""
@@ -22,23 +20,6 @@ class SegmentOutput(NamedTuple):
     """(segments, dimension)"""
     logits: Tensor
     """(segments, classes)"""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkShape:
-    """Everything that fixes the shapes of the weights."""
-
-    architecture: Architecture
-    classes: int
-    learned: int
-    """Components of the vector that come from the images."""
-    described: int
-    """Components that come from the descriptors."""
-
-    @property
-    def dimension(self) -> int:
-        """Length of a track's vector."""
-        return self.learned + self.described
 
 
 class LightNet(nn.Module):
@@ -67,6 +48,8 @@ class LightNet(nn.Module):
         self.dropout = nn.Dropout(0.2)
         self.embed = nn.Linear(2 * 64 * self._BANDS_LEFT, dimension)
         self.classify = nn.Linear(2 * 64 * self._BANDS_LEFT, classes)
+        # Set by `training.calibration`; zeros say that nobody has.
+        self.register_buffer("activation_tops", torch.zeros(len(self.CHANNELS)))
 
     def forward(self, images: Tensor) -> SegmentOutput:
         """Take images of shape (segments, 3, 256, 256), values 0 to 1."""

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from embedder.decode import DecodeLimits
 from embedder.fetch import AllowedHost, FetchLimits
+from embedder.network_shape import Precision
 from musicrec.environment import check_variables
 from musicrec.errors import Incompatible
 from musicrec.settings import refused_setting
@@ -19,6 +20,12 @@ PREFIX = "MUSICREC_EMBEDDER_"
 def _half_of_the_cores() -> int:
     """Half of the cores."""
     return max(1, (os.cpu_count() or 2) // 2)
+
+
+def _other_half_of_the_cores() -> int:
+    """Those that decoders leave."""
+    cores = os.cpu_count() or 2
+    return max(1, cores - cores // 2)
 
 
 class EmbedderSettings(BaseSettings):
@@ -51,15 +58,17 @@ class EmbedderSettings(BaseSettings):
     decoder_memory_bytes: Annotated[int, Field(ge=256 * 1024 * 1024)] = 1024 * 1024 * 1024
     """Address space of a decoder process."""
     decoders: Annotated[int, Field(ge=1, le=256, default_factory=_half_of_the_cores)]
-    """Decoder processes; one keeps up with a core of the network many times over."""
+    """Decoder processes; MP3 keeps one about as busy as its analysis keeps a thread."""
     batch_tracks: Annotated[int, Field(ge=1, le=256)] = 8
     """Tracks that go through the network together."""
     weights: Path | None = None
     """Weights (.safetensors) with their manifest beside them; those of the package where none are given."""
     device: str | None = None
-    """Device of the network, as torch names it; `cuda` where there is one, else `cpu`."""
-    threads: Annotated[int, Field(ge=1)] | None = None
-    """CPU threads of the network; torch's own choice where none is given."""
+    """Where to analyse and run the network: `cpu`, or a GPU as torch names it; a GPU where there are one and torch."""
+    threads: Annotated[int, Field(ge=1, le=256, default_factory=_other_half_of_the_cores)]
+    """CPU threads that analyse tracks and run the network."""
+    precision: Precision = "int8"
+    """Numbers of the network on a CPU: `int8`, twice to four times as fast, or `float32`."""
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

@@ -81,7 +81,13 @@ async def embedder_agent() -> AsyncIterator[EmbedderAgent]:
         Incompatible: weights or settings do not fit.
     """
     settings = load_embedder_settings()
-    encoder = await asyncio.to_thread(AudioEncoder.load, settings.weights, settings.device, threads=settings.threads)
+    encoder = await asyncio.to_thread(
+        AudioEncoder.load,
+        settings.weights,
+        settings.device,
+        threads=settings.threads,
+        precision=settings.precision,
+    )
     async with EmbeddingPipeline.of(encoder, settings) as pipeline:
         fetches = math.ceil(EmbedderAgent.max_batch / settings.concurrent_fetches)
         decodings = math.ceil(EmbedderAgent.max_batch / settings.decoders)

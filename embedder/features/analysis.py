@@ -1,42 +1,45 @@
 """One track in, everything the network and the descriptors need out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from embedder.features.descriptors import Parts, describe
 from embedder.features.geometry import LOUDEST_PEAK, SILENCE_PEAK
-from embedder.features.hpss import separate
-from embedder.features.logmel import images, mel_level_db
-from embedder.features.notes import frame_level, key_profile, pitch_salience
+from embedder.features.levels import Levels, levels
+from embedder.features.logmel import images
+from embedder.features.namespace import Array, on_host
+from embedder.features.notes import key_profile, pitch_salience
 from embedder.features.rhythm import onset_envelope, periodicity, tempo_bpm
-from embedder.features.spectrogram import cut_segments, magnitude
+from embedder.features.spectrogram import cut_segments
 from musicrec.errors import BadInput, DeadLetterReason
+
+MeasureLevels = Callable[[NDArray[np.float32]], Levels]
+"""From segments, shape (segments, SEGMENT_SAMPLES), to their levels: `levels`, or `torch_levels` on a device."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackFeatures:
     """What is heard in one track."""
 
-    images: Tensor
-    """(segments, 3, MEL_BANDS, SEGMENT_FRAMES), 0 to 1."""
-    descriptors: Tensor
+    images: Array
+    """(segments, 3, MEL_BANDS, SEGMENT_FRAMES), 0 to 1; where the levels were measured."""
+    descriptors: NDArray[np.float32]
     """(N_DESCRIPTORS,)"""
-    key_profile: Tensor
+    key_profile: NDArray[np.float32]
     """(12,), sums to 1."""
     tempo_bpm: float | None
     silent: bool
 
 
-def analyse(pcm: NDArray[np.float32], device: torch.device) -> TrackFeatures:
+def analyse(pcm: NDArray[np.float32], measure: MeasureLevels = levels) -> TrackFeatures:
     """Extract all features of one track.
 
     Args:
         pcm: mono, 22,050 Hz, shape (samples,), full scale ±1, of any length; an empty track counts as silent.
-        device: where to compute, and where the tensors of the result lie.
+        measure: how, and on which device.
 
     Raises:
         BadInput: the array is not one-dimensional, or holds NaN, infinity or samples beyond LOUDEST_PEAK.
@@ -48,24 +51,21 @@ def analyse(pcm: NDArray[np.float32], device: torch.device) -> TrackFeatures:
         raise BadInput(
             f"audio holds a sample of {peak:g}: full scale is 1; decode it again", DeadLetterReason.UNDECODABLE
         )
-    with torch.no_grad():
-        return _features(pcm, device, silent=peak < SILENCE_PEAK)
+    return _features(measure(cut_segments(pcm)), silent=peak < SILENCE_PEAK)
 
 
-def _features(pcm: NDArray[np.float32], device: torch.device, *, silent: bool) -> TrackFeatures:
-    spectrum = magnitude(torch.from_numpy(cut_segments(pcm)).to(device))
-    harmonic, percussive = separate(spectrum)
-    mix_db, harmonic_db, percussive_db = (mel_level_db(part) for part in (spectrum, harmonic, percussive))
+def _features(heard: Levels, *, silent: bool) -> TrackFeatures:
+    mix_db, harmonic_db, percussive_db = heard[:3]
     pictures = images(mix_db, harmonic_db, percussive_db)
     onsets = onset_envelope(pictures[:, 2])
     correlation = periodicity(onsets)
-    salience = pitch_salience(harmonic)
-    profile = key_profile(salience, frame_level(harmonic))
+    salience = pitch_salience(heard.partials)
+    profile = key_profile(salience, heard.harmonic_level)
     parts = Parts(mix_db, harmonic_db, percussive_db, salience, onsets, correlation, profile)
     return TrackFeatures(
         images=pictures,
-        descriptors=describe(parts),
-        key_profile=torch.full_like(profile, 1 / 12) if silent else profile,
-        tempo_bpm=None if silent else tempo_bpm(correlation),
+        descriptors=on_host(describe(parts)),
+        key_profile=np.full(12, 1 / 12, np.float32) if silent else on_host(profile),
+        tempo_bpm=None if silent else tempo_bpm(on_host(correlation)),
         silent=silent,
     )

@@ -7,16 +7,16 @@ Sources: Logan and Salomon 2001 (MFCC statistics); Pampalk 2006 (fluctuation pat
 contrast); Seyerlehner et al. 2010 (block-level features).
 """
 
-import math
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from embedder.features.geometry import DYNAMIC_RANGE_DB, FRAME_RATE_HZ, MEL_BANDS
 from embedder.features.logmel import FLOOR_DB
+from embedder.features.namespace import Array, constant, namespace_of
 
 COEFFICIENTS = 20
 _BANDS = 32
@@ -49,28 +49,29 @@ N_DESCRIPTORS = sum(BLOCKS.values())
 class Parts(NamedTuple):
     """What the descriptors of one track are made from."""
 
-    mix_db: Tensor
-    """(segments, frames, MEL_BANDS)"""
-    harmonic_db: Tensor
-    percussive_db: Tensor
-    salience: Tensor
-    """(segments, frames, pitches)"""
-    onsets: Tensor
+    mix_db: Array
+    """(segments, MEL_BANDS, frames)"""
+    harmonic_db: Array
+    percussive_db: Array
+    salience: Array
+    """(segments, pitches, frames)"""
+    onsets: Array
     """(segments, frames - 1)"""
-    periodicity: Tensor
+    periodicity: Array
     """(frames - 1,)"""
-    key_profile: Tensor
+    key_profile: Array
     """(12,)"""
 
 
-def describe(parts: Parts) -> Tensor:
+def describe(parts: Parts) -> Array:
     """Return the descriptors of one track, shape (N_DESCRIPTORS,), float32, finite, in the units of each block."""
-    floor = max(FLOOR_DB, float(parts.mix_db.max()) - DYNAMIC_RANGE_DB)
-    mix, harmonic, percussive = (part.clamp(min=floor) for part in parts[:3])
+    xp = namespace_of(parts.mix_db)
+    floor = max(FLOOR_DB, float(xp.max(parts.mix_db)) - DYNAMIC_RANGE_DB)
+    mix, harmonic, percussive = (xp.clip(part, floor, None) for part in parts[:3])
     blocks = (
         _timbre(mix),
-        _cepstrum(harmonic)[..., :COEFFICIENTS].mean(dim=(0, 1)),
-        _cepstrum(percussive)[..., :COEFFICIENTS].mean(dim=(0, 1)),
+        xp.mean(_cepstrum(harmonic)[:, :COEFFICIENTS], axis=(0, 2)),
+        xp.mean(_cepstrum(percussive)[:, :COEFFICIENTS], axis=(0, 2)),
         _percussive_share(harmonic, percussive),
         _dynamics(parts.mix_db),
         _contrast(mix),
@@ -78,102 +79,142 @@ def describe(parts: Parts) -> Tensor:
         _rhythm(parts.onsets, parts.periodicity),
         _harmony(parts.salience, parts.key_profile),
     )
-    return torch.cat(blocks)
+    return xp.concat(blocks)
+
+
+def _pool_bands(db: Array, bands: int) -> Array:
+    xp = namespace_of(db)
+    segments, _, frames = db.shape
+    return xp.mean(xp.reshape(db, (segments, bands, MEL_BANDS // bands, frames)), axis=2)
 
 
 @cache
-def _cosines(device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        n = torch.arange(_BANDS, device=device)
-        k = torch.arange(_BANDS, device=device)
-        basis = torch.cos(math.pi / _BANDS * (n[:, None] + 0.5) * k) * math.sqrt(2 / _BANDS)
-        basis[:, 0] /= math.sqrt(2)
-        return basis
+def _cosines() -> NDArray[np.float32]:
+    k, n = np.arange(_BANDS)[:, None], np.arange(_BANDS)
+    basis = np.cos(np.pi / _BANDS * (n + 0.5) * k) * np.sqrt(2 / _BANDS)
+    basis[0] /= np.sqrt(2)
+    cosines: NDArray[np.float32] = basis.astype(np.float32)
+    return cosines
 
 
-def _pool_bands(db: Tensor, bands: int) -> Tensor:
-    return db.unflatten(-1, (bands, MEL_BANDS // bands)).mean(dim=-1)
+def _cepstrum(db: Array) -> Array:
+    """Cosine transform of the levels of 32 bands (dB): (segments, 32, frames)."""
+    return constant(_cosines(), db) @ _pool_bands(db, _BANDS)
 
 
-def _cepstrum(db: Tensor) -> Tensor:
-    """Cosine transform of the levels of 32 bands (dB): (segments, frames, 32)."""
-    return _pool_bands(db, _BANDS) @ _cosines(db.device)
+def _over_time(values: Array) -> Array:
+    """Lay the segments end to end: (segments, rows, frames) becomes (rows, segments · frames)."""
+    xp = namespace_of(values)
+    segments, rows, frames = values.shape
+    return xp.reshape(xp.permute_dims(values, (1, 0, 2)), (rows, segments * frames))
 
 
-def _timbre(mix: Tensor) -> Tensor:
+def _mean_and_deviation(rows: Array) -> Array:
+    xp = namespace_of(rows)
+    return xp.concat((xp.mean(rows, axis=1), xp.std(rows, axis=1)))
+
+
+def _timbre(mix: Array) -> Array:
     """Mean, deviation, deviation of the change over two frames, and correlations of the cepstral coefficients (dB)."""
+    xp = namespace_of(mix)
     cepstrum = _cepstrum(mix)
-    frames = cepstrum.flatten(0, 1)
-    mean, deviation = frames.mean(0), frames.std(0, correction=0)
-    change = (cepstrum[:, 2:, :COEFFICIENTS] - cepstrum[:, :-2, :COEFFICIENTS]).flatten(0, 1)
-    scaled = (frames - mean)[:, :_CORRELATED] / deviation[:_CORRELATED].clamp(min=1e-3)
-    correlation = scaled.T @ scaled / len(scaled)
-    above = torch.triu_indices(_CORRELATED, _CORRELATED, offset=1, device=mix.device)
-    return torch.cat((mean, deviation[:COEFFICIENTS], change.std(0, correction=0), correlation[above[0], above[1]]))
-
-
-def _dynamics(mix: Tensor) -> Tensor:
-    """Quietest, soft, median, loud and loudest frame by the mean (dB), and the level of the quietest band (dB)."""
-    loudness = mix.mean(dim=-1).flatten()
-    marks = torch.tensor([0.02, 0.1, 0.5, 0.9, 0.98], device=mix.device)
-    floor = mix.flatten(0, 1).mean(0).amin()
-    return torch.cat((loudness.quantile(marks) - loudness.mean(), floor[None]))
-
-
-def _percussive_share(harmonic: Tensor, percussive: Tensor) -> Tensor:
-    """Mean and deviation of the level difference of the parts, by band (dB)."""
-    difference = _pool_bands(percussive - harmonic, _COARSE_BANDS).flatten(0, 1)
-    return torch.cat((difference.mean(0), difference.std(0, correction=0)))
-
-
-def _contrast(mix: Tensor) -> Tensor:
-    """Mean and deviation of the distance from the valleys to the peaks inside each octave-like band (dB)."""
-    bands = mix.unflatten(-1, (_CONTRAST_BANDS, MEL_BANDS // _CONTRAST_BANDS))
-    ordered = bands.sort(dim=-1).values
-    edge = max(1, ordered.shape[-1] // 5)
-    contrast = (ordered[..., -edge:].mean(-1) - ordered[..., :edge].mean(-1)).flatten(0, 1)
-    return torch.cat((contrast.mean(0), contrast.std(0, correction=0)))
-
-
-def _modulation(mix: Tensor) -> Tensor:
-    """Log strength of the level's movement, by band and modulation frequency (natural log of dB)."""
-    envelope = _pool_bands(mix, _MODULATION_BANDS)
-    centred = envelope - envelope.mean(dim=1, keepdim=True)
-    window = torch.hann_window(centred.shape[1], device=mix.device)[:, None]
-    spectrum = torch.fft.rfft(centred * window, dim=1).abs() / centred.shape[1]
-    hz = torch.arange(spectrum.shape[1], device=mix.device) * (FRAME_RATE_HZ / centred.shape[1])
-    edges = torch.logspace(
-        math.log10(_MODULATION_MIN_HZ), math.log10(_MODULATION_MAX_HZ), _MODULATIONS + 1, device=mix.device
+    rows = _over_time(cepstrum)
+    mean, deviation = xp.mean(rows, axis=1), xp.std(rows, axis=1)
+    change = _over_time(cepstrum[:, :COEFFICIENTS, 2:] - cepstrum[:, :COEFFICIENTS, :-2])
+    scaled = (rows - mean[:, None])[:_CORRELATED] / xp.clip(deviation[:_CORRELATED], 1e-3, None)[:, None]
+    correlation = xp.reshape(scaled @ scaled.T / scaled.shape[1], (-1,))
+    above = np.flatnonzero(np.triu(np.ones((_CORRELATED, _CORRELATED)), k=1))
+    return xp.concat(
+        (mean, deviation[:COEFFICIENTS], xp.std(change, axis=1), xp.take(correlation, constant(above, mix), axis=0))
     )
-    inside = ((hz[:, None] >= edges[:-1]) & (hz[:, None] < edges[1:])).float()
-    inside = inside / inside.sum(0).clamp(min=1.0)
-    strength = torch.einsum("sfb,fm->bm", spectrum.square(), inside) / len(spectrum)
-    return (0.5 * torch.log(strength + 1e-4)).flatten()
 
 
-def _rhythm(onsets: Tensor, correlation: Tensor) -> Tensor:
+def _dynamics(mix: Array) -> Array:
+    """Quietest, soft, median, loud and loudest frame by the mean (dB), and the level of the quietest band (dB)."""
+    xp = namespace_of(mix)
+    loudness = xp.reshape(xp.mean(mix, axis=1), (-1,))
+    floor = xp.min(xp.mean(mix, axis=(0, 2)))
+    return xp.concat((_quantiles(loudness, (0.02, 0.1, 0.5, 0.9, 0.98)) - xp.mean(loudness), floor[None]))
+
+
+def _quantiles(values: Array, marks: tuple[float, ...]) -> Array:
+    """Interpolate between neighbours in order."""
+    xp = namespace_of(values)
+    ordered = xp.sort(values)
+    places = np.array(marks) * (len(values) - 1)
+    below = np.floor(places).astype(np.int64)
+    share = constant((places - below).astype(np.float32), values)
+    low, high = (
+        xp.take(ordered, constant(np.minimum(below + step, len(values) - 1), values), axis=0) for step in (0, 1)
+    )
+    return low + share * (high - low)
+
+
+def _percussive_share(harmonic: Array, percussive: Array) -> Array:
+    """Mean and deviation of the level difference of the parts, by band (dB)."""
+    return _mean_and_deviation(_over_time(_pool_bands(percussive - harmonic, _COARSE_BANDS)))
+
+
+def _contrast(mix: Array) -> Array:
+    """Mean and deviation of the distance from the valleys to the peaks inside each octave-like band (dB)."""
+    xp = namespace_of(mix)
+    segments, _, frames = mix.shape
+    ordered = xp.sort(xp.reshape(mix, (segments, _CONTRAST_BANDS, -1, frames)), axis=2)
+    edge = max(1, ordered.shape[2] // 5)
+    contrast = xp.mean(ordered[:, :, -edge:], axis=2) - xp.mean(ordered[:, :, :edge], axis=2)
+    return _mean_and_deviation(_over_time(contrast))
+
+
+def _modulation(mix: Array) -> Array:
+    """Log strength of the level's movement, by band and modulation frequency (natural log of dB)."""
+    xp = namespace_of(mix)
+    envelope = _pool_bands(mix, _MODULATION_BANDS)
+    frames = envelope.shape[-1]
+    centred = envelope - xp.mean(envelope, axis=-1, keepdims=True)
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(frames) / frames)).astype(np.float32)
+    spectrum = xp.abs(xp.fft.rfft(centred * constant(window, mix))) / frames
+    strength = xp.mean(spectrum * spectrum, axis=0) @ constant(_modulation_bands(frames), mix)
+    return xp.reshape(0.5 * xp.log(strength + 1e-4), (-1,))
+
+
+@cache
+def _modulation_bands(frames: int) -> NDArray[np.float32]:
+    """Return the mean over each range of modulation frequencies as a matrix, (frequencies, _MODULATIONS)."""
+    hz = np.arange(frames // 2 + 1) * (FRAME_RATE_HZ / frames)
+    edges = np.logspace(np.log10(_MODULATION_MIN_HZ), np.log10(_MODULATION_MAX_HZ), _MODULATIONS + 1)
+    inside = (hz[:, None] >= edges[:-1]) & (hz[:, None] < edges[1:])
+    means: NDArray[np.float32] = (inside / np.maximum(inside.sum(axis=0), 1)).astype(np.float32)
+    return means
+
+
+def _rhythm(onsets: Array, correlation: Array) -> Array:
     """Periodicity of the onsets at lags of 0.14 to 2.3 s; log of their mean and deviation (dB per frame)."""
-    edges = torch.logspace(math.log10(6), math.log10(100), _LAGS + 1).long().tolist()
-    lags = torch.stack([correlation[a : max(b, a + 1)].amax() for a, b in pairwise(edges)])
-    strength = torch.stack((onsets.mean(), onsets.std(correction=0)))
-    return torch.cat((lags, torch.log(strength + 0.01)))
+    xp = namespace_of(onsets)
+    edges = np.logspace(np.log10(6), np.log10(100), _LAGS + 1).astype(np.int64).tolist()
+    lags = [xp.max(correlation[a : max(b, a + 1)]) for a, b in pairwise(edges)]
+    strength = [xp.log(value + 0.01) for value in (xp.mean(onsets), xp.std(onsets))]
+    return xp.stack([*lags, *strength])
 
 
-def _harmony(salience: Tensor, profile: Tensor) -> Tensor:
+def _harmony(salience: Array, profile: Array) -> Array:
     """Intervals that sound together in any key; how clear, high, wide and restless the notes are."""
+    xp = namespace_of(salience)
     centred = profile - 1 / 12
-    intervals = torch.stack([(profile * profile.roll(shift)).sum() for shift in range(1, 7)])
-    frames = salience.flatten(0, 1)
-    total = frames.sum(-1).clamp(min=1e-6)
-    pitch = torch.arange(frames.shape[-1], device=frames.device, dtype=frames.dtype) / 12
-    height = (frames * pitch).sum(-1) / total
-    spread = ((frames * pitch.square()).sum(-1) / total - height.square()).clamp(min=0.0).sqrt()
-    restless = salience.diff(dim=1).abs().sum(-1).mean()
-    return torch.cat(
-        (
-            intervals * 12,
-            torch.stack(
-                (centred.square().sum().sqrt(), total.mean(), height.mean(), height.std(), spread.mean(), restless)
-            ),
-        )
+    intervals = [12 * xp.sum(profile * xp.roll(profile, shift)) for shift in range(1, 7)]
+    pitches = _over_time(salience)
+    total = xp.clip(xp.sum(pitches, axis=0), 1e-6, None)
+    octaves = constant((np.arange(pitches.shape[0]) / 12).astype(np.float32), salience)
+    height = octaves @ pitches / total
+    spread = xp.sqrt(xp.clip((octaves * octaves) @ pitches / total - height * height, 0.0, None))
+    restless = xp.mean(xp.sum(xp.abs(salience[..., 1:] - salience[..., :-1]), axis=1))
+    return xp.stack(
+        [
+            *intervals,
+            xp.sqrt(xp.sum(centred * centred)),
+            xp.mean(total),
+            xp.mean(height),
+            xp.std(height, correction=1),
+            xp.mean(spread),
+            restless,
+        ]
     )

@@ -1,11 +1,10 @@
 """256 × 256 log-mel images."""
 
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from embedder.features.geometry import (
     DYNAMIC_RANGE_DB,
@@ -16,11 +15,11 @@ from embedder.features.geometry import (
     N_BINS,
     SAMPLE_RATE_HZ,
 )
+from embedder.features.namespace import Array, namespace_of
+from musicrec.recommend.kernel import fast_kernel
 
 FLOOR_DB = -100.0
 """Level of a mel band without energy."""
-
-_BLOCKS = 8
 
 _LINEAR_HZ_PER_MEL = 200.0 / 3
 _LOG_FROM_HZ = 1000.0
@@ -60,54 +59,81 @@ def mel_filters() -> np.ndarray:
     return filters
 
 
-@dataclass(frozen=True, slots=True)
-class _BandBlock:
-    """Neighbouring bands, and the bins that any of them hears."""
+class _Band(NamedTuple):
+    """Filters as what is not zero of them, 0.8 %."""
 
-    bins: slice
-    filters: Tensor
-    """(bins, bands)"""
+    first: NDArray[np.int64]
+    """First bin that each band hears, shape (MEL_BANDS,)."""
+    end: NDArray[np.int64]
+    """First that it hears no more."""
+    weights: NDArray[np.float32]
+    """(MEL_BANDS, most bins of a band)"""
 
 
 @cache
-def _band_blocks(device: torch.device) -> tuple[_BandBlock, ...]:
-    """Return the filters in blocks: of the whole matrix, 0.8 % is not zero."""
-    blocks = []
-    with torch.inference_mode(False):
-        for part in np.split(mel_filters(), _BLOCKS):
-            heard = np.flatnonzero(part.any(axis=0))
-            bins = slice(int(heard[0]), int(heard[-1]) + 1)
-            blocks.append(_BandBlock(bins, torch.from_numpy(part[:, bins].T.copy()).to(device)))
-    return tuple(blocks)
+def _bands() -> _Band:
+    filters = mel_filters()
+    heard = filters > 0
+    first = heard.argmax(axis=1)
+    end = N_BINS - heard[:, ::-1].argmax(axis=1)
+    weights = np.zeros((MEL_BANDS, int((end - first).max())), np.float32)
+    for row, filter_, a, b in zip(weights, filters, first, end, strict=True):
+        row[: b - a] = filter_[a:b]
+    return _Band(first, end, weights)
 
 
-def mel_level_db(spectrum: Tensor) -> Tensor:
+def mel_level_db(spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the level in each mel band.
 
     Args:
-        spectrum: magnitudes, shape (..., frames, N_BINS), of `spectrogram.magnitude`.
+        spectrum: magnitudes of one segment, shape (N_BINS, frames), of `spectrogram.magnitude`.
 
     Returns:
-        Shape (..., frames, MEL_BANDS), decibels; a full-scale sine reads about 0, silence FLOOR_DB.
+        Shape (MEL_BANDS, frames), decibels; a full-scale sine reads about 0, silence FLOOR_DB.
     """
-    bins = (spectrum * (4.0 / FFT_SIZE)).square_()
-    power = torch.cat([bins[..., block.bins] @ block.filters for block in _band_blocks(spectrum.device)], dim=-1)
-    return power.clamp_(min=10 ** (FLOOR_DB / 10)).log10_().mul_(10.0)
+    power = np.zeros((MEL_BANDS, spectrum.shape[1]), np.float32)
+    _add_up(spectrum, *_bands(), power)
+    np.maximum(power, np.float32(10 ** (FLOOR_DB / 10) * FULL_SCALE), out=power)
+    # The natural logarithm has vector instructions in NumPy, the others have not.
+    np.log(power, out=power)
+    power *= np.float32(10 / np.log(10))
+    power -= np.float32(10 * np.log10(FULL_SCALE))
+    return power
 
 
-def images(mix_db: Tensor, harmonic_db: Tensor, percussive_db: Tensor) -> Tensor:
+FULL_SCALE = (FFT_SIZE / 4) ** 2
+"""Squared magnitude of a sine of amplitude 1."""
+
+
+@fast_kernel
+def _add_up(
+    spectrum: NDArray[np.float32],
+    first: NDArray[np.int64],
+    end: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    power: NDArray[np.float32],
+) -> None:
+    for band in range(len(power)):
+        row = power[band]
+        for bin_ in range(first[band], end[band]):
+            weight, magnitudes = weights[band, bin_ - first[band]], spectrum[bin_]
+            for frame in range(len(row)):
+                row[frame] += weight * magnitudes[frame] * magnitudes[frame]
+
+
+def images(mix_db: Array, harmonic_db: Array, percussive_db: Array) -> Array:
     """Return what the network sees: one image per segment, mix, harmonic and percussive as its three channels.
 
     All channels are relative to the loudest point of the segment's mix, so that loudness is gone and the balance of
     the parts remains.
 
     Args:
-        mix_db, harmonic_db, percussive_db: shape (segments, frames, MEL_BANDS), decibels.
+        mix_db, harmonic_db, percussive_db: shape (segments, MEL_BANDS, frames), decibels.
 
     Returns:
         Shape (segments, 3, MEL_BANDS, frames), 0 (DYNAMIC_RANGE_DB below the maximum, or less) to 1.
     """
-    stacked = torch.stack((mix_db, harmonic_db, percussive_db), dim=1)
-    top = mix_db.amax(dim=(1, 2)).clamp(min=FLOOR_DB + DYNAMIC_RANGE_DB)[:, None, None, None]
-    scaled = ((stacked - top) / DYNAMIC_RANGE_DB + 1.0).clamp_(0.0, 1.0)
-    return scaled.transpose(2, 3)
+    xp = namespace_of(mix_db)
+    stacked = xp.stack((mix_db, harmonic_db, percussive_db), axis=1)
+    top = xp.clip(xp.max(mix_db, axis=(1, 2)), FLOOR_DB + DYNAMIC_RANGE_DB, None)[:, None, None, None]
+    return xp.clip((stacked - top) / DYNAMIC_RANGE_DB + 1.0, 0.0, 1.0)

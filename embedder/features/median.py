@@ -1,64 +1,71 @@
-"""Running medians, bit for bit those of `scipy.ndimage.median_filter(..., mode="reflect")`, on any torch device."""
+"""Running medians, bit for bit those of `scipy.ndimage.median_filter(..., mode="reflect")`."""
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from embedder.features.selection_network import SelectionProgram, selection_program
+from embedder.features.geometry import MEDIAN_WINDOW
+from embedder.features.median_kernel import median_kernel
+from embedder.features.selection_network import selection_program
+from embedder.features.vector_registers import FLOAT32_BYTES, LANES
+from musicrec.recommend.kernel import kernel
 
-_MOST_SHARED = 16
+Matrix = NDArray[np.float32]
+
+_OUTPUTS = 16
 """Windows computed together: 34 comparisons per output at window 31, where 8 need 42 and 32 would not fit."""
+_PROGRAM = selection_program(MEDIAN_WINDOW, _OUTPUTS)
+_INPUTS = _PROGRAM.inputs
+_HALF = MEDIAN_WINDOW // 2
+_medians = median_kernel(_PROGRAM)
 
 
-def running_median(x: Tensor, window: int) -> Tensor:
-    """Return the median over `window` rows around each row of `x`.
+def running_median(x: Matrix) -> Matrix:
+    """Return the median over MEDIAN_WINDOW rows around each row of `x`; each column is a lane of its own.
 
-    The first axis is filtered; all others are independent lanes.  The edges are half-sample symmetric
-    (d c b a | a b c d | d c b a), which SciPy calls "reflect" and torch does not have.
+    The edges are half-sample symmetric (d c b a | a b c d | d c b a), which SciPy calls "reflect".
 
     Args:
-        x: shape (rows, ...), non-negative float32 or any real type without NaN.
-        window: odd, at least 1.
+        x: shape (rows, columns), non-negative, without NaN.
 
     Returns:
-        Tensor of the shape and type of `x`.
+        Array of the shape of `x`.
 
     Raises:
-        ValueError: `window` is not odd and positive, or `x` has no rows.
+        ValueError: `x` has not two axes, or no rows.
     """
-    rows = x.shape[0] if x.ndim else 0
-    if rows == 0:
-        raise ValueError(f"shape {tuple(x.shape)}: a running median needs at least one row")
-    program = selection_program(window, _shared_outputs(window))
-    blocks = -(-rows // program.outputs)
-    padded = x.index_select(0, _symmetric_rows(rows, window, blocks * program.outputs, x.device))
-    return _run(program, padded, blocks)[:rows]
+    if x.ndim != 2 or len(x) == 0:
+        raise ValueError(f"shape {x.shape}: a running median needs two axes and at least one row")
+    columns = x.shape[1]
+    if columns < LANES:
+        return running_median(np.pad(x, ((0, 0), (0, LANES - columns))))[:, :columns].copy()
+    x = np.ascontiguousarray(x, np.float32)
+    medians = np.empty_like(x)
+    _fill(x, medians)
+    return medians
 
 
-def _shared_outputs(window: int) -> int:
-    outputs = 1
-    while 2 * outputs <= min(_MOST_SHARED, (window + 1) // 2):
-        outputs *= 2
-    return outputs
+@kernel
+def _fill(x: Matrix, medians: Matrix) -> None:
+    rows, columns = x.shape
+    around = np.empty((_INPUTS, columns), np.float32)
+    beyond = np.empty((_OUTPUTS, columns), np.float32)
+    for first in range(0, rows, _OUTPUTS):
+        top = first - _HALF
+        if top >= 0 and top + _INPUTS <= rows:
+            _block(x[top : top + _INPUTS], medians[first : first + _OUTPUTS])
+            continue
+        for i in range(_INPUTS):
+            row = (top + i) % (2 * rows)
+            around[i] = x[min(row, 2 * rows - 1 - row)]
+        _block(around, beyond)
+        kept = min(_OUTPUTS, rows - first)
+        medians[first : first + kept] = beyond[:kept]
 
 
-def _symmetric_rows(rows: int, window: int, outputs: int, device: torch.device) -> Tensor:
-    half = window // 2
-    index = torch.arange(-half, outputs + half, device=device) % (2 * rows)
-    return torch.minimum(index, 2 * rows - 1 - index)
-
-
-def _run(program: SelectionProgram, padded: Tensor, blocks: int) -> Tensor:
-    # Register i holds rows i, i + outputs, i + 2 outputs, ...: one instruction handles all blocks and lanes.
-    stride = program.outputs
-    registers = {i: padded[i : i + (blocks - 1) * stride + 1 : stride] for i in range(program.inputs)}
-    free: list[Tensor] = []
-    for step, released in zip(program.steps, program.releases, strict=True):
-        operation = torch.minimum if step.kind == "min" else torch.maximum
-        out = free.pop() if free else None
-        registers[step.target] = operation(registers[step.left], registers[step.right], out=out)
-        for register in released:
-            spent = registers.pop(register)
-            if register >= program.inputs:  # the inputs are views of `padded`; only own memory is used again
-                free.append(spent)
-    medians = torch.stack([registers[register] for register in program.results], dim=1)
-    return medians.reshape(blocks * stride, *padded.shape[1:])
+@kernel
+def _block(source: Matrix, target: Matrix) -> None:
+    columns = source.shape[1]
+    for start in range(0, columns, LANES):
+        # The last register overlaps the one before rather than reach beyond the row.
+        shift = min(start, columns - LANES) * FLOAT32_BYTES
+        _medians(source.ctypes.data + shift, source.strides[0], target.ctypes.data + shift, target.strides[0])

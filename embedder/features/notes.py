@@ -2,84 +2,90 @@
 
 from functools import cache
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from embedder.features.geometry import (
     AUTOCORRELATION_POWER,
     FFT_SIZE,
-    N_BINS,
     PITCH_MAX_MIDI,
     PITCH_MIN_MIDI,
     SAMPLE_RATE_HZ,
 )
+from embedder.features.levels import PARTIAL_BINS
+from embedder.features.namespace import Array, constant, namespace_of
 
 N_PITCHES = PITCH_MAX_MIDI - PITCH_MIN_MIDI + 1
-_HIGHEST_BIN = int(4_000 * FFT_SIZE / SAMPLE_RATE_HZ)
-"""Partials above 4 kHz would make the peaks narrower than the tuning of instruments is exact."""
+
+_FAINTEST = 1e-20
+"""Added to a magnitude before its logarithm is taken."""
 
 
-def pitch_salience(harmonic: Tensor) -> Tensor:
+def pitch_salience(partials: Array) -> Array:
     """Return how strongly each semitone from C2 to C6 sounds in each frame.
 
     r(τ) = F⁻¹(|S|^p) is the generalised autocorrelation.  It peaks at every multiple of a period, so the values at
     τ/2 and τ/3 are taken off: a subharmonic has a stronger peak there, a fundamental has none.
 
     Args:
-        harmonic: magnitudes, shape (segments, frames, N_BINS).
+        partials: magnitudes of the harmonic part, shape (segments, PARTIAL_BINS, frames).
 
     Returns:
-        Shape (segments, frames, N_PITCHES), 0 (absent) to 1 (nothing else sounds); zeros in silence.
+        Shape (segments, N_PITCHES, frames), 0 (absent) to 1 (nothing else sounds); zeros in silence.
 
     Source: Tolonen and Karjalainen 2000, "A computationally efficient multipitch analysis model".
     """
-    spectrum = harmonic[..., :_HIGHEST_BIN].pow(AUTOCORRELATION_POWER)
-    correlation = (spectrum @ _cosines(harmonic.device)).clamp_(min=0.0)
-    at, at_half, at_third = correlation.split(N_PITCHES, dim=-1)
-    energy = spectrum @ _weights(harmonic.device)
-    return ((at - torch.maximum(at_half, at_third)) / energy[..., None].clamp(min=1e-6)).clamp_(0.0, 1.0)
+    xp = namespace_of(partials)
+    # As a logarithm and an exponential, which have vector instructions where a power has none.
+    spectrum = xp.exp(AUTOCORRELATION_POWER * xp.log(partials + _FAINTEST))
+    correlation = constant(_cosines(), partials) @ spectrum
+    at, at_half, at_third = (correlation[:, n * N_PITCHES : (n + 1) * N_PITCHES] for n in range(3))
+    energy = constant(_weights()[None, :], partials) @ spectrum
+    subharmonic = xp.clip(xp.maximum(at_half, at_third), 0.0, None)
+    return xp.clip((xp.clip(at, 0.0, None) - subharmonic) / xp.clip(energy, 1e-6, None), 0.0, 1.0)
 
 
 @cache
-def _weights(device: torch.device) -> Tensor:
+def _weights() -> NDArray[np.float32]:
     """Return how often each bin stands in the two-sided spectrum."""
-    with torch.inference_mode(False):
-        weights = torch.full((_HIGHEST_BIN,), 2.0, device=device)
-        weights[0] = 1.0
-        return weights
+    weights = np.full(PARTIAL_BINS, 2.0, np.float32)
+    weights[0] = 1.0
+    return weights
 
 
 @cache
-def _cosines(device: torch.device) -> Tensor:
-    """Return the inverse transform at 1, 1/2 and 1/3 of each pitch's period alone, shape (bins, 3 · N_PITCHES).
+def _cosines() -> NDArray[np.float32]:
+    """Return the inverse transform at 1, 1/2 and 1/3 of each pitch's period alone, shape (3 · N_PITCHES, bins).
 
     147 lags of the 8192 that a transform with enough resolution would give; and none has to be rounded.
     """
-    midi = torch.arange(PITCH_MIN_MIDI, PITCH_MAX_MIDI + 1, dtype=torch.float64)
-    period = SAMPLE_RATE_HZ / (440.0 * 2.0 ** ((midi - 69) / 12))
-    lags = torch.cat((period, period / 2, period / 3))
-    angle = 2 * torch.pi / FFT_SIZE * torch.arange(_HIGHEST_BIN, dtype=torch.float64)[:, None] * lags
-    with torch.inference_mode(False):
-        return _weights(device)[:, None] * angle.cos().float().to(device)
+    period = SAMPLE_RATE_HZ / (440.0 * 2.0 ** ((np.arange(PITCH_MIN_MIDI, PITCH_MAX_MIDI + 1) - 69) / 12))
+    lags = np.concatenate((period, period / 2, period / 3))
+    angle = 2 * np.pi / FFT_SIZE * lags[:, None] * np.arange(PARTIAL_BINS)
+    cosines: NDArray[np.float32] = (_weights() * np.cos(angle)).astype(np.float32)
+    return cosines
 
 
-def key_profile(salience: Tensor, level: Tensor) -> Tensor:
+def key_profile(salience: Array, level: Array) -> Array:
     """Return the share of the twelve pitch classes, C first.
 
     Args:
-        salience: of `pitch_salience`, shape (segments, frames, N_PITCHES).
+        salience: of `pitch_salience`, shape (segments, N_PITCHES, frames).
         level: weight of each frame, shape (segments, frames), non-negative.
 
     Returns:
         Shape (12,), summing to 1; uniform where no note sounds.
     """
-    weight = (salience.square() * level[..., None]).sum(dim=(0, 1))
-    classes = torch.arange(PITCH_MIN_MIDI, PITCH_MAX_MIDI + 1, device=weight.device) % 12
-    profile = torch.zeros(12, dtype=weight.dtype, device=weight.device).index_add_(0, classes, weight)
-    total = profile.sum()
-    return torch.where(total > 1e-12, profile / total.clamp(min=1e-12), torch.full_like(profile, 1 / 12))
+    xp = namespace_of(salience)
+    weight = xp.sum(salience * salience * level[:, None, :], axis=(0, 2))
+    profile = constant(_classes(), salience) @ weight
+    total = xp.sum(profile)
+    return xp.where(total > 1e-12, profile / xp.clip(total, 1e-12, None), xp.full_like(profile, 1 / 12))
 
 
-def frame_level(spectrum: Tensor) -> Tensor:
-    """Return the root-mean-square magnitude of each frame of (segments, frames, N_BINS): (segments, frames)."""
-    return spectrum.square().sum(dim=-1).div(N_BINS).sqrt()
+@cache
+def _classes() -> NDArray[np.float32]:
+    """Return which pitches are of which class, shape (12, N_PITCHES)."""
+    pitches = np.arange(PITCH_MIN_MIDI, PITCH_MAX_MIDI + 1)
+    classes: NDArray[np.float32] = (pitches % 12 == np.arange(12)[:, None]).astype(np.float32)
+    return classes

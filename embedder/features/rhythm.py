@@ -1,7 +1,7 @@
 """Onsets of the percussive part, their periodicity, and the tempo."""
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from embedder.features.geometry import (
     DYNAMIC_RANGE_DB,
@@ -11,6 +11,7 @@ from embedder.features.geometry import (
     TEMPO_PRIOR_BPM,
     TEMPO_PRIOR_OCTAVES,
 )
+from embedder.features.namespace import Array, constant, namespace_of
 
 _MIN_ONSET_DB = 0.05
 """Mean rise per band and frame below which a track has no onsets to speak of."""
@@ -19,7 +20,7 @@ _MIN_PERIODICITY = 0.1
 _GRID_PER_OCTAVE = 120
 
 
-def onset_envelope(percussive_image: Tensor) -> Tensor:
+def onset_envelope(percussive_image: Array) -> Array:
     """Return the mean rise in level from frame to frame.
 
     Args:
@@ -28,10 +29,12 @@ def onset_envelope(percussive_image: Tensor) -> Tensor:
     Returns:
         Shape (segments, frames - 1), decibels per frame.
     """
-    return percussive_image.diff(dim=-1).clamp_(min=0.0).mean(dim=1) * DYNAMIC_RANGE_DB
+    xp = namespace_of(percussive_image)
+    rise = percussive_image[..., 1:] - percussive_image[..., :-1]
+    return xp.mean(xp.clip(rise, 0.0, None), axis=1) * DYNAMIC_RANGE_DB
 
 
-def periodicity(envelope: Tensor) -> Tensor:
+def periodicity(envelope: Array) -> Array:
     """Return the autocorrelation of the onset envelope, mean over segments, by lag in frames.
 
     Args:
@@ -40,17 +43,19 @@ def periodicity(envelope: Tensor) -> Tensor:
     Returns:
         Shape (frames,), 1 at lag 0, corrected for the shrinking overlap; zeros where there are no onsets.
     """
-    frames = envelope.shape[-1]
-    centred = envelope - envelope.mean(dim=-1, keepdim=True)
-    spectrum = torch.fft.rfft(centred, n=2 * frames)
-    power = spectrum.real.square() + spectrum.imag.square()
-    correlation = torch.fft.irfft(power.sum(dim=0), n=2 * frames)[:frames]
-    overlap = torch.arange(frames, 0, -1, device=envelope.device).clamp(min=frames // 4) / frames
-    floor = len(envelope) * frames * _MIN_ONSET_DB**2
-    return torch.where(correlation[0] > floor, correlation / overlap / correlation[0].clamp(min=floor), 0.0)
+    xp = namespace_of(envelope)
+    segments, frames = envelope.shape
+    centred = envelope - xp.mean(envelope, axis=-1, keepdims=True)
+    spectrum = xp.fft.rfft(centred, n=2 * frames)
+    power = xp.sum(xp.real(spectrum) ** 2 + xp.imag(spectrum) ** 2, axis=0)
+    correlation = xp.fft.irfft(power, n=2 * frames)[:frames]
+    overlap = constant(np.maximum(np.arange(frames, 0, -1), frames // 4).astype(np.float32) / frames, envelope)
+    floor = segments * frames * _MIN_ONSET_DB**2
+    scaled = correlation / overlap / xp.clip(correlation[0], floor, None)
+    return xp.where(correlation[0] > floor, scaled, xp.zeros_like(scaled))
 
 
-def tempo_bpm(correlation: Tensor) -> float | None:
+def tempo_bpm(correlation: NDArray[np.float32]) -> float | None:
     """Return the tempo that explains the periodicity of the onsets best.
 
     A tempo is scored by the mean of the correlation after one to four beats, weighted by a log-normal prior.
@@ -63,21 +68,12 @@ def tempo_bpm(correlation: Tensor) -> float | None:
 
     Source: Ellis 2007, "Beat tracking by dynamic programming", equations 6 and 7; the comb is Klapuri's.
     """
-    correlation = correlation.cpu()
-    octaves = torch.log2(torch.tensor(TEMPO_MAX_BPM / TEMPO_MIN_BPM))
-    steps = int(octaves * _GRID_PER_OCTAVE) + 1
-    bpm = TEMPO_MIN_BPM * 2 ** (torch.arange(steps) / _GRID_PER_OCTAVE)
-    beat = 60.0 * FRAME_RATE_HZ / bpm
-    comb = torch.stack([_at(correlation, beat * k) for k in (1, 2, 3, 4)])
-    reach = torch.stack([(beat * k < len(correlation) - 1).float() for k in (1, 2, 3, 4)])
-    score = (comb * reach).sum(0) / reach.sum(0).clamp(min=1.0)
-    prior = torch.exp(-0.5 * (torch.log2(bpm / TEMPO_PRIOR_BPM) / TEMPO_PRIOR_OCTAVES) ** 2)
-    best = int((score.clamp(min=0.0) * prior).argmax())
-    return float(bpm[best]) if float(score[best]) >= _MIN_PERIODICITY else None
-
-
-def _at(correlation: Tensor, lag: Tensor) -> Tensor:
-    below = lag.floor().clamp(max=len(correlation) - 2)
-    share = (lag - below).clamp(0.0, 1.0)
-    index = below.long()
-    return correlation[index] * (1 - share) + correlation[index + 1] * share
+    steps = int(np.log2(TEMPO_MAX_BPM / TEMPO_MIN_BPM) * _GRID_PER_OCTAVE) + 1
+    bpm = TEMPO_MIN_BPM * 2 ** (np.arange(steps) / _GRID_PER_OCTAVE)
+    lags = 60.0 * FRAME_RATE_HZ / bpm * np.arange(1, 5)[:, None]
+    comb = np.interp(lags, np.arange(len(correlation)), correlation)
+    reach = lags < len(correlation) - 1
+    score = (comb * reach).sum(axis=0) / np.maximum(reach.sum(axis=0), 1)
+    prior = np.exp(-0.5 * (np.log2(bpm / TEMPO_PRIOR_BPM) / TEMPO_PRIOR_OCTAVES) ** 2)
+    best = int((np.maximum(score, 0.0) * prior).argmax())
+    return float(bpm[best]) if score[best] >= _MIN_PERIODICITY else None

@@ -3,15 +3,13 @@
 from functools import cache
 
 import numpy as np
-import torch
+import scipy.fft
 from numpy.typing import NDArray
-from torch import Tensor
 
 from embedder.features.geometry import (
     FFT_SIZE,
     HOP_LENGTH,
     MAX_SEGMENTS,
-    SEGMENT_FRAMES,
     SEGMENT_HOP,
     SEGMENT_SAMPLES,
 )
@@ -39,28 +37,28 @@ def cut_segments(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @cache
-def _window(device: torch.device) -> Tensor:
-    # Outside inference mode, so that a cached constant can serve training too.
-    with torch.inference_mode(False):
-        return torch.hann_window(FFT_SIZE, periodic=True, dtype=torch.float32, device=device)
+def analysis_window() -> NDArray[np.float32]:
+    """Return the periodic Hann window, shape (FFT_SIZE,)."""
+    window: NDArray[np.float32] = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT_SIZE) / FFT_SIZE)).astype(np.float32)
+    return window
 
 
-def magnitude(segments: Tensor) -> Tensor:
-    """Return |STFT| of segments, frames not padded: each frame lies wholly inside its segment.
+def magnitude(segment: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return |STFT| of one segment, frames not padded: each frame lies wholly inside it.
 
     Args:
-        segments: shape (segments, SEGMENT_SAMPLES), float32.
+        segment: shape (SEGMENT_SAMPLES,), float32.
 
     Returns:
-        Shape (segments, SEGMENT_FRAMES, N_BINS), float32; Hann window, amplitude 1 of a sine gives FFT_SIZE / 4.
+        Shape (N_BINS, SEGMENT_FRAMES), float32; Hann window, amplitude 1 of a sine gives FFT_SIZE / 4.
 
     Raises:
-        ValueError: the last axis is not SEGMENT_SAMPLES long.
+        ValueError: the segment has another length.
     """
-    if segments.shape[-1] != SEGMENT_SAMPLES:
-        raise ValueError(f"shape {tuple(segments.shape)}: a segment has {SEGMENT_SAMPLES} samples")
-    frames = segments.unfold(-1, FFT_SIZE, HOP_LENGTH)
-    assert frames.shape[-2] == SEGMENT_FRAMES
-    spectrum = torch.view_as_real(torch.fft.rfft(frames * _window(segments.device)))
-    real, imaginary = spectrum.unbind(-1)
-    return (real * real).addcmul_(imaginary, imaginary).sqrt_()
+    if segment.shape != (SEGMENT_SAMPLES,):
+        raise ValueError(f"shape {segment.shape}: a segment has {SEGMENT_SAMPLES} samples")
+    frames = np.lib.stride_tricks.sliding_window_view(segment, FFT_SIZE)[::HOP_LENGTH]
+    # Along the columns of the turned frames: neighbours are transformed together, and bins come out as rows.
+    spectrum = scipy.fft.rfft((frames * analysis_window()).T, axis=0)
+    magnitudes: NDArray[np.float32] = np.abs(spectrum)
+    return magnitudes

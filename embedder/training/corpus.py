@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from embedder.features.analysis import analyse
@@ -77,9 +76,9 @@ def _analyse_styles(plan: CorpusPlan, indices: range) -> tuple[NDArray[np.uint8]
     for index in indices:
         style = plan.style(index)
         for track in range(plan.tracks_per_style):
-            features = analyse(synthesise(style, track, TRACK_SECONDS), torch.device("cpu"))
-            images.append((features.images * 255).round().to(torch.uint8).numpy())
-            descriptors.append(features.descriptors.numpy())
+            features = analyse(synthesise(style, track, TRACK_SECONDS))
+            images.append((features.images * 255).round().astype(np.uint8))
+            descriptors.append(features.descriptors)
     return np.stack(images), np.stack(descriptors)
 
 

@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from embedder.network import NetworkShape, TrackNetwork
+from embedder.network import TrackNetwork
+from embedder.network_shape import NetworkShape
 from embedder.synthesis import FAMILY_NAMES
+from embedder.training.calibration import calibrate
 from embedder.training.contrastive import distort, same_style_loss
 from embedder.training.corpus import Corpus
 from embedder.training.descriptor_map import fit_descriptor_map
@@ -27,6 +29,9 @@ FAMILY_WEIGHT = 0.3
 """Weight of the classification beside the contrast: it names genres, the contrast places tracks."""
 LEARNED_SHARE = 0.4
 """Weight of the learned part in the inner product of two vectors: a little more trust in what needs no training."""
+
+CALIBRATED_TRACKS = 64
+"""From which the ranges of 8-bit numbers are taken, or a few more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,7 @@ def _finish(network: TrackNetwork, corpus: Corpus) -> None:
     network.descriptor_deviation.copy_(torch.from_numpy(fitted.deviation))
     network.descriptor_map.copy_(torch.from_numpy(fitted.matrix))
     network.learned_share.fill_(LEARNED_SHARE)
+    calibrate(network, corpus.images[:: max(1, len(corpus.images) // CALIBRATED_TRACKS)])
 
 
 def measure(network: TrackNetwork, corpus: Corpus) -> dict[str, float]:

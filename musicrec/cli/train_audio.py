@@ -41,7 +41,7 @@ def command(
     import torch
 
     from embedder.checkpoint import save_weights
-    from embedder.network import NetworkShape
+    from embedder.network_shape import NetworkShape
     from embedder.synthesis import FAMILY_NAMES
     from embedder.training.corpus import CorpusPlan, build_corpus, plan_settings
     from embedder.training.trainer import DESCRIBED, LEARNED, EpochReport, TrainingSettings, measure, train

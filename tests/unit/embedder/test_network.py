@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from embedder.features.descriptors import BLOCKS, N_DESCRIPTORS
-from embedder.network import AlexNet, LightNet, NetworkShape, TrackNetwork
+from embedder.network import AlexNet, LightNet, TrackNetwork
+from embedder.network_shape import NetworkShape
 
 pytestmark = pytest.mark.torch
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from embedder.features.descriptors import N_DESCRIPTORS
-from embedder.network import NetworkShape
+from embedder.network_shape import NetworkShape
 from embedder.synthesis import FAMILY_NAMES
 from embedder.training.contrastive import TEMPERATURE, distort, same_style_loss
 from embedder.training.corpus import Corpus, CorpusPlan, build_corpus

@@ -1,0 +1,100 @@
+"""The same levels in torch, for a GPU: one program of tensor operations for all segments at once."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from embedder.features.geometry import FFT_SIZE, HOP_LENGTH, MEDIAN_WINDOW
+from embedder.features.hpss import TINY
+from embedder.features.levels import PARTIAL_BINS, Levels
+from embedder.features.logmel import FLOOR_DB, FULL_SCALE, mel_filters
+from embedder.features.selection_network import selection_program
+from embedder.features.spectrogram import analysis_window
+
+_OUTPUTS = 16
+_BLOCKS = 8
+
+
+def torch_levels(segments: NDArray[np.float32], device: torch.device) -> Levels:
+    """Analyse segments on a device; see `levels`."""
+    with torch.inference_mode():
+        spectrum = magnitude(torch.from_numpy(segments).to(device))
+        along_time = running_median(spectrum.movedim(-1, 0)).movedim(0, -1)
+        along_frequency = running_median(spectrum.movedim(1, 0)).movedim(0, 1)
+        h, p = along_time.square(), along_frequency.square()
+        harmonic = spectrum * ((h + TINY) / (h + p + 2 * TINY))
+        parts = (spectrum, harmonic, spectrum - harmonic)
+        mix_db, harmonic_db, percussive_db = (mel_level_db(part) for part in parts)
+        return Levels(
+            mix_db,
+            harmonic_db,
+            percussive_db,
+            harmonic[:, :PARTIAL_BINS],
+            harmonic.square().mean(dim=1).sqrt(),
+        )
+
+
+def magnitude(segments: Tensor) -> Tensor:
+    """Return |STFT| of (segments, SEGMENT_SAMPLES), shape (segments, N_BINS, SEGMENT_FRAMES)."""
+    frames = segments.unfold(-1, FFT_SIZE, HOP_LENGTH)
+    return torch.fft.rfft(frames * _window(segments.device)).abs().transpose(-1, -2)
+
+
+def mel_level_db(spectrum: Tensor) -> Tensor:
+    """Return the level in each mel band (dB), from (segments, N_BINS, frames) to (segments, MEL_BANDS, frames)."""
+    power = torch.cat([block.filters @ spectrum[:, block.bins].square() for block in _blocks(spectrum.device)], dim=1)
+    return (power / FULL_SCALE).clamp_(min=10 ** (FLOOR_DB / 10)).log10_().mul_(10.0)
+
+
+def running_median(x: Tensor) -> Tensor:
+    """Return the median over MEDIAN_WINDOW rows around each row of `x`; all further axes are lanes of their own.
+
+    Edges as in `median.running_median`.  Compiled by torch, one kernel holds the whole program in registers.
+    """
+    program = selection_program(MEDIAN_WINDOW, _OUTPUTS)
+    rows = x.shape[0]
+    blocks = -(-rows // _OUTPUTS)
+    padded = x.index_select(0, _symmetric_rows(rows, blocks * _OUTPUTS, x.device))
+    # Register i holds rows i, i + outputs, i + 2 outputs, ...: one operation handles all blocks and lanes.
+    registers = {i: padded[i : i + (blocks - 1) * _OUTPUTS + 1 : _OUTPUTS] for i in range(program.inputs)}
+    for step, released in zip(program.steps, program.releases, strict=True):
+        operation = torch.minimum if step.kind == "min" else torch.maximum
+        registers[step.target] = operation(registers[step.left], registers[step.right])
+        for register in released:
+            del registers[register]
+    medians = torch.stack([registers[register] for register in program.results], dim=1)
+    return medians.reshape(blocks * _OUTPUTS, *padded.shape[1:])[:rows]
+
+
+def _symmetric_rows(rows: int, outputs: int, device: torch.device) -> Tensor:
+    half = MEDIAN_WINDOW // 2
+    index = torch.arange(-half, outputs + half, device=device) % (2 * rows)
+    return torch.minimum(index, 2 * rows - 1 - index)
+
+
+@cache
+def _window(device: torch.device) -> Tensor:
+    return torch.from_numpy(analysis_window()).to(device)
+
+
+class _BandBlock(NamedTuple):
+    """Neighbouring bands, and the bins that any of them hears."""
+
+    bins: slice
+    filters: Tensor
+    """(bands, bins)"""
+
+
+@cache
+def _blocks(device: torch.device) -> tuple[_BandBlock, ...]:
+    """Return the filters in blocks: of the whole matrix, 0.8 % is not zero."""
+    blocks = []
+    for part in np.split(mel_filters(), _BLOCKS):
+        heard = np.flatnonzero(part.any(axis=0))
+        bins = slice(int(heard[0]), int(heard[-1]) + 1)
+        blocks.append(_BandBlock(bins, torch.from_numpy(part[:, bins].copy()).to(device)))
+    return tuple(blocks)
