@@ -99,8 +99,11 @@ class AudioEncoder:
         # Tracks are what is worked on side by side; within one, the BLAS library's threads would mostly wait.
         threadpool_limits(1, user_api="blas")
         if (device or _default_device()) == CPU:
-            return cls(read, _network_on_cpu(read, threads, precision), threads=threads)
-        return _on_gpu(read, device)
+            encoder = cls(read, _network_on_cpu(read, threads, precision), threads=threads)
+        else:
+            encoder = _on_gpu(read, device)
+        encoder.embed([np.zeros(0, np.float32)])  # whatever compiles on its first call does it now
+        return encoder
 
     def embed(self, pcm_batch: Sequence[NDArray[np.float32]]) -> list[AudioEmbedding]:
         """Embed tracks.

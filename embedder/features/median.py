@@ -50,22 +50,17 @@ def _fill(x: Matrix, medians: Matrix) -> None:
     around = np.empty((_INPUTS, columns), np.float32)
     beyond = np.empty((_OUTPUTS, columns), np.float32)
     for first in range(0, rows, _OUTPUTS):
-        top = first - _HALF
+        top, kept = first - _HALF, min(_OUTPUTS, rows - first)
+        source, target = around, beyond
         if top >= 0 and top + _INPUTS <= rows:
-            _block(x[top : top + _INPUTS], medians[first : first + _OUTPUTS])
-            continue
-        for i in range(_INPUTS):
-            row = (top + i) % (2 * rows)
-            around[i] = x[min(row, 2 * rows - 1 - row)]
-        _block(around, beyond)
-        kept = min(_OUTPUTS, rows - first)
-        medians[first : first + kept] = beyond[:kept]
-
-
-@kernel
-def _block(source: Matrix, target: Matrix) -> None:
-    columns = source.shape[1]
-    for start in range(0, columns, LANES):
-        # The last register overlaps the one before rather than reach beyond the row.
-        shift = min(start, columns - LANES) * FLOAT32_BYTES
-        _medians(source.ctypes.data + shift, source.strides[0], target.ctypes.data + shift, target.strides[0])
+            source, target = x[top : top + _INPUTS], medians[first : first + _OUTPUTS]
+        else:
+            for i in range(_INPUTS):
+                row = (top + i) % (2 * rows)
+                around[i] = x[min(row, 2 * rows - 1 - row)]
+        for start in range(0, columns, LANES):
+            # The last register overlaps the one before rather than reach beyond the row.
+            shift = min(start, columns - LANES) * FLOAT32_BYTES
+            _medians(source.ctypes.data + shift, source.strides[0], target.ctypes.data + shift, target.strides[0])
+        if top < 0 or top + _INPUTS > rows:
+            medians[first : first + kept] = beyond[:kept]

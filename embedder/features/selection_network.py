@@ -23,20 +23,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SelectionProgram:
-    """Medians of x[i : i + window] for i < outputs; registers 0 … window + outputs - 2 hold x."""
+    """Values of some ranks of x, or of windows of it; registers 0 … inputs - 1 hold x."""
 
-    window: int
-    outputs: int
+    inputs: int
     steps: tuple[Step, ...]
     results: tuple[int, ...]
     """Register of each output."""
     releases: tuple[tuple[int, ...], ...]
     """Registers that nothing reads after the step of the same index."""
-
-    @property
-    def inputs(self) -> int:
-        """Elements of x that the program reads."""
-        return self.window + self.outputs - 1
 
 
 class _Builder:
@@ -73,7 +67,11 @@ class _Builder:
 
 @cache
 def selection_program(window: int, outputs: int) -> SelectionProgram:
-    """Return the program for an odd `window` and `outputs`, a power of two of at most (window + 1) / 2.
+    """Return the program for the medians of x[i : i + window], i < outputs.
+
+    Args:
+        window: odd.
+        outputs: a power of two of at most (window + 1) / 2.
 
     Raises:
         ValueError: the sizes are not of that kind.
@@ -104,9 +102,20 @@ def selection_program(window: int, outputs: int) -> SelectionProgram:
     core = window - outputs + 1
     common = builder.sort(list(range(outputs - 1, window)))
     split(0, outputs, common[max(0, core - 1 - half) : min(half, core - 1) + 1])
-    ordered = tuple(results[i] for i in range(outputs))
-    steps = _live_steps(builder.steps, ordered)
-    return SelectionProgram(window, outputs, steps, ordered, _releases(steps, ordered))
+    return _program(builder, window + outputs - 1, tuple(results[i] for i in range(outputs)))
+
+
+@cache
+def ranking_program(inputs: int, ranks: tuple[int, ...]) -> SelectionProgram:
+    """Return the program for the values of `ranks` of x[0 : inputs], 0 being the smallest."""
+    builder = _Builder(inputs)
+    ordered = builder.sort(list(range(inputs)))
+    return _program(builder, inputs, tuple(ordered[rank] for rank in ranks))
+
+
+def _program(builder: _Builder, inputs: int, results: tuple[int, ...]) -> SelectionProgram:
+    steps = _live_steps(builder.steps, results)
+    return SelectionProgram(inputs, steps, results, _releases(steps, results))
 
 
 def _live_steps(steps: list[Step], results: tuple[int, ...]) -> tuple[Step, ...]:
