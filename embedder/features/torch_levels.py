@@ -1,5 +1,7 @@
 """The same levels in torch, for a GPU: one program of tensor operations for all segments at once."""
 
+import importlib.util
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -23,8 +25,9 @@ def torch_levels(segments: NDArray[np.float32], device: torch.device) -> Levels:
     """Analyse segments on a device; see `levels`."""
     with torch.inference_mode():
         spectrum = magnitude(torch.from_numpy(segments).to(device))
-        along_time = running_median(spectrum.movedim(-1, 0)).movedim(0, -1)
-        along_frequency = running_median(spectrum.movedim(1, 0)).movedim(0, 1)
+        median = _median_on(device)
+        along_time = median(spectrum.movedim(-1, 0)).movedim(0, -1)
+        along_frequency = median(spectrum.movedim(1, 0)).movedim(0, 1)
         h, p = along_time.square(), along_frequency.square()
         harmonic = spectrum * ((h + TINY) / (h + p + 2 * TINY))
         parts = (spectrum, harmonic, spectrum - harmonic)
@@ -53,7 +56,7 @@ def mel_level_db(spectrum: Tensor) -> Tensor:
 def running_median(x: Tensor) -> Tensor:
     """Return the median over MEDIAN_WINDOW rows around each row of `x`; all further axes are lanes of their own.
 
-    Edges as in `median.running_median`.  Compiled by torch, one kernel holds the whole program in registers.
+    Edges as in `median.running_median`.
     """
     program = selection_program(MEDIAN_WINDOW, _OUTPUTS)
     rows = x.shape[0]
@@ -68,6 +71,15 @@ def running_median(x: Tensor) -> Tensor:
             del registers[register]
     medians = torch.stack([registers[register] for register in program.results], dim=1)
     return medians.reshape(blocks * _OUTPUTS, *padded.shape[1:])[:rows]
+
+
+@cache
+def _median_on(device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return the medians as one kernel that holds the whole program in registers, where torch can make it."""
+    if device.type == "cpu" or importlib.util.find_spec("triton") is None:
+        return running_median
+    compiled: Callable[[Tensor], Tensor] = torch.compile(running_median, dynamic=False, fullgraph=True)
+    return compiled
 
 
 def _symmetric_rows(rows: int, outputs: int, device: torch.device) -> Tensor:
