@@ -164,12 +164,17 @@ OUTCOME: Final = Service(
     group="musicrec-outcome",
     redis=RedisAccess(keys=("musicrec:lists:*",), calls=(("zrevrangebyscore", KEY, "0", "0"),)),
 )
+_EMBEDDED: Final = RedisAccess(
+    keys=("musicrec:embedded:*",),
+    calls=(*_SCRIPT, ("getex", KEY), ("unlink", KEY), ("get", KEY), ("set", KEY, ""), ("del", KEY)),
+)
 EMBEDDER: Final = Service(
     "embedder",
     "embedder",
     reads=(TRACKS,),
     writes=(EMBEDDINGS, *_dead_letters_of(TRACKS)),
     group="musicrec-embedder",
+    redis=_EMBEDDED,
 )
 WEB: Final = Service(
     "web",

@@ -46,6 +46,8 @@ class EventOutcome(StrEnum):
     """No list came before the track that was played."""
     EMBEDDED = "embedded"
     """A track got a vector."""
+    UNCHANGED = "unchanged"
+    """A track came again with the same audio, and keeps its vector."""
     REMOVED = "removed"
     """A track was removed, and its vector with it."""
     WITHOUT_AUDIO = "without_audio"
@@ -103,6 +105,12 @@ EVENT_TO_LIST: Final = Metric(
 )
 REDIS_CALLS: Final = Metric(
     "musicrec_redis_call_seconds", "histogram", ("op",), "Round trips to Redis, those that fail included."
+)
+MEMORY_FAILURES: Final = Metric(
+    "musicrec_embedding_memory_failures_total",
+    "counter",
+    (),
+    "Times that Redis did not say or take what is known of tracks' audio; they are embedded anew.",
 )
 LAST_EVENT: Final = Metric(
     "musicrec_last_event_timestamp_seconds",
@@ -179,6 +187,7 @@ METRICS: Final = (
     OVERTAKEN,
     REBALANCES,
     REDIS_CALLS,
+    MEMORY_FAILURES,
     SERVER_UP,
     READY,
     LEARNED,

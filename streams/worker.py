@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from enum import StrEnum
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError
 from prometheus_client import disable_created_metrics
 
-from musicrec.access import AGENTS, OUTCOME, RANKING, SESSION, Service
-from musicrec.errors import Unavailable
+from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, SESSION, Service
+from musicrec.errors import MusicrecError, Unavailable
 from musicrec.kafka_access import check_access
 from musicrec.settings import Settings
 from musicrec.topics import EMBEDDINGS, LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
@@ -31,6 +31,9 @@ from streams.topic_admin import create_missing_topics
 from streams.topic_ids import topic_ids
 from streams.vitals import Phase
 from streams.watchdog import end_process, end_process_after
+
+if TYPE_CHECKING:
+    from streams.embedder_agent import Memory  # torch
 
 log = logging.getLogger(__name__)
 
@@ -247,11 +250,37 @@ async def _outcome_handlers(settings: Settings, counters: Counters, health: Heal
 
 
 async def _embedder_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
+    from embedder.settings import load_embedder_settings
     from streams.embedder_agent import embedder_agent
 
-    embedder = await stack.enter_async_context(embedder_agent())
+    own = load_embedder_settings()
+    memory = await _memory(settings, own.memory_ttl_ms, EMBEDDER, counters, health, stack)
+    embedder = await stack.enter_async_context(embedder_agent(own, memory))
     health.allow(embedder.slowest_batch_s)
     return [(TRACKS, embedder)]
+
+
+async def _memory(
+    settings: Settings, ttl_ms: int, service: Service, counters: Counters, health: Health, stack: AsyncExitStack
+) -> "Memory":
+    """Return what remembers embedded audio; a server that is away or refuses is no reason not to start."""
+    from streams.embedder_agent import NoMemory
+    from streams.embedding_memory import EmbeddingMemory
+    from streams.redis_access import check_redis
+    from streams.session_store import connect
+
+    if ttl_ms == 0:
+        return NoMemory()
+    client = connect(settings.redis)
+    stack.push_async_callback(client.aclose)
+    try:
+        if service.redis is not None:
+            await check_redis(client, service.redis)
+    except MusicrecError as error:
+        log.warning("%s: audio is embedded anew until its memory can be used: %s", service.name, error)
+    origin = await _origin(settings, health, EMBEDDINGS)
+    failed = counters.memory_failures.inc
+    return EmbeddingMemory(client, origin, ttl_ms, failed=failed, timed=counters.redis_call)
 
 
 async def _origin(settings: Settings, health: Health, *topics: Topic) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from secured_servers import rules_given_by_the_script
 
-from musicrec.access import AGENTS, OUTCOME, RANKING, SERVICES, SESSION, WEB, Operation, Service
+from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, SERVICES, SESSION, WEB, Operation, Service
 from musicrec.documents.access_lists import access_table, redis_users
 from musicrec.topics import TOPICS, Topic
-from streams import list_store, session_store
+from streams import embedding_memory, list_store, session_store
 from streams.consumer_groups import consumer_group
 from streams.web.consumer_lag import READ_BY
 from streams.web.feed import FROM_NOW_ON, FROM_THE_BEGINNING
@@ -59,8 +59,9 @@ LISTS = {f"{list_store.LISTS_PREFIX}*"}
     [
         ([SESSION], session_store, {f"{session_store.KEY_PREFIX}*"}),
         ([RANKING, OUTCOME], list_store, LISTS | {f"{list_store.ANSWERS_PREFIX}*"}),
+        ([EMBEDDER], embedding_memory, {f"{embedding_memory.KEY_PREFIX}*"}),
     ],
-    ids=["sessions", "lists"],
+    ids=["sessions", "lists", "embedded audio"],
 )
 def test_whoever_uses_a_store_may_call_what_its_code_calls_on_its_own_keys(
     services: list[Service], store: object, keys: set[str]
@@ -95,7 +96,9 @@ def test_nobody_may_do_more_than_use_topics_and_nothing_is_named_by_a_pattern() 
 def test_redis_users_have_no_password_and_cannot_log_in_until_an_operator_says_so() -> None:
     lines = redis_users().splitlines()
 
-    assert [line.split()[1] for line in lines] == ["musicrec-session", "musicrec-ranking", "musicrec-outcome"]
+    assert [line.split()[1] for line in lines] == [
+        f"musicrec-{name}" for name in ("session", "ranking", "outcome", "embedder")
+    ]
     assert all(line.split()[2] == "off" and "-@all" in line and "nopass" not in line for line in lines)
     assert not re.search(r"\+@|allkeys|allcommands|~\* ", redis_users())
 
