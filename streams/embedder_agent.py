@@ -53,12 +53,33 @@ class EmbedderAgent:
     """
 
     name = "embedder"
+    """Of the agent of live tracks."""
     max_batch = 16
     """Vectors come out while later tracks wait: a hundred new tracks are not one batch of half a minute."""
 
-    def __init__(self, pipeline: EmbeddingPipeline, memory: Memory, slowest_batch_s: float) -> None:
+    def __init__(
+        self,
+        pipeline: EmbeddingPipeline,
+        memory: Memory,
+        slowest_batch_s: float,
+        *,
+        name: str = name,
+        again: bool = False,
+    ) -> None:
+        """Make an agent.
+
+        Args:
+            pipeline: from tracks to embeddings.
+            memory: what is known of tracks' audio.
+            slowest_batch_s: see the attribute.
+            name: in dead letters and logs.
+            again: whether a catalogue is embedded again beside the agent of live tracks; see `re_embedder_agent`.
+        """
+        self.name = name
         self._pipeline = pipeline
         self._memory = memory
+        self._again = again
+        self.model_version = pipeline.model_version
         self.slowest_batch_s = slowest_batch_s
         """What a batch takes of which every fetch and every decoder runs into its deadline."""
 
@@ -68,6 +89,8 @@ class EmbedderAgent:
         removed, newest = self._newest(batch, decision)
         known = await self._memory.known([*removed, *newest])
         for track_id, key in removed.items():
+            if self._again and self._is_anothers(known.get(track_id)):
+                continue
             decision.messages.append(Outgoing(EMBEDDINGS.name, key, None, []))
             decision.outcomes[EventOutcome.REMOVED] += 1
             changes[track_id] = (known.pop(track_id, None), None)
@@ -82,7 +105,7 @@ class EmbedderAgent:
                     decision.messages.append(record_message(EMBEDDINGS, result, headers_for(result)))
                     decision.outcomes[EventOutcome.EMBEDDED] += 1
                     before = known.get(track.track_id)
-                    changes[track.track_id] = (before, known_after(before, result))
+                    changes[track.track_id] = (before, known_after(before, result, again=self._again))
         decision.save = lambda: self._memory.learn(changes)
         return decision
 
@@ -106,13 +129,15 @@ class EmbedderAgent:
         return removed, newest
 
     def _settled_by(self, known: Mapping[str, KnownAudio]) -> Settled:
-        model_version = self._pipeline.model_version
-
         def settled(track: Track, fingerprint: str) -> bool:
             before = known.get(track.track_id)
-            return before is not None and before.settles(fingerprint, model_version)
+            return before is not None and before.settles(fingerprint, self.model_version, again=self._again)
 
         return settled
+
+    def _is_anothers(self, known: KnownAudio | None) -> bool:
+        """Return whether the last word on a track is that of another model."""
+        return known is not None and known.model_version != self.model_version
 
     def _refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
         decision.messages.append(dead_letter(message, error, app=self.name))
@@ -130,8 +155,10 @@ def _decode(message: Incoming) -> Track:
 
 
 @asynccontextmanager
-async def embedder_agent(settings: EmbedderSettings, memory: Memory) -> AsyncIterator[EmbedderAgent]:
-    """Load the network, start the decoders, and give the agent.
+async def embedder_agent(
+    settings: EmbedderSettings, memory: Memory, name: str = EmbedderAgent.name, *, again: bool = False
+) -> AsyncIterator[EmbedderAgent]:
+    """Load the network, start the decoders, and give the agent; arguments as `EmbedderAgent` has them.
 
     Raises:
         Incompatible: weights or settings do not fit.
@@ -141,4 +168,4 @@ async def embedder_agent(settings: EmbedderSettings, memory: Memory) -> AsyncIte
         fetches = math.ceil(EmbedderAgent.max_batch / settings.concurrent_fetches)
         decodings = math.ceil(EmbedderAgent.max_batch / settings.decoders)
         slowest_batch_s = fetches * settings.fetch_deadline_s + decodings * settings.decode_deadline_s
-        yield EmbedderAgent(pipeline, memory, slowest_batch_s)
+        yield EmbedderAgent(pipeline, memory, slowest_batch_s, name=name, again=again)

@@ -137,6 +137,15 @@ INDEX_VECTORS: Final = Metric("musicrec_index_vectors", "gauge", (), "Tracks in 
 INDEX_NEWEST: Final = Metric(
     "musicrec_index_newest_timestamp_seconds", "gauge", (), "When the newest of these vectors was made, Unix time."
 )
+RE_EMBEDDING_REMAINING: Final = Metric(
+    "musicrec_re_embedding_remaining_messages",
+    "gauge",
+    (),
+    "Messages that the topic of tracks had at the start and that the re-embedder's group has not finished.",
+)
+RE_EMBEDDING_WAITS: Final = Metric(
+    "musicrec_re_embedding_waits", "gauge", (), "Whether the re-embedder lets the embedder go first: 1 or 0."
+)
 RULES: Final = Metric("musicrec_rules", "gauge", ("effect",), "Rules that lists obey while they are in force.")
 MODEL_LOADS: Final = Metric(
     "musicrec_model_loads_total", "counter", ("outcome",), "What became of announced models, as below."
@@ -193,6 +202,8 @@ METRICS: Final = (
     LEARNED,
     UNREADABLE,
     FOLLOWER_LAG,
+    RE_EMBEDDING_REMAINING,
+    RE_EMBEDDING_WAITS,
     INDEX_VECTORS,
     INDEX_NEWEST,
     VARIANT_LISTENS,

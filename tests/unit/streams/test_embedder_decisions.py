@@ -13,7 +13,7 @@ from embedder.encoder import AudioEmbedding
 from embedder.known_audio import KnownAudio
 from embedder.service import EmbeddingPipeline
 from embedder.settings import EmbedderSettings
-from musicrec.contracts import Track, TrackEmbedding
+from musicrec.contracts import DeadLetter, Track, TrackEmbedding
 from musicrec.topics import EMBEDDINGS, TRACKS
 from streams.embedder_agent import Changes, EmbedderAgent
 from streams.messages import Decision, Incoming
@@ -55,6 +55,16 @@ async def agent(tmp_path: Path, memory: InProcess) -> AsyncIterator[EmbedderAgen
     settings = EmbedderSettings(allowed_root=tmp_path, decoders=1)
     async with EmbeddingPipeline.of(OneVector(), settings) as pipeline:
         yield EmbedderAgent(pipeline, memory, 1.0)
+
+
+@pytest.fixture
+async def again(tmp_path: Path, memory: InProcess) -> AsyncIterator[EmbedderAgent]:
+    """Of the next model, for a catalogue that is embedded again."""
+    settings = EmbedderSettings(allowed_root=tmp_path, decoders=1)
+    encoder = OneVector()
+    encoder.model_version = "next-2"
+    async with EmbeddingPipeline.of(encoder, settings) as pipeline:
+        yield EmbedderAgent(pipeline, memory, 1.0, name="re-embedder", again=True)
 
 
 def announced(folder: Path, name: str, level: float = 0.5, **fields: str) -> Incoming:
@@ -115,3 +125,30 @@ async def test_what_is_refused_or_names_no_audio_is_not_remembered(agent, memory
     assert decision.outcomes == {EventOutcome.WITHOUT_AUDIO: 1}
     assert decision.dead_letters() == {"uri_forbidden": 1}
     assert memory == {}
+
+
+async def test_what_the_next_model_has_embedded_neither_embeds_when_it_comes_again(agent, again, tmp_path) -> None:
+    assert await done(agent, announced(tmp_path, "a")) == (["a"], {EventOutcome.EMBEDDED: 1})
+    assert await done(again, announced(tmp_path, "a")) == (["a"], {EventOutcome.EMBEDDED: 1})
+    for either in (agent, again):
+        assert await done(either, announced(tmp_path, "a")) == ([], {EventOutcome.UNCHANGED: 1})
+
+
+async def test_a_tombstone_in_the_catalogue_leaves_a_track_that_has_come_back_alone(agent, again, tmp_path) -> None:
+    await done(agent, announced(tmp_path, "a"))
+    assert await done(again, removed("a")) == ([], {})
+    assert await done(again, announced(tmp_path, "a")) == (["a"], {EventOutcome.EMBEDDED: 1})
+
+
+async def test_a_track_that_was_embedded_again_while_it_was_removed_is_removed_again(
+    agent, again, memory, tmp_path
+) -> None:
+    await done(again, announced(tmp_path, "a"))
+    assert await done(again, removed("a")) == (["-a"], {EventOutcome.REMOVED: 1})
+    assert memory == {}
+    assert await done(again, removed("a")) == (["-a"], {EventOutcome.REMOVED: 1})
+
+
+async def test_dead_letters_say_who_refused(again) -> None:
+    letter = (await again.decide([Incoming(TRACKS.name, 0, 0, 0, b"a", b"no track", [])])).messages[0]
+    assert DeadLetter.from_headers(letter.headers).app == "re-embedder"
