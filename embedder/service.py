@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
@@ -21,6 +23,7 @@ from pydantic import ValidationError
 from embedder.decode import DecodedAudio, DecoderPool
 from embedder.fetch import AudioFetcher
 from embedder.fetched_audio import FetchedAudio
+from embedder.known_audio import fingerprint_of
 from embedder.settings import EmbedderSettings
 from musicrec.contracts import Genre, Track, TrackEmbedding
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
@@ -31,8 +34,43 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Pcm = npt.NDArray[np.float32]
-Embedded = TrackEmbedding | BadInput | None
-"""What became of a track: its embedding, why there is none, or None where it names no audio."""
+
+
+class NoNeed(Enum):
+    """Why a track with nothing wrong got no embedding."""
+
+    WITHOUT_AUDIO = "it names no audio"
+    UNCHANGED = "its audio is settled"
+
+
+Embedded = TrackEmbedding | BadInput | NoNeed
+"""What became of a track: its embedding, or why there is none."""
+Settled = Callable[[Track, str], bool]
+"""Tells of a track and the fingerprint of its audio whether it needs no new embedding."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Audio that is ready for the network."""
+
+    fingerprint: str
+    audio: DecodedAudio
+
+
+@dataclass(frozen=True, slots=True)
+class _SameAs:
+    """A track with the audio of another one: of a single, and of the album that it is on."""
+
+    place: int
+    """Of the other one among the tracks."""
+
+
+_Prepared = _Heard | _SameAs | BadInput | NoNeed
+
+
+def nothing_settled(track: Track, fingerprint: str) -> bool:
+    """Have every track embedded."""
+    return False
 
 
 class Encoder(Protocol):
@@ -76,6 +114,7 @@ class EmbeddingPipeline:
         self._batch_tracks = batch_tracks
         self._now_ms = now_ms
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self.model_version = encoder.model_version
         self.truncated = 0
         """Files that ended before their header said so, and were embedded from their beginning."""
 
@@ -104,51 +143,64 @@ class EmbeddingPipeline:
         """End the thread of the network."""
         self._encoding.shutdown(wait=False, cancel_futures=True)
 
-    async def embed(self, tracks: Sequence[Track]) -> list[Embedded]:
+    async def embed(self, tracks: Sequence[Track], settled: Settled = nothing_settled) -> list[Embedded]:
         """Embed tracks; results stand in their order.
 
-        Returns:
-            Per track its embedding; BadInput, with the reason of a dead letter; or None if it has no `audio_uri`.
+        Tracks of the same audio, byte for byte, are decoded and embedded once.
+
+        Args:
+            tracks: what to embed.
+            settled: asked once a track is fetched; those that it holds for are not decoded.
 
         Raises:
             Unavailable: files, processes or the device cannot be had now; nothing is known of any track, try again.
         """
         # Samples of two batches at a time: of one that is encoded and one that is on its way.
         room = asyncio.Semaphore(2 * self._batch_tracks)
-        waiting = deque(asyncio.create_task(self._pcm(track, room)) for track in tracks)
-        results: list[Embedded] = []
+        firsts: dict[str, int] = {}
+        waiting = deque(
+            asyncio.create_task(self._prepare(place, track, settled, firsts, room))
+            for place, track in enumerate(tracks)
+        )
+        results: list[Embedded | _SameAs] = []
         try:
             for first in range(0, len(tracks), self._batch_tracks):
                 batch = tracks[first : first + self._batch_tracks]
                 results += await self._encode(batch, [await waiting.popleft() for _ in batch])
                 for _ in batch:
                     room.release()
-            return results
         finally:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+        # The first one fetched of several may stand behind the others.
+        return [_resolved(result, track, results) for result, track in zip(results, tracks, strict=True)]
 
-    async def _pcm(self, track: Track, room: asyncio.Semaphore) -> DecodedAudio | BadInput | None:
+    async def _prepare(
+        self, place: int, track: Track, settled: Settled, firsts: dict[str, int], room: asyncio.Semaphore
+    ) -> _Prepared:
         await room.acquire()
         if track.audio_uri is None:
-            return None
+            return NoNeed.WITHOUT_AUDIO
         try:
             with await self._fetcher.fetch(track.audio_uri) as audio:
+                fingerprint = await asyncio.to_thread(fingerprint_of, audio)
+                if settled(track, fingerprint):
+                    return NoNeed.UNCHANGED
+                if (first := firsts.setdefault(fingerprint, place)) != place:
+                    return _SameAs(first)
                 decoded = await self._decoders.decode(audio)
         except BadInput as error:
             return error
         self.truncated += decoded.truncated
-        return decoded
+        return _Heard(fingerprint, decoded)
 
-    async def _encode(
-        self, tracks: Sequence[Track], decoded: Sequence[DecodedAudio | BadInput | None]
-    ) -> list[Embedded]:
-        audible = [audio for audio in decoded if isinstance(audio, DecodedAudio)]
-        encoded = iter(await self._encoded([audio.pcm for audio in audible]))
+    async def _encode(self, tracks: Sequence[Track], prepared: Sequence[_Prepared]) -> list[Embedded | _SameAs]:
+        audible = [heard for heard in prepared if isinstance(heard, _Heard)]
+        encoded = iter(await self._encoded([heard.audio.pcm for heard in audible]))
         return [
-            self._record(track, audio, next(encoded)) if isinstance(audio, DecodedAudio) else audio
-            for track, audio in zip(tracks, decoded, strict=True)
+            self._record(track, heard, next(encoded)) if isinstance(heard, _Heard) else heard
+            for track, heard in zip(tracks, prepared, strict=True)
         ]
 
     async def _encoded(self, pcm: list[Pcm]) -> "Sequence[AudioEmbedding | BadInput]":
@@ -164,17 +216,15 @@ class EmbeddingPipeline:
             logger.warning("a batch of %d tracks failed and is embedded one by one: %s", len(pcm), error)
         return [embedded for one in pcm for embedded in await self._encoded([one])]
 
-    def _record(
-        self, track: Track, audio: DecodedAudio, embedding: "AudioEmbedding | BadInput"
-    ) -> TrackEmbedding | BadInput:
+    def _record(self, track: Track, heard: _Heard, embedding: "AudioEmbedding | BadInput") -> TrackEmbedding | BadInput:
         if isinstance(embedding, BadInput):
             return embedding
         try:
-            return self._embedding(track, audio, embedding)
+            return self._embedding(track, heard, embedding)
         except ValidationError as error:
             return _refusal(error)
 
-    def _embedding(self, track: Track, audio: DecodedAudio, embedding: "AudioEmbedding") -> TrackEmbedding:
+    def _embedding(self, track: Track, heard: _Heard, embedding: "AudioEmbedding") -> TrackEmbedding:
         return TrackEmbedding(
             track_id=track.track_id,
             model_version=self._encoder.model_version,
@@ -183,9 +233,19 @@ class EmbeddingPipeline:
             genres=tuple(Genre(name=name, probability=probability) for name, probability in embedding.genres),
             tempo_bpm=embedding.tempo_bpm,
             key_profile=embedding.key_profile,
-            duration_ms=max(1, audio.duration_ms),
+            duration_ms=max(1, heard.audio.duration_ms),
             embedded_at_ms=self._now_ms(),
+            audio_sha256=heard.fingerprint,
         )
+
+
+def _resolved(result: Embedded | _SameAs, track: Track, results: Sequence[Embedded | _SameAs]) -> Embedded:
+    """Return what became of a track, where another one stands for it too."""
+    if not isinstance(result, _SameAs):
+        return result
+    other = results[result.place]
+    assert not isinstance(other, _SameAs), "the first one of its audio"
+    return other.model_copy(update={"track_id": track.track_id}) if isinstance(other, TrackEmbedding) else other
 
 
 def _refusal(error: Exception) -> BadInput:

@@ -61,6 +61,9 @@ class EmbedderSettings(BaseSettings):
     """Decoder processes; MP3 keeps one about as busy as its analysis keeps a thread."""
     batch_tracks: Annotated[int, Field(ge=1, le=256)] = 8
     """Tracks that go through the network together."""
+    memory_ttl_ms: Annotated[int, Field(ge=0)] = 30 * 86_400_000
+    """How long Redis remembers the audio of a track that is not announced again: unchanged audio is not embedded anew.
+    0 embeds whatever is announced."""
     weights: Path | None = None
     """Weights (.safetensors) with their manifest beside them; those of the package where none are given."""
     device: str | None = None

@@ -42,11 +42,13 @@ class Operation(StrEnum):
 
 
 class KafkaRule(NamedTuple):
-    """One operation on one resource, named in full."""
+    """One operation on one resource."""
 
     resource: Resource
     name: str
     operation: Operation
+    prefixed: bool = False
+    """Whether `name` is what the names of several begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Service:
     creates: tuple[Topic, ...] = ()
     group: str | None = None
     """Consumer group that it is a member of."""
+    group_per_model: bool = False
+    """Whether `group` is what the names of its groups begin with, one for each model's version."""
     watches: tuple[str, ...] = ()
     """Consumer groups whose lag it shows."""
     redis: RedisAccess | None = None
@@ -98,10 +102,11 @@ class Service:
             (Operation.DESCRIBE, self.describes),
             (Operation.CREATE, self.creates),
         )
-        groups = ((Operation.READ, (self.group,) if self.group else ()), (Operation.DESCRIBE, self.watches))
+        own = (self.group,) if self.group else ()
         return (
             *(KafkaRule(Resource.TOPIC, topic.name, operation) for operation, names in topics for topic in names),
-            *(KafkaRule(Resource.GROUP, group, operation) for operation, names in groups for group in names),
+            *(KafkaRule(Resource.GROUP, group, Operation.READ, self.group_per_model) for group in own),
+            *(KafkaRule(Resource.GROUP, group, Operation.DESCRIBE) for group in self.watches),
         )
 
 
@@ -164,12 +169,27 @@ OUTCOME: Final = Service(
     group="musicrec-outcome",
     redis=RedisAccess(keys=("musicrec:lists:*",), calls=(("zrevrangebyscore", KEY, "0", "0"),)),
 )
+_EMBEDDED: Final = RedisAccess(
+    keys=("musicrec:embedded:*",),
+    calls=(*_SCRIPT, ("getex", KEY), ("unlink", KEY), ("get", KEY), ("set", KEY, ""), ("del", KEY)),
+)
 EMBEDDER: Final = Service(
     "embedder",
     "embedder",
     reads=(TRACKS,),
     writes=(EMBEDDINGS, *_dead_letters_of(TRACKS)),
     group="musicrec-embedder",
+    redis=_EMBEDDED,
+)
+RE_EMBEDDER: Final = Service(
+    "re-embedder",
+    "re-embedder",
+    reads=(TRACKS,),
+    writes=(EMBEDDINGS, *_dead_letters_of(TRACKS)),
+    group="musicrec-re-embedder-",
+    group_per_model=True,
+    watches=("musicrec-embedder",),
+    redis=_EMBEDDED,
 )
 WEB: Final = Service(
     "web",
@@ -186,6 +206,6 @@ SUBSCRIBER: Final = Service(
     "subscriber", "a platform that subscribes", reads=(RECOMMENDATIONS, OUTCOMES), group="musicrec-subscriber"
 )
 
-AGENTS: Final = {service.name: service for service in (SESSION, RANKING, OUTCOME, EMBEDDER)}
+AGENTS: Final = {service.name: service for service in (SESSION, RANKING, OUTCOME, EMBEDDER, RE_EMBEDDER)}
 """The agents' rows by the name that `musicrec worker` takes."""
 SERVICES: Final = (*AGENTS.values(), WEB, TOPICS_COMMAND, MODEL_COMMAND, RULES_COMMAND, PUBLISHER, SUBSCRIBER)

@@ -100,7 +100,7 @@ TRACKS: Final = Topic(
     cleanup="compact",
     retention_ms=None,
     written_by="platform",
-    read_by="embedder, ranking agent, page",
+    read_by="embedder, re-embedder, ranking agent, page",
     purpose="the catalogue; a tombstone removes a track",
 )
 SESSIONS: Final = Topic(
@@ -132,7 +132,7 @@ EMBEDDINGS: Final = Topic(
     partitions=TRACK_PARTITIONS,
     cleanup="compact",
     retention_ms=None,
-    written_by="embedder",
+    written_by="embedder, re-embedder",
     read_by="ranking agent, page",
     purpose="a vector per track; rebuilds the index anywhere",
 )
@@ -225,7 +225,7 @@ def dead_letter_topic(source: Topic, written_by: str) -> Topic:
 
 DEAD_LETTERS: Final = (
     dead_letter_topic(LISTENS, "session agent"),
-    dead_letter_topic(TRACKS, "embedder"),
+    dead_letter_topic(TRACKS, "embedder, re-embedder"),
     dead_letter_topic(SESSIONS, "ranking agent, outcome agent"),
     dead_letter_topic(REQUESTS, "ranking agent"),
 )

@@ -60,6 +60,9 @@ MEBIBYTE = 1024 * 1024
 LET_IN_S, LET_IN_TURNS = 0.05, 10
 """For so long, or until nothing has come for so many turns of the event loop, messages are let in before a batch."""
 
+LOOK_EVERY_S = 0.5
+"""How often a batch that has to wait is looked at."""
+
 BATCH_BESIDE_LANE = 100
 """While a partition lags, what overtakes waits for a batch of what does not."""
 
@@ -91,6 +94,19 @@ class OvertakingHandler(Handler, Protocol):
         """Return what a message asks for, by its value and the broker's timestamp, epoch milliseconds."""
 
 
+@runtime_checkable
+class PatientHandler(Handler, Protocol):
+    """A handler that lets somebody else go first."""
+
+    def waits_for(self, batch: Sequence[Incoming], *, hurried: bool) -> str | None:
+        """Return what a batch waits for, in words; None where it may go.
+
+        Args:
+            batch: its messages.
+            hurried: whether the group waits for what its members hold, to hand partitions around.
+        """
+
+
 class BatchLoop:
     """Runs one handler over one Faust stream."""
 
@@ -114,12 +130,13 @@ class BatchLoop:
         self._in_hand = 0
         self._finished = 0
         self._tries = 0
+        self._waits_for: str | None = None
 
     @property
     def work(self) -> Work:
         """How the loop gets on."""
         waiting = len(self._pending) + self._in_hand
-        return Work(self.topic, self._finished, self._tries, waiting, self.lane.overtaken)
+        return Work(self.topic, self._finished, self._tries, waiting, self.lane.overtaken, self._waits_for)
 
     @property
     def is_flooded(self) -> bool:
@@ -174,8 +191,9 @@ class BatchLoop:
     async def _do(self, batch: Batch) -> None:
         if not batch.messages:
             return
-        started_s = time.perf_counter()
         self._in_hand = len(batch.messages)
+        await self._turn(batch.messages)
+        started_s = time.perf_counter()
         self._crash_point.passed(Step.TAKE)
         await self._finish(batch.messages)
         batch.finish()
@@ -183,6 +201,17 @@ class BatchLoop:
         self._finished += len(batch.messages)
         self._in_hand = 0
         self._counters.took(self.topic, len(batch.messages), time.perf_counter() - started_s)
+
+    async def _turn(self, batch: Sequence[Incoming]) -> None:
+        """Wait until the handler may begin with a batch; whoever looks sees that the loop is alive."""
+        if not isinstance(self._handler, PatientHandler):
+            return
+        while (why := self._handler.waits_for(batch, hurried=self._app.rebalancing)) is not None:
+            self._waits_for = why
+            self._tries += 1
+            self._app.consumer.is_alive()
+            await asyncio.sleep(LOOK_EVERY_S)
+        self._waits_for = None
 
     @property
     def _most(self) -> int:

@@ -49,6 +49,7 @@ class Counters:
         self._processing = self._histogram(metrics.PROCESSING)
         self._event_to_list = self._histogram(metrics.EVENT_TO_LIST)
         self._redis_calls = self._histogram(metrics.REDIS_CALLS)
+        self.memory_failures = self._counter(metrics.MEMORY_FAILURES)
         self._last_event = self._gauge(metrics.LAST_EVENT)
         self.tell(metrics.BUILD)({"agent": name, "version": __version__, "python": platform.python_version()})
         self.learned = self._counter(metrics.LEARNED)

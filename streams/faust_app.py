@@ -35,19 +35,22 @@ class App(faust.App):
         return SafeTransport(self.conf.broker_producer, self)
 
 
-def new_app(agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir: Path) -> App:
+def new_app(
+    agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir: Path, *, group: str | None = None
+) -> App:
     """Return the app of one agent.
 
     Args:
-        agent: name; the consumer group is `musicrec-<agent>`.
+        agent: name.
         kafka: connection.
         settings: loop and group settings.
         data_dir: folder for what Faust writes (nothing of ours).
+        group: its consumer group; `musicrec-<agent>` where none is given.
     """
     folder = data_dir / "faust" / agent
     folder.mkdir(parents=True, exist_ok=True)
     return App(
-        consumer_group(agent),
+        group or consumer_group(agent),
         broker=[URL(f"kafka://{server}") for server in kafka.bootstrap_servers.split(",")],
         broker_credentials=_credentials(kafka),
         # Poison must reach our decoder as bytes: Faust's codecs would throw it into the agent.

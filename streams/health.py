@@ -101,7 +101,7 @@ class Health:
 
     def _begin(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(_must_not_fail)
+        task.add_done_callback(must_not_fail)
         self._tasks.append(task)
 
     async def _tick_for_ever(self) -> None:
@@ -158,7 +158,7 @@ def _gauge(metric: metrics.Metric) -> GaugeMetricFamily:
     return GaugeMetricFamily(metric.name, metric.meaning, labels=metric.labels)
 
 
-def _must_not_fail(task: "asyncio.Task[None]") -> None:
-    """Without what this task collects nobody would notice an ill worker."""
+def must_not_fail(task: "asyncio.Task[None]") -> None:
+    """End the process where a task has failed without which it works blindly."""
     if not task.cancelled() and (error := task.exception()) is not None:
         end_process(f"the task {task.get_name()!r} failed: {error!r}")

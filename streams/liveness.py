@@ -2,7 +2,8 @@
 
 Alive means that a restart would not help.  So a server that is away is never a reason to end: all workers would
 restart at once, and again, and lose the state that they hold.  The batch loop has a deadline of its own for that, so
-most is judged only while Kafka and Redis answer; and a batch that is tried again has moved.  What ends a worker:
+most is judged only while Kafka and Redis answer; and a batch that is tried again, or lets others go first, has
+moved.  What ends a worker:
 
     the event loop stands still             `still_s`
     the group's client has given up         at once: it never tries again
@@ -154,4 +155,5 @@ def ready_note(vitals: Vitals) -> str:
     """Return what a ready worker says of itself."""
     if not vitals.partitions:
         return "ready; no partitions: the group has more workers than there are partitions"
-    return f"ready; partitions: {len(vitals.partitions)}"
+    waits = [f"; waits: {work.waits_for}" for work in vitals.work if work.waits_for is not None]
+    return f"ready; partitions: {len(vitals.partitions)}" + "".join(waits)

@@ -46,6 +46,8 @@ class EventOutcome(StrEnum):
     """No list came before the track that was played."""
     EMBEDDED = "embedded"
     """A track got a vector."""
+    UNCHANGED = "unchanged"
+    """A track came again with the same audio, and keeps its vector."""
     REMOVED = "removed"
     """A track was removed, and its vector with it."""
     WITHOUT_AUDIO = "without_audio"
@@ -104,6 +106,12 @@ EVENT_TO_LIST: Final = Metric(
 REDIS_CALLS: Final = Metric(
     "musicrec_redis_call_seconds", "histogram", ("op",), "Round trips to Redis, those that fail included."
 )
+MEMORY_FAILURES: Final = Metric(
+    "musicrec_embedding_memory_failures_total",
+    "counter",
+    (),
+    "Times that Redis did not say or take what is known of tracks' audio; they are embedded anew.",
+)
 LAST_EVENT: Final = Metric(
     "musicrec_last_event_timestamp_seconds",
     "gauge",
@@ -128,6 +136,15 @@ OVERTAKEN: Final = Metric(
 INDEX_VECTORS: Final = Metric("musicrec_index_vectors", "gauge", (), "Tracks in the vector index that answers.")
 INDEX_NEWEST: Final = Metric(
     "musicrec_index_newest_timestamp_seconds", "gauge", (), "When the newest of these vectors was made, Unix time."
+)
+RE_EMBEDDING_REMAINING: Final = Metric(
+    "musicrec_re_embedding_remaining_messages",
+    "gauge",
+    (),
+    "Messages that the topic of tracks had at the start and that the re-embedder's group has not finished.",
+)
+RE_EMBEDDING_WAITS: Final = Metric(
+    "musicrec_re_embedding_waits", "gauge", (), "Whether the re-embedder lets the embedder go first: 1 or 0."
 )
 RULES: Final = Metric("musicrec_rules", "gauge", ("effect",), "Rules that lists obey while they are in force.")
 MODEL_LOADS: Final = Metric(
@@ -179,11 +196,14 @@ METRICS: Final = (
     OVERTAKEN,
     REBALANCES,
     REDIS_CALLS,
+    MEMORY_FAILURES,
     SERVER_UP,
     READY,
     LEARNED,
     UNREADABLE,
     FOLLOWER_LAG,
+    RE_EMBEDDING_REMAINING,
+    RE_EMBEDDING_WAITS,
     INDEX_VECTORS,
     INDEX_NEWEST,
     VARIANT_LISTENS,

@@ -91,6 +91,12 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         missing = self._topics.missing() if self._topics is not None else ()
         return replace(standing, member=member, error=error, missing=missing)
 
+    def is_alive(self) -> None:
+        """Have the client count from now how long nothing was fetched."""
+        if self._consumer is not None:
+            with self._consumer._subscription.fetch_context():
+                pass
+
     def assigned(self) -> set[TP]:
         """Return the partitions that the worker is assigned; none before it has joined."""
         return set(self.assignment()) if self._consumer is not None else set()
@@ -144,6 +150,14 @@ class SafeConsumer(driver.Consumer):
     def group(self) -> Group:
         """Return how the worker stands in its group."""
         return cast(LoopConsumer, self._thread).group()
+
+    def is_alive(self) -> None:
+        """Tell the group's client that the worker is alive, though it takes nothing.
+
+        The client leaves the group when nobody fetches for `broker_max_poll_interval`, and where all partitions are
+        held, because the queue is full, Faust does not fetch.
+        """
+        cast(LoopConsumer, self._thread).is_alive()
 
     def unread(self) -> dict[TP, int]:
         """Return how many messages lie beyond what was fetched of each assigned partition, as the last fetch told."""

@@ -38,11 +38,14 @@ class Work:
     finished: int = 0
     """Messages finished since the start."""
     tries: int = 0
-    """Times that a batch was tried again because a server was away; the loop has a deadline of its own for that."""
+    """Times that a batch was tried again because a server was away, for which the loop has a deadline of its own, or
+    that it was looked at and had to wait."""
     waiting: int = 0
     """Messages taken and not finished, those of the batch in hand included."""
     overtaken: int = 0
     """Messages finished before the stream came to them."""
+    waits_for: str | None = None
+    """What its batch waits for, where somebody else goes first."""
 
 
 @dataclass(frozen=True, slots=True)

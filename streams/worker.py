@@ -4,19 +4,20 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from enum import StrEnum
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from aiokafka.errors import KafkaError
 from prometheus_client import disable_created_metrics
 
-from musicrec.access import AGENTS, OUTCOME, RANKING, SESSION, Service
-from musicrec.errors import Unavailable
+from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, RE_EMBEDDER, SESSION, Service
+from musicrec.errors import MusicrecError, Unavailable
 from musicrec.kafka_access import check_access
 from musicrec.settings import Settings
 from musicrec.topics import EMBEDDINGS, LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
@@ -25,12 +26,15 @@ from streams.batch_loop import BatchLoop, Handler, OvertakingHandler
 from streams.closed_connections import pass_over_closed_connections
 from streams.counters import Counters
 from streams.faust_app import App, new_app
-from streams.health import Health
+from streams.health import Health, must_not_fail
 from streams.read_ahead import ReadAhead
 from streams.topic_admin import create_missing_topics
 from streams.topic_ids import topic_ids
 from streams.vitals import Phase
 from streams.watchdog import end_process, end_process_after
+
+if TYPE_CHECKING:
+    from streams.embedder_agent import Memory  # torch
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,14 @@ class Agent(StrEnum):
     RANKING = "ranking"
     OUTCOME = "outcome"
     EMBEDDER = "embedder"
+    RE_EMBEDDER = "re-embedder"
+
+
+@runtime_checkable
+class GroupedHandler(Handler, Protocol):
+    """A handler whose group is not that of its agent's name alone."""
+
+    group: str
 
 
 Handlers = list[tuple[Topic, Handler]]
@@ -68,6 +80,7 @@ async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], No
         Agent.RANKING: _ranking_handlers,
         Agent.OUTCOME: _outcome_handlers,
         Agent.EMBEDDER: _embedder_handlers,
+        Agent.RE_EMBEDDER: _re_embedder_handlers,
     }
     return await run_handlers(agent.value, settings, build[agent], on_ready)
 
@@ -90,8 +103,8 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
             return 0
-        app = new_app(name, settings.kafka, settings.agent, settings.data_dir)
         handlers = making.result()
+        app = new_app(name, settings.kafka, settings.agent, settings.data_dir, group=_group(handlers))
         loops = [_attach(app, topic, handler, settings, counters) for topic, handler in handlers]
         overtaking = [isinstance(handler, OvertakingHandler) for _, handler in handlers]
         readers = [ReadAhead(app, loop, settings) for loop in compress(loops, overtaking)]
@@ -114,6 +127,12 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
         status = await _run_until(stop, app, counters, on_ready)
         health.phase = Phase.STOPPING
         _begin_stop(settings)
+        if any(loop.work.waits_for for loop in loops):
+            # For others, who may need hours: what it holds would not be finished in time, and comes again.
+            log.info("%s: stopped while others went first", name)
+            await app.consumer.commit()
+            logging.shutdown()
+            os._exit(status)
         for reader in readers:
             await reader.stop()
         await app.stop()  # waits for what is in flight, commits and leaves; the loops work on meanwhile
@@ -121,6 +140,10 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
             await loop.close()
     counters.log_if_changed()
     return status
+
+
+def _group(handlers: Handlers) -> str | None:
+    return next((handler.group for _, handler in handlers if isinstance(handler, GroupedHandler)), None)
 
 
 def _stop_on_signal() -> asyncio.Event:
@@ -247,11 +270,52 @@ async def _outcome_handlers(settings: Settings, counters: Counters, health: Heal
 
 
 async def _embedder_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
+    from embedder.settings import load_embedder_settings
     from streams.embedder_agent import embedder_agent
 
-    embedder = await stack.enter_async_context(embedder_agent())
+    own = load_embedder_settings()
+    memory = await _memory(settings, own.memory_ttl_ms, EMBEDDER, counters, health, stack)
+    embedder = await stack.enter_async_context(embedder_agent(own, memory))
     health.allow(embedder.slowest_batch_s)
     return [(TRACKS, embedder)]
+
+
+async def _re_embedder_handlers(
+    settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack
+) -> Handlers:
+    from embedder.settings import load_embedder_settings
+    from streams.re_embedder_agent import re_embedder_agent
+
+    own = load_embedder_settings()
+    memory = await _memory(settings, own.memory_ttl_ms, RE_EMBEDDER, counters, health, stack)
+    embedder = await stack.enter_async_context(re_embedder_agent(own, memory, settings.kafka, must_not_fail))
+    health.allow(embedder.slowest_batch_s)
+    counters.show(metrics.RE_EMBEDDING_REMAINING, lambda: math.nan if (n := embedder.remaining) is None else n)
+    counters.show(metrics.RE_EMBEDDING_WAITS, lambda: embedder.waits)
+    return [(TRACKS, embedder)]
+
+
+async def _memory(
+    settings: Settings, ttl_ms: int, service: Service, counters: Counters, health: Health, stack: AsyncExitStack
+) -> "Memory":
+    """Return what remembers embedded audio; a server that is away or refuses is no reason not to start."""
+    from streams.embedder_agent import NoMemory
+    from streams.embedding_memory import EmbeddingMemory
+    from streams.redis_access import check_redis
+    from streams.session_store import connect
+
+    if ttl_ms == 0:
+        return NoMemory()
+    client = connect(settings.redis)
+    stack.push_async_callback(client.aclose)
+    try:
+        if service.redis is not None:
+            await check_redis(client, service.redis)
+    except MusicrecError as error:
+        log.warning("%s: audio is embedded anew until its memory can be used: %s", service.name, error)
+    origin = await _origin(settings, health, EMBEDDINGS)
+    failed = counters.memory_failures.inc
+    return EmbeddingMemory(client, origin, ttl_ms, failed=failed, timed=counters.redis_call)
 
 
 async def _origin(settings: Settings, health: Health, *topics: Topic) -> str:

@@ -54,7 +54,8 @@ ROWS: Final = (
         "Redis killed, restarted, away",
         "A line `Redis does not give` or `does not take`, and `trying again`; `musicrec_retries_total`, `/readyz` "
         '503, `musicrec_server_up{server="redis"}` 0; no commit meanwhile. Away beyond '
-        "`MUSICREC_AGENT__RETRY_DEADLINE_S`: status 70.",
+        "`MUSICREC_AGENT__RETRY_DEADLINE_S`: status 70. An embedder alone goes on: a line, "
+        "`musicrec_embedding_memory_failures_total`, and unchanged audio is embedded anew.",
     ),
     Row(
         7,
@@ -230,8 +231,8 @@ ROWS: Final = (
         "days replayed fast, read from the beginning again, a gap of retention",
         "Applied before: known by id or position, else `too_late`. With `MUSICREC_RANKING__STALE_AFTER_MS` old "
         "events train and get no list (outcome `stale`). A gap: a line, and what the topic still has is read. A "
-        "listens topic that was deleted and created again: its offsets are new; workers that run say so and end, "
-        "status 70.",
+        "topic that was deleted and created again: its offsets are new, and of an embeddings topic nothing is known "
+        "to be there; workers that run say so and end, status 70.",
     ),
     Row(
         38,

@@ -31,7 +31,7 @@ PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required {users
 
 RESOURCE_CODES = {Resource.TOPIC: 2, Resource.GROUP: 3}
 OPERATION_CODES = {Operation.READ: 3, Operation.WRITE: 4, Operation.CREATE: 5, Operation.DESCRIBE: 8}
-LITERAL, ALLOW = 3, 3
+LITERAL, PREFIXED, ALLOW = 3, 4, 3
 
 
 class SecuredKafka:
@@ -139,7 +139,8 @@ class SecuredKafka:
 
 def _acl(user: str, rule: KafkaRule) -> tuple[int, str, int, str, str, int, int]:
     operation = OPERATION_CODES[rule.operation]
-    return RESOURCE_CODES[rule.resource], rule.name, LITERAL, f"User:{user}", "*", operation, ALLOW
+    pattern = PREFIXED if rule.prefixed else LITERAL
+    return RESOURCE_CODES[rule.resource], rule.name, pattern, f"User:{user}", "*", operation, ALLOW
 
 
 def rules_given_by_the_script(folder: Path) -> dict[str, set[KafkaRule]]:
@@ -154,8 +155,10 @@ def rules_given_by_the_script(folder: Path) -> dict[str, set[KafkaRule]]:
         add, principal_option, principal, operation_option, operation, *resources = line.split()
         assert (add, principal_option, operation_option) == ("--add", "--allow-principal", "--operation")
         rules = given.setdefault(principal.removeprefix("User:"), set())
+        if prefixed := resources[:2] == ["--resource-pattern-type", "prefixed"]:
+            resources = resources[2:]
         for kind, name in zip(resources[::2], resources[1::2], strict=True):
-            rules.add(KafkaRule(Resource(kind.removeprefix("--")), name, Operation(operation)))
+            rules.add(KafkaRule(Resource(kind.removeprefix("--")), name, Operation(operation), prefixed))
     return given
 
 

@@ -27,6 +27,12 @@ allow musicrec-outcome --operation Write --topic musicrec.outcomes.v1 --topic mu
 allow musicrec-embedder --operation Read --topic musicrec.tracks.v1 --group musicrec-embedder
 allow musicrec-embedder --operation Write --topic musicrec.track-embeddings.v1 --topic musicrec.tracks.v1.dlq
 
+# re-embedder
+allow musicrec-re-embedder --operation Describe --group musicrec-embedder
+allow musicrec-re-embedder --operation Read --topic musicrec.tracks.v1
+allow musicrec-re-embedder --operation Read --resource-pattern-type prefixed --group musicrec-re-embedder-
+allow musicrec-re-embedder --operation Write --topic musicrec.track-embeddings.v1 --topic musicrec.tracks.v1.dlq
+
 # page
 allow musicrec-web --operation Describe --topic musicrec.listens.v1 --topic musicrec.requests.v1 --group musicrec-session --group musicrec-ranking --group musicrec-outcome --group musicrec-embedder
 allow musicrec-web --operation Read --topic musicrec.tracks.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.sessions.v1 --topic musicrec.recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq

@@ -16,7 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("musicrec.cli.demo:command", "The whole main job on this machine, until Ctrl-C."),
     "up": ("musicrec.cli.up:command", "Start the embedded Kafka and Valkey and keep them running."),
     "doctor": ("musicrec.cli.doctor:command", "Check what this machine needs and say how to mend it."),
-    "worker": ("musicrec.cli.worker:command", "Run one agent: session, ranking, outcome or embedder."),
+    "worker": ("musicrec.cli.worker:command", "Run one agent: session, ranking, outcome, embedder or re-embedder."),
     "web": ("musicrec.cli.web:command", "Serve the live page."),
     "dlq list": ("musicrec.cli.dlq:list_letters", "List dead letters, or count them by topic and reason."),
     "dlq show": ("musicrec.cli.dlq:show", "Show one dead letter, or write its value byte for byte."),

@@ -22,7 +22,7 @@ def _table(wanted: bool) -> None:
 
 
 def command(
-    agent: Annotated[str, typer.Argument(help="session, ranking, outcome or embedder")],
+    agent: Annotated[str, typer.Argument(help="session, ranking, outcome, embedder or re-embedder")],
     metrics: Annotated[
         bool,
         typer.Option("--metrics", help="Print the table of deploy/metrics.md instead.", is_eager=True, callback=_table),

@@ -12,7 +12,8 @@ CONNECTION_COMMANDS: Final = ("ping", "client|setinfo", "multi", "discard")
 
 NOTES: Final = """\
 The smallest rights with which each service works; the tests run every service with these and miss each one that is \
-taken away. Names are literal, there are no wildcards, and nobody may alter or delete a topic.
+taken away. Names are literal, but for the groups of the re-embedder, one for each model, which are given by their \
+beginning (`musicrec-re-embedder-`); nobody may alter or delete a topic.
 
 **Kafka**: `kafka-acls.sh` in this folder gives the rights to the users above, with Kafka's own command:
 
@@ -81,7 +82,11 @@ def _row(service: Service) -> tuple[str, ...]:
 def _rules(service: Service, resource: Resource) -> str:
     parts = []
     for operation in Operation:
-        names = [r.name for r in service.kafka_rules if (r.resource, r.operation) == (resource, operation)]
+        names = [
+            f"{rule.name}{'*' if rule.prefixed else ''}"
+            for rule in service.kafka_rules
+            if (rule.resource, rule.operation) == (resource, operation)
+        ]
         if names:
             parts.append(f"{operation}: {_code(names)}")
     return "<br>".join(parts)
@@ -94,11 +99,12 @@ def _code(names: tuple[str, ...] | list[str]) -> str:
 def _script_lines(service: Service) -> str:
     """Return one call per operation: each is a Java process."""
 
-    def operation(rule: KafkaRule) -> str:
-        return rule.operation
+    def kind(rule: KafkaRule) -> tuple[str, bool]:
+        return rule.operation, rule.prefixed
 
     lines = [f"# {service.purpose}"]
-    for name, rules in groupby(sorted(service.kafka_rules, key=operation), key=operation):
+    for (operation, prefixed), rules in groupby(sorted(service.kafka_rules, key=kind), key=kind):
         resources = " ".join(f"--{rule.resource} {rule.name}" for rule in rules)
-        lines.append(f"allow {service.user} --operation {name} {resources}")
+        pattern = " --resource-pattern-type prefixed" if prefixed else ""
+        lines.append(f"allow {service.user} --operation {operation}{pattern} {resources}")
     return "\n".join(lines) + "\n"

@@ -369,6 +369,9 @@ RECORDS |= {
         name="for children", effect=RuleEffect.ALLOW, labels=("Lullabies",), published_at_ms=NOON_MS
     ),
     "listen.v1.market.json": RECORDS["listen.v1.json"].model_copy(update={"market": "DE"}),
+    "track-embedding.v1.audio.json": RECORDS["track-embedding.v1.minimal.json"].model_copy(
+        update={"audio_sha256": "0123456789abcdef" * 4}
+    ),
     "track.v1.rights.json": Track(track_id="t-1", label="Ü Records", markets=("AT", "DE")),
     "track.v1.nowhere.json": Track(track_id="t-1", markets=()),
     "session.v1.market.json": RECORDS["session.v1.json"].model_copy(update={"market": "DE"}),

@@ -108,15 +108,18 @@ async def test_a_subscriber_reads_in_its_group_and_cannot_publish(kafka: Secured
 
 
 @pytest.mark.torch
-async def test_the_embedder_works_with_the_rights_of_the_table(kafka: SecuredKafka, tmp_path: Path) -> None:
+async def test_the_embedder_works_with_the_rights_of_the_table(
+    kafka: SecuredKafka, valkey: SecuredValkey, tmp_path: Path
+) -> None:
     track = f"track {uuid.uuid4()}"
     async with (
-        running(start_worker(stack_of(EMBEDDER, kafka), tmp_path, "embedder")),
+        running(start_worker(stack_of(EMBEDDER, kafka, valkey), tmp_path, "embedder")) as (worker,),
         reading(stack_of(WEB, kafka), EMBEDDINGS, f"{TRACKS}.dlq", only=about(track)) as tail,
         producing(stack_of(PUBLISHER, kafka)) as producer,
     ):
         await publish(producer, TRACKS, [(track.encode(), None), (track.encode(), b"no track")])
         await tail.until(lambda t: len(t.on(EMBEDDINGS)) == 1 and len(t.on(f"{TRACKS}.dlq")) == 1)
+    assert "WARNING" not in worker.log_file.read_text()
 
 
 async def test_the_page_shows_all_topics_and_every_lag_with_the_rights_of_the_table(

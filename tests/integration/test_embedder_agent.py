@@ -1,6 +1,7 @@
 """The embedder worker on a real Kafka: audio in, vectors out, dead letters that say why."""
 
 import uuid
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,37 @@ async def test_tracks_become_vectors_that_a_replica_finds_and_bad_ones_become_de
     assert int(np.argmax(chord.key_profile)) in (9, 1, 4)  # A, C sharp or E: what was played
     assert index.search(embeddings[good[1].track_id.encode()].vector(), 1)[0][0] == good[1].track_id
     assert reasons == {track.track_id.encode(): reason for track, reason in bad}
+
+
+@pytest.mark.row(6)
+async def test_unchanged_audio_is_not_embedded_anew_and_without_redis_it_is(
+    stack: StackAddresses, worker: Worker, music: Path
+) -> None:
+    run = uuid.uuid4().hex[:8]
+    (music / "album.flac").write_bytes((music / "chord.flac").read_bytes())
+    single = Track(track_id=f"{run} single", audio_uri=(music / "chord.flac").as_uri())
+    album = Track(track_id=f"{run} album", audio_uri=(music / "album.flac").as_uri())
+    beat = Track(track_id=f"{run} beat", audio_uri=(music / "beat.ogg").as_uri())
+    last = Track(track_id=f"{run} last", audio_uri=(music / "beat.ogg").as_uri())
+    here = {"MUSICREC_EMBEDDER_ALLOWED_ROOT": str(music)}
+
+    def about_run(record: ConsumerRecord) -> bool:
+        return bool(record.key.startswith(run.encode()))
+
+    def by_track(tail: Tail) -> Counter[bytes]:
+        return Counter(record.key.removeprefix(f"{run} ".encode()) for record in tail.records)
+
+    async with reading(stack, EMBEDDINGS, only=about_run) as tail, producing(stack) as producer:
+        async with worker("embedder", **here) as process:
+            await publish(producer, TRACKS, map(message, (single, album, beat)))
+            await tail.until(lambda t: len(t.records) == 3)
+            (music / "beat.ogg").write_bytes((music / "chord.flac").read_bytes())
+            await publish(producer, TRACKS, map(message, (single, album, beat, last)))
+            await tail.until(lambda t: len(t.records) == 5)
+            await tail.quiet()
+        assert by_track(tail) == {b"single": 1, b"album": 1, b"beat": 2, b"last": 1}
+        assert "unchanged=2" in process.log_file.read_text()
+        async with worker("embedder", **here, MUSICREC_REDIS__URL="redis://127.0.0.1:1/0") as process:
+            await publish(producer, TRACKS, map(message, (single, album, single, album)))
+            await tail.until(lambda t: by_track(t)[b"single"] >= 2 and by_track(t)[b"album"] >= 2)
+        assert "audio is embedded anew until its memory can be used" in process.log_file.read_text()

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from secured_servers import rules_given_by_the_script
 
-from musicrec.access import AGENTS, OUTCOME, RANKING, SERVICES, SESSION, WEB, Operation, Service
+from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, RE_EMBEDDER, SERVICES, SESSION, WEB, Operation, Service
 from musicrec.documents.access_lists import access_table, redis_users
 from musicrec.topics import TOPICS, Topic
-from streams import list_store, session_store
+from streams import embedding_memory, list_store, session_store
 from streams.consumer_groups import consumer_group
 from streams.web.consumer_lag import READ_BY
 from streams.web.feed import FROM_NOW_ON, FROM_THE_BEGINNING
@@ -34,11 +34,18 @@ def test_whoever_the_table_of_topics_names_has_the_right_and_nobody_else(topic: 
     assert writers == set(topic.written_by.split(", "))
 
 
-@pytest.mark.parametrize("service", AGENTS.values(), ids=lambda service: service.name)
+@pytest.mark.parametrize("service", [AGENTS[name] for name in READ_BY], ids=lambda service: service.name)
 def test_an_agent_reads_what_its_lag_is_measured_on_in_its_own_group(service: Service) -> None:
     assert service.group == consumer_group(service.name)
     assert names(READ_BY[service.name]) <= names(service.reads)
     assert {f"{topic.name}.dlq" for topic in READ_BY[service.name]} <= names(service.writes)
+
+
+def test_the_re_embedder_has_a_group_for_each_model_and_looks_at_the_embedder() -> None:
+    assert RE_EMBEDDER.group_per_model
+    assert consumer_group(RE_EMBEDDER.name, "audio-1").removesuffix("audio-1") == RE_EMBEDDER.group
+    assert RE_EMBEDDER.watches == (EMBEDDER.group,)
+    assert (RE_EMBEDDER.reads, RE_EMBEDDER.writes) == (EMBEDDER.reads, EMBEDDER.writes)
 
 
 def test_every_agent_has_a_row() -> None:
@@ -59,8 +66,9 @@ LISTS = {f"{list_store.LISTS_PREFIX}*"}
     [
         ([SESSION], session_store, {f"{session_store.KEY_PREFIX}*"}),
         ([RANKING, OUTCOME], list_store, LISTS | {f"{list_store.ANSWERS_PREFIX}*"}),
+        ([EMBEDDER, RE_EMBEDDER], embedding_memory, {f"{embedding_memory.KEY_PREFIX}*"}),
     ],
-    ids=["sessions", "lists"],
+    ids=["sessions", "lists", "embedded audio"],
 )
 def test_whoever_uses_a_store_may_call_what_its_code_calls_on_its_own_keys(
     services: list[Service], store: object, keys: set[str]
@@ -85,17 +93,20 @@ def test_the_script_gives_exactly_the_rules_of_the_table(tmp_path: Path) -> None
     assert rules_given_by_the_script(tmp_path) == {service.user: set(service.kafka_rules) for service in SERVICES}
 
 
-def test_nobody_may_do_more_than_use_topics_and_nothing_is_named_by_a_pattern() -> None:
+def test_nobody_may_do_more_than_use_topics_and_only_groups_of_models_are_named_by_their_beginning() -> None:
     for service in SERVICES:
         assert len(set(service.kafka_rules)) == len(service.kafka_rules)
         assert all("*" not in rule.name for rule in service.kafka_rules)
+        assert not any(rule.prefixed for rule in service.kafka_rules if rule.name != RE_EMBEDDER.group)
         assert {rule.operation for rule in service.kafka_rules} <= set(Operation)
 
 
 def test_redis_users_have_no_password_and_cannot_log_in_until_an_operator_says_so() -> None:
     lines = redis_users().splitlines()
 
-    assert [line.split()[1] for line in lines] == ["musicrec-session", "musicrec-ranking", "musicrec-outcome"]
+    assert [line.split()[1] for line in lines] == [
+        f"musicrec-{name}" for name in ("session", "ranking", "outcome", "embedder", "re-embedder")
+    ]
     assert all(line.split()[2] == "off" and "-@all" in line and "nopass" not in line for line in lines)
     assert not re.search(r"\+@|allkeys|allcommands|~\* ", redis_users())
 

@@ -1,6 +1,7 @@
 """The pipeline on real files, a real fetcher and real decoders; the encoder is arithmetic."""
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from embedder.service import EmbeddingPipeline
+from embedder.service import EmbeddingPipeline, NoNeed
 from embedder.settings import EmbedderSettings, load_embedder_settings
 from musicrec.contracts import Track, TrackEmbedding
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
@@ -89,7 +90,7 @@ async def test_results_stand_in_the_order_of_the_tracks_whatever_became_of_each(
     ]
     results = await pipeline.embed(tracks)
     assert [level_of(results[place]) for place in (0, 3, 6, 7)] == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-3)
-    assert results[1] is None
+    assert results[1] is NoNeed.WITHOUT_AUDIO
     assert [result.reason for result in results if isinstance(result, BadInput)] == [
         DeadLetterReason.UNDECODABLE,
         DeadLetterReason.FETCH_FAILED,
@@ -110,6 +111,45 @@ async def test_embedding_carries_what_was_heard(pipeline, tmp_path):
     )
     assert [(genre.name, genre.probability) for genre in result.genres] == [("calm", 0.75)]
     assert TrackEmbedding.decode(result.encode()) == result
+
+
+async def test_embedding_names_its_audio(pipeline, tmp_path):
+    (result,) = await pipeline.embed([track(tmp_path, 0.5)])
+    assert isinstance(result, TrackEmbedding)
+    assert result.audio_sha256 == hashlib.sha256((tmp_path / "0.5.wav").read_bytes()).hexdigest()
+
+
+async def test_track_whose_audio_is_settled_is_not_decoded(pipeline, encoder, tmp_path):
+    (tmp_path / "text.mp3").write_text("no music, which a decoder would say")
+    text = Track(track_id="text", audio_uri=(tmp_path / "text.mp3").as_uri())
+    asked = []
+
+    def settled(each: Track, fingerprint: str) -> bool:
+        asked.append((each.track_id, fingerprint))
+        return each.track_id == "text"
+
+    results = await pipeline.embed([text, track(tmp_path, 0.2), Track(track_id="silent")], settled)
+    assert (results[0], results[2]) == (NoNeed.UNCHANGED, NoNeed.WITHOUT_AUDIO)
+    assert level_of(results[1]) == pytest.approx(0.2, abs=1e-3)
+    assert ("text", hashlib.sha256((tmp_path / "text.mp3").read_bytes()).hexdigest()) in asked
+    assert encoder.batches == [1]
+
+
+async def test_same_audio_of_a_single_and_its_album_is_embedded_once(pipeline, encoder, tmp_path):
+    first, other = track(tmp_path, 0.3), track(tmp_path, 0.4)
+    (tmp_path / "album.wav").write_bytes((tmp_path / "0.3.wav").read_bytes())
+    album = [Track(track_id=f"album {n}", audio_uri=(tmp_path / "album.wav").as_uri()) for n in range(4)]
+    results = await pipeline.embed([*album[:2], first, other, *album[2:]])
+    assert [result.track_id for result in results] == ["album 0", "album 1", "t0.3", "t0.4", "album 2", "album 3"]
+    assert [level_of(result) for result in results] == pytest.approx([0.3, 0.3, 0.3, 0.4, 0.3, 0.3], abs=1e-3)
+    assert sum(encoder.batches) == 2
+
+
+async def test_what_is_wrong_with_the_same_audio_is_wrong_with_every_track_of_it(pipeline, tmp_path):
+    (tmp_path / "text.mp3").write_text("no music")
+    tracks = [Track(track_id=f"t{n}", audio_uri=(tmp_path / "text.mp3").as_uri()) for n in range(2)]
+    results = await pipeline.embed(tracks)
+    assert [result.reason for result in results] == [DeadLetterReason.UNDECODABLE] * 2
 
 
 async def test_no_track_gives_no_result(pipeline):

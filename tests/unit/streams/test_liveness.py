@@ -225,3 +225,13 @@ def test_member_without_partitions_is_ready_and_says_so() -> None:
 def test_lag_counts_what_is_fetched_and_not_finished() -> None:
     partition = Partition(LISTENS, 3, position=50, unfinished=20, end=60)
     assert (partition.unread, partition.lag) == (10, 40)
+
+
+def test_batch_that_lets_others_go_first_lives_for_as_long_as_it_is_looked_at_and_says_for_whom() -> None:
+    liveness = Liveness(LIMITS)
+    for second in range(600):
+        work = Work(LISTENS, tries=second, waiting=5, waits_for="the group musicrec-embedder is 24 messages behind")
+        waiting = replace(WELL, tick=second, work=(work,))
+        assert liveness.look(float(second), waiting) is None
+    assert ready_note(waiting) == "ready; partitions: 1; waits: the group musicrec-embedder is 24 messages behind"
+    assert watched(replace(waiting, work=(replace(work, tries=600),)), 1_000) is not None
