@@ -81,7 +81,7 @@ class AudioEncoder:
         device: str | None = None,
         *,
         threads: int = 1,
-        precision: Precision = "int8",
+        precision: Precision | None = None,
     ) -> "AudioEncoder":
         """Load weights.
 
@@ -89,7 +89,7 @@ class AudioEncoder:
             weights: a .safetensors file with its manifest beside it; None takes the weights of the package.
             device: `cpu`, or a GPU as torch names it; None takes a GPU where there is torch and one, else `cpu`.
             threads: CPU threads for analysis and network.
-            precision: of the network on a CPU.
+            precision: of the network on a CPU; None takes `int8` where the weights hold the ranges that it needs.
 
         Raises:
             Incompatible: the weights are missing, damaged or made for other features, or there is no such device.
@@ -164,7 +164,7 @@ def _default_device() -> str:
     return "cuda" if torch.cuda.is_available() else CPU
 
 
-def _network_on_cpu(weights: Weights, threads: int, precision: Precision) -> SegmentNetwork:
+def _network_on_cpu(weights: Weights, threads: int, precision: Precision | None) -> SegmentNetwork:
     from embedder.openvino_network import ARCHITECTURES, OpenvinoNetwork
 
     if weights.manifest.architecture in ARCHITECTURES:

@@ -30,6 +30,8 @@ IMAGE_SHIFT: Final = 0.4
 _ACTIVATION_LEVELS, _WEIGHT_LEVELS = 256, 255
 _WIDENED = 127 / 63
 """Weights fill 7 of the 8 bits."""
+_TOPS = "segments.activation_tops"
+"""Where the activations of each layer end; zeros where nobody has looked."""
 _NORM_EPSILON = 1e-5
 """Of torch's batch normalisation."""
 
@@ -39,19 +41,19 @@ Node = Any
 class OpenvinoNetwork:
     """A `SegmentNetwork` on the CPU. One thread at a time."""
 
-    def __init__(self, weights: Weights, *, threads: int, precision: Precision = "int8") -> None:
+    def __init__(self, weights: Weights, *, threads: int, precision: Precision | None = None) -> None:
         """Compile the network for this processor.
 
         Args:
             weights: of an architecture of `ARCHITECTURES`.
             threads: cores that it may take.
-            precision: `int8`, where the weights hold the ranges that it needs, or `float32`.
+            precision: `int8`, which needs ranges in the weights, or `float32`; None takes the first that can be had.
 
         Raises:
             Incompatible: the weights are those of another network, or hold no ranges.
         """
         try:
-            model = ARCHITECTURES[weights.manifest.architecture](weights.tensors, precision)
+            model = ARCHITECTURES[weights.manifest.architecture](weights.tensors, precision or _best(weights.tensors))
         except (KeyError, RuntimeError, ValueError) as error:
             raise weights.misfit(error) from error
         settings = {
@@ -72,9 +74,17 @@ class OpenvinoNetwork:
         return SegmentAnswer(answers[0].copy(), answers[1].copy())
 
 
+def _best(tensors: Tensors) -> Precision:
+    return "int8" if _has_ranges(tensors) else "float32"
+
+
+def _has_ranges(tensors: Tensors) -> bool:
+    return bool(np.min(tensors.get(_TOPS, 0.0)) > 0)
+
+
 def _light(tensors: Tensors, precision: Precision) -> openvino.Model:
-    tops = [float(top) for top in tensors["segments.activation_tops"]]
-    if precision == "int8" and not min(tops) > 0:
+    tops = [float(top) for top in tensors[_TOPS]]
+    if precision == "int8" and not _has_ranges(tensors):
         raise Incompatible("its weights hold no ranges for 8 bits; set MUSICREC_EMBEDDER_PRECISION=float32")
     ranges = iter([(-IMAGE_SHIFT, 1 - IMAGE_SHIFT), *((0.0, top) for top in tops)])
 

@@ -70,8 +70,9 @@ class EmbedderSettings(BaseSettings):
     """Where to analyse and run the network: `cpu`, or a GPU as torch names it; a GPU where there are one and torch."""
     threads: Annotated[int, Field(ge=1, le=256, default_factory=_other_half_of_the_cores)]
     """CPU threads that analyse tracks and run the network."""
-    precision: Precision = "int8"
-    """Numbers of the network on a CPU: `int8`, twice to four times as fast, or `float32`."""
+    precision: Precision | None = None
+    """Numbers of the network on a CPU: `int8`, two to twelve times as fast, or `float32`; `int8` by default where the
+    weights hold the ranges that it needs."""
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod

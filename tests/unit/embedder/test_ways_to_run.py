@@ -107,7 +107,15 @@ def test_a_track_is_placed_as_in_training(shipped: Weights) -> None:
 
 def test_weights_without_ranges_are_refused_for_8_bits_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(Incompatible, match="MUSICREC_EMBEDDER_PRECISION=float32"):
-        OpenvinoNetwork(untrained(tmp_path, "light"), threads=1)
+        OpenvinoNetwork(untrained(tmp_path, "light"), threads=1, precision="int8")
+
+
+def test_where_nothing_is_said_the_first_precision_is_taken_that_the_weights_can_have(tmp_path: Path) -> None:
+    images = np.random.default_rng(3).random((1, 3, 256, 256), np.float32)
+    for calibrated, precision in ((False, "float32"), (True, "int8")):
+        weights = untrained(tmp_path, "light", calibrated=calibrated)
+        silent, told = (OpenvinoNetwork(weights, threads=1, precision=p).run([images]) for p in (None, precision))
+        np.testing.assert_array_equal(silent[0].embedding, told[0].embedding)
 
 
 def test_ranges_cover_what_the_layers_say(tmp_path: Path) -> None:
