@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from embedder.allocation import keep_freed_memory
+from embedder.audio_embedding import AudioEmbedding
 from embedder.features.analysis import MeasureLevels, TrackFeatures, analyse
 from embedder.features.levels import levels
 from embedder.network_shape import Precision
@@ -25,21 +25,10 @@ from musicrec.errors import Incompatible
 TOP_GENRES = 5
 """Classes that an embedding names; the rest of the distribution is noise to whoever reads it."""
 
+TOP_SEGMENT_GENRES = 3
+"""And that it names of each segment."""
+
 CPU = "cpu"
-
-
-@dataclass(frozen=True, slots=True)
-class AudioEmbedding:
-    """What is known of a track from its audio alone."""
-
-    vector: NDArray[np.float32]
-    """(dimension,), unit length; the inner product of two is their likeness, -1 to 1."""
-    genres: tuple[tuple[str, float], ...]
-    """Most probable classes and their mean probability over the segments, best first; empty for silence."""
-    tempo_bpm: float | None
-    """Beats per minute; None where nothing recurs."""
-    key_profile: tuple[float, ...]
-    """Share of the twelve pitch classes from C, summing to 1; uniform for silence."""
 
 
 class AudioEncoder:
@@ -137,16 +126,18 @@ class AudioEncoder:
         return _softmax(self._network.run([images])[0].logits)
 
     def _embedding(self, track: TrackFeatures, answer: SegmentAnswer) -> AudioEmbedding:
+        shares = _softmax(answer.logits)
         return AudioEmbedding(
             vector=self._placing.place(answer.embedding, track.descriptors),
-            genres=() if track.silent else self._genres(answer.logits),
+            genres=() if track.silent else self._most_probable(shares.mean(axis=0), TOP_GENRES),
+            segment_genres=() if track.silent else tuple(self._most_probable(s, TOP_SEGMENT_GENRES) for s in shares),
+            spread=None if track.silent else self._placing.spread(answer.embedding),
             tempo_bpm=track.tempo_bpm,
             key_profile=tuple(track.key_profile.tolist()),
         )
 
-    def _genres(self, logits: NDArray[np.float32]) -> tuple[tuple[str, float], ...]:
-        probabilities = _softmax(logits).mean(axis=0)
-        best = np.argsort(-probabilities, kind="stable")[:TOP_GENRES]
+    def _most_probable(self, probabilities: NDArray[np.float32], count: int) -> tuple[tuple[str, float], ...]:
+        best = np.argsort(-probabilities, kind="stable")[:count]
         return tuple((self._classes[index], float(probabilities[index])) for index in best)
 
 

@@ -59,6 +59,13 @@ class TrackPlacing:
         """Return the learned part: the mean of the unit vectors of the segments, centred, unit length."""
         return unit(unit(segments).mean(axis=0) - self.learned_centre)
 
+    def spread(self, segments: NDArray[np.float32]) -> float:
+        """Return how unlike each other segments are: 1 minus the length of the mean of their unit vectors, 0 to 1.
+
+        Source: Mardia and Jupp 1999, "Directional statistics", where it is the circular variance.
+        """
+        return float(np.clip(1 - np.linalg.norm(unit(segments).mean(axis=0)), 0.0, 1.0))
+
     def place_described(self, descriptors: Vector) -> Vector:
         """Return the described part: deviations from what training heard, clipped, mapped, unit length."""
         deviations = (descriptors - self.descriptor_mean) / self.descriptor_deviation

@@ -14,22 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from embedder.audio_embedding import AudioEmbedding
 from embedder.decode import DecodedAudio, DecoderPool
 from embedder.fetch import AudioFetcher
 from embedder.fetched_audio import FetchedAudio
 from embedder.known_audio import fingerprint_of
 from embedder.settings import EmbedderSettings
-from musicrec.contracts import Genre, Track, TrackEmbedding
+from musicrec.contracts import Genre, Segment, Track, TrackEmbedding
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
-
-if TYPE_CHECKING:
-    from embedder.encoder import AudioEmbedding  # torch; who hands over an encoder has it already
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +76,7 @@ class Encoder(Protocol):
 
     model_version: str
 
-    def embed(self, pcm_batch: Sequence[Pcm]) -> "list[AudioEmbedding]":
+    def embed(self, pcm_batch: Sequence[Pcm]) -> list[AudioEmbedding]:
         """Embed tracks; see `AudioEncoder.embed`."""
 
 
@@ -203,7 +201,7 @@ class EmbeddingPipeline:
             for track, heard in zip(tracks, prepared, strict=True)
         ]
 
-    async def _encoded(self, pcm: list[Pcm]) -> "Sequence[AudioEmbedding | BadInput]":
+    async def _encoded(self, pcm: list[Pcm]) -> Sequence[AudioEmbedding | BadInput]:
         """Embed together; if that fails, one by one, so that one track cannot take the others with it."""
         if not pcm:
             return []
@@ -216,7 +214,7 @@ class EmbeddingPipeline:
             logger.warning("a batch of %d tracks failed and is embedded one by one: %s", len(pcm), error)
         return [embedded for one in pcm for embedded in await self._encoded([one])]
 
-    def _record(self, track: Track, heard: _Heard, embedding: "AudioEmbedding | BadInput") -> TrackEmbedding | BadInput:
+    def _record(self, track: Track, heard: _Heard, embedding: AudioEmbedding | BadInput) -> TrackEmbedding | BadInput:
         if isinstance(embedding, BadInput):
             return embedding
         try:
@@ -224,19 +222,25 @@ class EmbeddingPipeline:
         except ValidationError as error:
             return _refusal(error)
 
-    def _embedding(self, track: Track, heard: _Heard, embedding: "AudioEmbedding") -> TrackEmbedding:
+    def _embedding(self, track: Track, heard: _Heard, embedding: AudioEmbedding) -> TrackEmbedding:
         return TrackEmbedding(
             track_id=track.track_id,
             model_version=self._encoder.model_version,
             dimension=len(embedding.vector),
             vector_f16=TrackEmbedding.pack(embedding.vector),
-            genres=tuple(Genre(name=name, probability=probability) for name, probability in embedding.genres),
+            genres=_genres(embedding.genres),
+            segments=tuple(Segment(genres=_genres(genres)) for genres in embedding.segment_genres),
+            spread=embedding.spread,
             tempo_bpm=embedding.tempo_bpm,
             key_profile=embedding.key_profile,
             duration_ms=max(1, heard.audio.duration_ms),
             embedded_at_ms=self._now_ms(),
             audio_sha256=heard.fingerprint,
         )
+
+
+def _genres(shares: Sequence[tuple[str, float]]) -> tuple[Genre, ...]:
+    return tuple(Genre(name=name, probability=round(probability, 4)) for name, probability in shares)
 
 
 def _resolved(result: Embedded | _SameAs, track: Track, results: Sequence[Embedded | _SameAs]) -> Embedded:

@@ -1,7 +1,7 @@
 """The records that cross a topic: the published contract, and the only definition of it."""
 
 from musicrec.contracts.dead_letter import DeadLetter
-from musicrec.contracts.embedding import Genre, TrackEmbedding
+from musicrec.contracts.embedding import Genre, Segment, TrackEmbedding
 from musicrec.contracts.listen import EventType, ListenEvent
 from musicrec.contracts.model import ModelAnnouncement, ModelFiles, RankingSetting, RankingVariant
 from musicrec.contracts.outcome import Outcome
@@ -45,6 +45,7 @@ __all__ = [
     "RecommendedItem",
     "Record",
     "RuleEffect",
+    "Segment",
     "SessionEntry",
     "SessionSnapshot",
     "ShadowRecommendation",

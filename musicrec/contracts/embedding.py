@@ -16,7 +16,14 @@ class Genre(Record):
     name: Id
     """Name of the class."""
     probability: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-    """Mean over the track's segments."""
+    """Mean over the track's segments, or that of one segment."""
+
+
+class Segment(Record):
+    """What one of the segments that were heard sounds like; they lie evenly over the excerpt."""
+
+    genres: Annotated[tuple[Genre, ...], Field(max_length=64)] = ()
+    """Its most probable classes, best first."""
 
 
 class TrackEmbedding(VersionedRecord):
@@ -34,6 +41,10 @@ class TrackEmbedding(VersionedRecord):
     """Little-endian float16 components, base64; unit Euclidean length."""
     genres: Annotated[tuple[Genre, ...], Field(max_length=64)] = ()
     """The most probable classes, best first."""
+    segments: Annotated[tuple[Segment, ...], Field(max_length=64)] = ()
+    """Each segment for itself, in the order of the track: an intro, a verse, a break."""
+    spread: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    """How unlike each other the segments are: 1 minus the length of the mean of their unit vectors; 0 is one sound."""
     tempo_bpm: Score | None = None
     """Beats per minute."""
     key_profile: Annotated[tuple[Score, ...], Field(max_length=12)] = ()

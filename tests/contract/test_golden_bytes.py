@@ -34,6 +34,7 @@ from musicrec.contracts import (
     RecommendedItem,
     Record,
     RuleEffect,
+    Segment,
     SessionEntry,
     SessionSnapshot,
     ShadowRecommendation,
@@ -371,6 +372,15 @@ RECORDS |= {
     "listen.v1.market.json": RECORDS["listen.v1.json"].model_copy(update={"market": "DE"}),
     "track-embedding.v1.audio.json": RECORDS["track-embedding.v1.minimal.json"].model_copy(
         update={"audio_sha256": "0123456789abcdef" * 4}
+    ),
+    "track-embedding.v1.segments.json": RECORDS["track-embedding.v1.minimal.json"].model_copy(
+        update={
+            "segments": (
+                Segment(genres=(Genre(name="folk", probability=0.75), Genre(name="jazz", probability=0.125))),
+                Segment(),
+            ),
+            "spread": 0.25,
+        }
     ),
     "track.v1.rights.json": Track(track_id="t-1", label="Ü Records", markets=("AT", "DE")),
     "track.v1.nowhere.json": Track(track_id="t-1", markets=()),

@@ -4,13 +4,13 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from embedder.audio_embedding import AudioEmbedding
 from embedder.service import EmbeddingPipeline, NoNeed
 from embedder.settings import EmbedderSettings, load_embedder_settings
 from musicrec.contracts import Track, TrackEmbedding
@@ -19,12 +19,9 @@ from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailabl
 NOW_MS = 1_760_000_000_000
 
 
-@dataclass(frozen=True)
-class Heard:
-    vector: np.ndarray
-    genres: tuple[tuple[str, float], ...] = (("calm", 0.75),)
-    tempo_bpm: float | None = None
-    key_profile: tuple[float, ...] = ()
+def heard(vector: list[float]) -> AudioEmbedding:
+    segments = ((("calm", 0.875), ("loud", 0.125)), (("calm", 0.625),))
+    return AudioEmbedding(np.array(vector, np.float32), (("calm", 0.75),), segments, 0.25, None, ())
 
 
 class LevelEncoder:
@@ -36,7 +33,7 @@ class LevelEncoder:
         self.batches: list[int] = []
         self.threads: set[int] = set()
 
-    def embed(self, pcm_batch: Sequence[np.ndarray]) -> list[Heard]:
+    def embed(self, pcm_batch: Sequence[np.ndarray]) -> list[AudioEmbedding]:
         self.batches.append(len(pcm_batch))
         self.threads.add(threading.get_ident())
         levels = [round(float(np.abs(pcm).max()), 2) for pcm in pcm_batch]
@@ -47,8 +44,8 @@ class LevelEncoder:
         if 0.88 in levels:
             raise MemoryError("device full")
         if 0.99 in levels:
-            return [Heard(np.full(2, np.nan, np.float32)) for _ in levels]
-        return [Heard(np.array([np.cos(level), np.sin(level)], np.float32)) for level in levels]
+            return [heard([np.nan, np.nan]) for _ in levels]
+        return [heard([np.cos(level), np.sin(level)]) for level in levels]
 
 
 @pytest.fixture
@@ -110,6 +107,8 @@ async def test_embedding_carries_what_was_heard(pipeline, tmp_path):
         1_000,
     )
     assert [(genre.name, genre.probability) for genre in result.genres] == [("calm", 0.75)]
+    assert [[genre.probability for genre in segment.genres] for segment in result.segments] == [[0.875, 0.125], [0.625]]
+    assert result.spread == 0.25
     assert TrackEmbedding.decode(result.encode()) == result
 
 

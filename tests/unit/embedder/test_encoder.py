@@ -82,8 +82,18 @@ def test_silences_of_all_lengths_are_one_and_have_no_genre(encoder: AudioEncoder
     for embedding in embeddings:
         np.testing.assert_array_equal(embedding.vector, embeddings[0].vector)
         assert embedding.genres == ()
+        assert embedding.segment_genres == ()
+        assert embedding.spread is None
         assert embedding.tempo_bpm is None
         assert np.linalg.norm(embedding.vector) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_track_that_changes_has_a_larger_spread_and_segments_of_its_own(encoder: AudioEncoder) -> None:
+    metal, ambient = (synthesise(Style.sample(904, family), 1, 18.0) for family in ("metal", "ambient"))
+    steady, changing = encoder.embed([metal[:396_900], np.concatenate((metal[:198_450], ambient[:198_450]))])
+    assert steady.spread < changing.spread
+    assert len(changing.segment_genres) == 3
+    assert changing.segment_genres[0][0][0] != changing.segment_genres[2][0][0]
 
 
 @pytest.mark.parametrize("samples", [1, 50, 3_000, 100_000])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from embedder.encoder import AudioEmbedding
+from embedder.audio_embedding import AudioEmbedding
 from embedder.known_audio import KnownAudio
 from embedder.service import EmbeddingPipeline
 from embedder.settings import EmbedderSettings
@@ -28,7 +28,7 @@ class OneVector:
     model_version = "one-1"
 
     def embed(self, pcm_batch: Sequence[np.ndarray]) -> list[AudioEmbedding]:
-        return [AudioEmbedding(np.array([0.6, 0.8], np.float32), (), None, ()) for _ in pcm_batch]
+        return [AudioEmbedding(np.array([0.6, 0.8], np.float32), (), (), None, None, ()) for _ in pcm_batch]
 
 
 class InProcess(dict[str, KnownAudio]):
