@@ -83,7 +83,10 @@ class Decoder:
         Raises:
             Unavailable: the system cannot start it.
         """
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise Unavailable(f"cannot start a decoder: {error}") from error
         try:
             with theirs:
                 process = _spawn(theirs.fileno(), limits.memory_bytes)

@@ -1,8 +1,8 @@
 """The process that decodes: what comes from strangers meets C libraries here, and nowhere else.
 
-It is started by path (`decode.py`), imports soundfile, soxr and NumPy only, holds no secrets and opens no files: audio
-comes as an open descriptor over its socket.  The kernel limits its memory, CPU time and descriptors; whoever started it
-kills it at a deadline.
+It is started by path (`decode.py`), imports soundfile, soxr and NumPy only, and PyAV for a file that needs it, holds no
+secrets and opens no files: audio comes as an open descriptor over its socket.  The kernel limits its memory, CPU time
+and descriptors; whoever started it kills it at a deadline.
 
 A message is a 4-byte big-endian length and a JSON object; after a successful answer follow `samples` float32 values.
 A request is {excerpt_s, max_duration_s, max_channels, rate_hz, cpu_s} with the descriptor beside it (SCM_RIGHTS).
@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
+
+from embedder.aac_file import AacError, AacFile, container_of
 
 LENGTH = struct.Struct(">I")
 MAX_MESSAGE_BYTES = 65_536
@@ -82,6 +84,8 @@ def decode_excerpt(descriptor: int, request: DecodeRequest) -> tuple[npt.NDArray
                 mono = _read_mono(file, 0, wanted)
         if len(mono) < enough or len(mono) == 0:
             raise Refused("undecodable", f"truncated: {len(mono)} of {frames} frames can be decoded")
+    except AacError as error:
+        raise Refused("undecodable", str(error)) from None
     except (soundfile.LibsndfileError, OSError) as error:
         raise Refused("undecodable", f"not audio that libsndfile reads: {error}") from None
     except MemoryError:
@@ -89,12 +93,15 @@ def decode_excerpt(descriptor: int, request: DecodeRequest) -> tuple[npt.NDArray
     return _resampled(mono, rate_hz, request.rate_hz), math.ceil(frames * 1_000 / rate_hz), truncated
 
 
-def _opened(descriptor: int) -> soundfile.SoundFile:
+def _opened(descriptor: int) -> soundfile.SoundFile | AacFile:
     os.lseek(descriptor, 0, os.SEEK_SET)  # a duplicate shares the place
+    container = container_of(descriptor)
+    if container is not None:
+        return AacFile(os.dup(descriptor), container)
     return soundfile.SoundFile(os.dup(descriptor))
 
 
-def _check_shape(file: soundfile.SoundFile, request: DecodeRequest) -> None:
+def _check_shape(file: soundfile.SoundFile | AacFile, request: DecodeRequest) -> None:
     if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
         raise Refused("undecodable", f"{file.samplerate} Hz; between {MIN_RATE_HZ} and {MAX_RATE_HZ} Hz are decoded")
     if file.channels > request.max_channels:
@@ -106,7 +113,7 @@ def _check_shape(file: soundfile.SoundFile, request: DecodeRequest) -> None:
         raise Refused("too_long", f"{seconds:.0f} s; at most {request.max_duration_s:.0f} s are decoded")
 
 
-def _read_mono(file: soundfile.SoundFile, start: int, frames: int) -> npt.NDArray[np.float32]:
+def _read_mono(file: soundfile.SoundFile | AacFile, start: int, frames: int) -> npt.NDArray[np.float32]:
     mono = np.empty(frames, np.float32)
     mix = np.full(file.channels, 1 / file.channels, np.float32)
     filled = 0
@@ -118,7 +125,7 @@ def _read_mono(file: soundfile.SoundFile, start: int, frames: int) -> npt.NDArra
                 break
             mono[filled : filled + len(block)] = block @ mix
             filled += len(block)
-    except soundfile.LibsndfileError:
+    except (soundfile.LibsndfileError, AacError):
         pass  # what was read until here is whole; the caller compares its length
     return mono[:filled]
 

@@ -5,10 +5,12 @@
             cookies, at most `max_bytes` within `deadline_s`
 
 A host that is away is the sender's trouble and not ours: the fetch is tried again until its deadline and then fails.
-Were it `Unavailable`, one dead host would stop the embedder for everybody.
+Were it `Unavailable`, one dead host would stop the embedder for everybody.  A machine without descriptors, memory or
+room on its disk is ours, and no track's fault.
 """
 
 import asyncio
+import errno
 import os
 import random
 import ssl
@@ -25,13 +27,15 @@ from yarl import URL
 from embedder.fetched_audio import FetchedAudio, nameless_file
 from embedder.local_file import open_beneath
 from embedder.public_address import CheckedResolver
-from musicrec.errors import BadInput, DeadLetterReason, Incompatible
+from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 
 BLOCK_BYTES = 256 * 1024
 ATTEMPTS = 3
 FIRST_PAUSE_S = 0.5
 TRY_AGAIN_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 HTTPS_PORT = 443
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT})
+"""What this machine has run out of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ class AudioFetcher:
                 return await fetch()
         except TimeoutError:
             raise _failed(uri, f"not fetched within {self._limits.deadline_s:g} s") from None
+        except OSError as error:
+            raise Unavailable(f"audio_uri {uri[:200]!r}: this machine cannot fetch now: {error}") from error
 
     def _way(self, uri: str) -> Callable[[], Awaitable[FetchedAudio]]:
         if any(ord(character) <= 32 or ord(character) == 127 or character == "\\" for character in uri):
@@ -169,6 +175,8 @@ class AudioFetcher:
             try:
                 return await self._fetch_once(url)
             except (_TryAgain, aiohttp.ClientError) as error:
+                if isinstance(error, OSError) and error.errno in EXHAUSTED:
+                    raise
                 if attempt == ATTEMPTS or isinstance(error, aiohttp.ClientConnectorCertificateError):
                     raise _failed(str(url), f"{error or type(error).__name__}") from None
             await asyncio.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))

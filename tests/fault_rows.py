@@ -223,8 +223,8 @@ ROWS: Final = (
         36,
         "too few file descriptors, a full disk, too little memory",
         "A start with too few descriptors: one line, status 2. A full disk: a line, answers go on without "
-        "snapshots. A decoder out of memory: a letter for its file alone; no decoder can be started: tried again, "
-        "then status 70.",
+        "snapshots. A decoder out of memory: a letter for its file alone; no decoder, descriptor or memory to be had: "
+        "tried again, then status 70.",
     ),
     Row(
         37,

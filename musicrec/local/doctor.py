@@ -35,6 +35,7 @@ def examine(data_dir: Path) -> Iterator[Finding]:
     yield _module("faiss", "pip install 'musicrec[cpu]' or 'musicrec[gpu]'")
     yield _module("openvino", "pip install 'musicrec[embedder]'; only the embedder needs it", needed=False)
     yield _module("torch", "pip install 'musicrec[train]'; only training and GPUs need it", needed=False)
+    yield _module("av", "pip install 'musicrec[aac]'; only AAC and MP4 need it", needed=False)
     yield _gpu()
     yield _writable(data_dir)
     yield _attempt("TCP ports", lambda: f"127.0.0.1:{free_port()} is free")

@@ -1,7 +1,9 @@
 """Which part of a file is decoded, and which files are refused."""
 
 import os
+import resource
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,3 +188,56 @@ def test_riff_sizes_that_lie_are_held_to_what_is_there(path):
     path.write_bytes(content)
     pcm, duration_ms, _ = decode(path)
     assert (len(pcm), duration_ms) == (22_050, 1_000)
+
+
+def with_bytes(path: Path, place: int, content: bytes) -> None:
+    data = bytearray(path.read_bytes())
+    data[place : place + len(content)] = content
+    path.write_bytes(data)
+
+
+@pytest.mark.row(29)
+def test_header_without_a_rate_is_undecodable(path):
+    soundfile.write(path, tone(1), 44_100, format="WAV", subtype="PCM_16")
+    with_bytes(path, 24, bytes(8))  # samples and bytes per second
+    assert refusal(path)[0] == "undecodable"
+
+
+@pytest.mark.row(29)
+def test_header_with_a_thousand_channels_is_refused_before_anything_is_decoded(path):
+    soundfile.write(path, np.zeros(50_000), 44_100, format="WAV", subtype="PCM_16")
+    with_bytes(path, 22, (1_000).to_bytes(2, "little"))
+    with_bytes(path, 32, (2_000).to_bytes(2, "little"))
+    assert refusal(path) == ("too_long", "1000 channels; at most 8 are decoded")
+
+
+@pytest.mark.row(29)
+@pytest.mark.parametrize(("container", "suffix"), [("FLAC", ".mp3"), ("MP3", ".flac"), ("OGG", ".txt"), ("WAV", "")])
+def test_the_name_of_a_file_says_nothing_of_its_format(path, container, suffix):
+    named = path.with_suffix(suffix)
+    soundfile.write(named, tone(3), 44_100, format=container)
+    assert strongest_hz(decode(named)[0]) == pytest.approx(440, abs=2)
+
+
+@pytest.mark.row(29)
+def test_clipping_is_sound(path):
+    soundfile.write(path, np.clip(50 * tone(3, rate_hz=22_050), -1, 1), 22_050, format="WAV", subtype="PCM_16")
+    assert np.abs(decode(path)[0]).max() == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.row(30)
+def test_header_that_claims_years_is_too_long_before_anything_is_decoded(path):
+    soundfile.write(path, tone(1), 44_100, format="FLAC")
+    with_bytes(path, 21, bytes([path.read_bytes()[21] | 0x0F]) + b"\xff" * 4)  # 2 ** 36 - 1 samples
+    assert refusal(path)[0] == "too_long"
+
+
+@pytest.mark.row(30)
+def test_an_hour_of_eight_channels_in_a_megabyte_costs_its_excerpt(path):
+    with soundfile.SoundFile(path, "w", 44_100, 8, format="FLAC") as file:
+        for _ in range(360):
+            file.write(np.zeros((441_000, 8), np.int16))
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pcm, duration_ms, _ = decode(path, replace(REQUEST, max_duration_s=4_000.0, excerpt_s=30.0))
+    assert (len(pcm), duration_ms) == (30 * 22_050, 3_600_000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 100_000, "5 GB if it were decoded whole"

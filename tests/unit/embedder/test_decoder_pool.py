@@ -1,8 +1,11 @@
 """Decoders that hang, die or are given up: the file pays for it, and the pool lives on."""
 
 import asyncio
+import errno
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from exhaustion import no_more_descriptors
 
-from embedder.decode import DecodeLimits, DecoderPool
+from embedder.decode import WORKER, DecodeLimits, DecoderPool
+from embedder.decode_worker import MAX_OPEN_FILES
 from embedder.fetched_audio import FetchedAudio
 from musicrec.errors import BadInput, DeadLetterReason, Unavailable
 
@@ -54,6 +59,10 @@ def process_id(pool: DecoderPool) -> int:
 
 def environment_of(process: int) -> bytes:
     return Path(f"/proc/{process}/environ").read_bytes()
+
+
+def limits_of(process: int) -> str:
+    return Path(f"/proc/{process}/limits").read_text()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -169,3 +178,54 @@ async def test_decoder_has_no_environment_of_ours(pool):
     environment = environment_of(process_id(pool))
     assert b"HOME=" not in environment
     assert b"MUSICREC" not in environment
+
+
+@pytest.mark.row(31)
+async def test_the_kernel_limits_what_a_decoder_may_take(pool, good):
+    await decode(pool, good)
+    rows = limits_of(process_id(pool)).splitlines()[1:]
+    limits = {row[:26].strip(): row[26:].split()[:2] for row in rows}
+    assert limits["Max address space"] == [str(LIMITS.memory_bytes)] * 2
+    assert limits["Max open files"] == [str(MAX_OPEN_FILES)] * 2
+    assert limits["Max file size"] == ["0", "0"]
+    assert limits["Max core file size"] == ["0", "0"]
+    # From its last file on, whatever it has used before.
+    assert LIMITS.deadline_s < int(limits["Max cpu time"][0]) <= LIMITS.deadline_s + 10
+
+
+@pytest.mark.row(31)
+def test_decoder_that_computes_for_ever_is_ended_by_the_kernel_with_nobody_left_to_kill_it():
+    program = (
+        f"import sys; sys.path.insert(0, {str(WORKER.parent)!r}); import decode_worker; "
+        "decode_worker.limit_cpu_from_now(1)\nwhile True: pass"
+    )
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
+    assert done.returncode == -signal.SIGXCPU
+
+
+@pytest.mark.row(31)
+def test_decoder_opens_no_more_than_its_descriptors_and_writes_no_file(tmp_path):
+    program = (
+        f"import sys; sys.path.insert(0, {str(WORKER.parent)!r}); import decode_worker, os\n"
+        "decode_worker.limit_process(2 ** 30)\n"
+        "try:\n  while True: os.open('/dev/null', os.O_RDONLY)\n"
+        "except OSError as error: print(error.errno)\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"os.close(20); file = os.open({str(tmp_path / 'written')!r}, os.O_CREAT | os.O_WRONLY)\n"
+        "try: os.write(file, b'x')\n"
+        "except OSError as error: print(error.errno)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == [str(errno.EMFILE), str(errno.EFBIG)]
+
+
+@pytest.mark.row(36)
+async def test_machine_that_cannot_start_a_process_is_unavailable_and_the_pool_lives_on(pool, good, bad):
+    (decoder,) = pool._all
+    os.kill(decoder.process.pid, signal.SIGKILL)
+    decoder.process.wait()
+    with opened(good) as audio:
+        with no_more_descriptors(), pytest.raises(Unavailable, match="cannot start a decoder"):
+            await pool.decode(audio)
+        assert len((await pool.decode(audio)).pcm) == 44_100
+    assert (len(pool._all), pool.killed) == (1, 0)

@@ -2,17 +2,22 @@
 
 import asyncio
 import os
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
+from exhaustion import no_more_descriptors
 
+from embedder import public_address
 from embedder.fetch import AllowedHost, AudioFetcher, FetchLimits
 from embedder.public_address import is_public
-from musicrec.errors import BadInput, DeadLetterReason, Incompatible
+from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 
 CERTIFICATE = Path(__file__).with_name("localhost_test_only.pem")
 MAX_BYTES = 100_000
@@ -93,6 +98,18 @@ async def stalling(request: web.Request, server: Server) -> web.StreamResponse:
     return response
 
 
+async def trickling(request: web.Request, server: Server) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "5000"})
+    await response.prepare(request)
+    while True:
+        await response.write(b"x")
+        await asyncio.sleep(0.05)
+
+
+async def leading_inside(request: web.Request, server: Server) -> web.StreamResponse:
+    raise web.HTTPFound("https://169.254.169.254/latest/meta-data")
+
+
 async def cut_short(request: web.Request, server: Server) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Length": "5000"})
     await response.prepare(request)
@@ -111,6 +128,8 @@ ANSWERS = {
     "packed": packed,
     "endless": endless,
     "stalling": stalling,
+    "trickling": trickling,
+    "leading_inside": leading_inside,
     "cut_short": cut_short,
 }
 
@@ -159,7 +178,14 @@ async def test_host_that_resolves_to_this_machine_is_forbidden_unless_private_ad
 
 
 @pytest.mark.row(33)
-@pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f.1", "0177.0.0.1", "0", "[::1]", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "2130706433", "127.1", "0x7f.1", "0x7f000001", "0X7F.0.0.1", "0177.0.0.1", "017700000001", "0", "127.0.0.1.",
+        "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
+        "[0:0:0:0:0:0:0:1]",
+    ],
+)  # fmt: skip
 async def test_other_spellings_of_this_machine_are_forbidden_even_on_the_allow_list(host):
     reason, _ = await refused(FetchLimits(allowed_hosts=(host,)), f"https://{host}/good")
     assert reason == DeadLetterReason.URI_FORBIDDEN
@@ -213,6 +239,58 @@ async def test_redirects_are_not_followed(server):
     assert "HTTP 302: redirects are not followed" in message
 
 
+@pytest.mark.row(33)
+async def test_redirect_to_a_private_address_is_not_followed_either(server):
+    reason, message = await refused(limits(server), server.uri("/leading_inside"))
+    assert (reason, "HTTP 302" in message) == (DeadLetterReason.FETCH_FAILED, True)
+
+
+class Names:
+    """Answers of a name server whose owner wants to get inside: another one each time."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = list(answers)
+
+    async def getaddrinfo(self, host: str, port: int, **options: Any) -> list[tuple[Any, ...]]:
+        kinds = [socket.AF_INET6 if ":" in address else socket.AF_INET for address in self.answers[0]]
+        found = zip(kinds, self.answers.pop(0), strict=True)
+        return [(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)) for kind, address in found]
+
+
+@pytest.fixture
+def naming(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Names]:
+    def answered_by(*answers: list[str]) -> Names:
+        names = Names(*answers)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names.getaddrinfo, raising=False)
+        return names
+
+    return answered_by
+
+
+@pytest.mark.row(33)
+async def test_name_with_one_private_address_among_public_ones_is_forbidden(naming):
+    naming(["93.184.216.34", "10.0.0.1"])
+    reason, message = await refused(FetchLimits(allowed_hosts=("a.example",)), "https://a.example/song")
+    assert (reason, "10.0.0.1, which is not public" in message) == (DeadLetterReason.URI_FORBIDDEN, True)
+
+
+@pytest.mark.row(33)
+async def test_name_is_asked_for_once_and_the_connection_goes_to_that_answer(server, naming):
+    names = naming(["127.0.0.1"], ["127.0.0.9"])
+    assert await fetch(limits(server), server.uri("/good")) == b"sound" * 1_000
+    assert names.answers == [["127.0.0.9"]]
+
+
+@pytest.mark.row(33)
+async def test_name_that_leads_inside_at_the_second_attempt_is_forbidden(server, naming, monkeypatch):
+    monkeypatch.setattr(public_address, "is_public", lambda address: address == "127.0.0.1")
+    names = naming(["127.0.0.1"], ["127.0.0.9"], ["127.0.0.1"])
+    public_only = replace(limits(server), allow_private_addresses=False)
+    reason, message = await refused(public_only, server.uri("/cut_short"))
+    assert (reason, "127.0.0.9, which is not public" in message) == (DeadLetterReason.URI_FORBIDDEN, True)
+    assert len(names.answers) == 1
+
+
 async def test_missing_file_is_not_asked_for_again(server):
     reason, message = await refused(limits(server), server.uri("/missing"))
     assert (reason, server.requests) == (DeadLetterReason.FETCH_FAILED, ["missing"])
@@ -239,6 +317,78 @@ async def test_body_that_never_ends_is_given_up_at_the_limit(server):
 async def test_server_that_stalls_is_given_up_at_the_deadline(server):
     reason, message = await refused(replace(limits(server), deadline_s=0.5), server.uri("/stalling"))
     assert (reason, "not fetched within 0.5 s" in message) == (DeadLetterReason.FETCH_FAILED, True)
+
+
+@pytest.mark.row(34)
+async def test_server_that_trickles_is_given_up_at_the_same_deadline(server):
+    reason, message = await refused(replace(limits(server), deadline_s=0.5), server.uri("/trickling"))
+    assert (reason, "not fetched within 0.5 s" in message) == (DeadLetterReason.FETCH_FAILED, True)
+
+
+@pytest.fixture
+async def said_by_hand() -> AsyncIterator[Callable[[bytes], Awaitable[int]]]:
+    """Give a function that has a server answer every request with these bytes; it returns the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    servers = []
+
+    async def serve(answer: bytes) -> int:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            with suppress(ConnectionError):
+                await writer.drain()
+            writer.close()
+
+        servers.append(await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context))
+        return int(servers[-1].sockets[0].getsockname()[1])
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.row(34)
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: -5",
+        b"Content-Length: 5\r\nContent-Length: 50",
+        b"Content-Length: five",
+        b"Content-Length: 99999999999999999999999999",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked",
+    ],
+)
+async def test_length_that_is_none_is_a_failed_fetch(said_by_hand, head):
+    port = await said_by_hand(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\nsound")
+    reason, _ = await refused(limits(Server(port)), f"https://localhost:{port}/song")
+    assert reason == DeadLetterReason.FETCH_FAILED
+
+
+@pytest.mark.row(34)
+async def test_of_a_body_longer_than_promised_no_more_than_that_is_taken(said_by_hand):
+    port = await said_by_hand(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsound" + b"x" * 10 * MAX_BYTES)
+    taken = b"sound"
+    with suppress(BadInput):  # where more has come along with the head
+        taken = await fetch(limits(Server(port)), f"https://localhost:{port}/song")
+    assert taken == b"sound"
+
+
+@pytest.mark.row(34)
+async def test_more_than_the_limit_is_not_even_waited_for(said_by_hand):
+    port = await said_by_hand(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 10 * MAX_BYTES)
+    reason, message = await refused(limits(Server(port)), f"https://localhost:{port}/song")
+    assert (reason, f"more than {MAX_BYTES} bytes" in message) == (DeadLetterReason.FETCH_FAILED, True)
+
+
+@pytest.mark.row(36)
+async def test_machine_without_descriptors_is_unavailable_and_no_track_is_blamed(server):
+    async with AudioFetcher(limits(server), tls=ssl.create_default_context(cafile=str(CERTIFICATE))) as fetcher:
+        (await fetcher.fetch(server.uri("/good"))).close()  # the connection is there
+        with no_more_descriptors(), pytest.raises(Unavailable, match="Too many open files"):
+            await fetcher.fetch(server.uri("/good"))
+        (await fetcher.fetch(server.uri("/good"))).close()
 
 
 @pytest.mark.row(34)

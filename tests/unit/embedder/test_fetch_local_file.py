@@ -1,10 +1,12 @@
 """`file:` URIs: what lies under the folder is read, whatever leads out of it is refused."""
 
 import os
+import socket
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from exhaustion import no_more_descriptors
 
 from embedder.local_file import open_beneath
 from musicrec.errors import BadInput, DeadLetterReason, Unavailable
@@ -93,6 +95,35 @@ def test_folders_fifos_and_devices_are_forbidden(root):
     assert refused(root, f"file://{root}/fifo") == DeadLetterReason.URI_FORBIDDEN
     assert refused(root, f"file://{root}/album%20one") == DeadLetterReason.URI_FORBIDDEN
     assert refused(Path("/dev"), "file:///dev/null") == DeadLetterReason.URI_FORBIDDEN
+
+
+@pytest.mark.row(35)
+def test_sockets_are_forbidden(root):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(root / "s"))
+        assert refused(root, f"file://{root}/s") == DeadLetterReason.URI_FORBIDDEN
+
+
+@pytest.mark.row(35)
+def test_another_case_is_another_place(root):
+    assert refused(root, f"file://{str(root).upper()}/top.wav") == DeadLetterReason.URI_FORBIDDEN
+    assert refused(root, f"file://{root}/TOP.WAV") == DeadLetterReason.FETCH_FAILED
+    assert refused(root, f"file://{root}/%EF%BC%8E%EF%BC%8E/secret.wav") == DeadLetterReason.FETCH_FAILED  # wide dots
+
+
+@pytest.mark.row(35)
+def test_a_link_that_takes_the_place_of_a_folder_leads_nowhere(root, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "träck 1.flac").write_bytes(b"secret")
+    (root / "album one").rename(root / "moved")
+    (root / "album one").symlink_to(tmp_path / "elsewhere")
+    assert refused(root, f"file://{root}/album%20one/tr%C3%A4ck%201.flac") == DeadLetterReason.URI_FORBIDDEN
+
+
+@pytest.mark.row(36)
+def test_machine_without_descriptors_is_unavailable(root):
+    with no_more_descriptors(), pytest.raises(Unavailable, match="Too many open files"):
+        read(root, f"file://{root}/top.wav")
 
 
 def test_missing_file_is_a_failed_fetch(root):
