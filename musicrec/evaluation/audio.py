@@ -63,7 +63,14 @@ def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
 
 
 def precision_at_k(vectors: npt.NDArray[np.floating], labels: Sequence[str], k: int = NEIGHBOURS) -> float:
-    """Return the mean share of each clip's `k` nearest others that have its label.
+    """Return the mean share of each clip's `k` nearest others that have its label: `precision_of_each`, averaged."""
+    return float(precision_of_each(vectors, labels, k).mean())
+
+
+def precision_of_each(
+    vectors: npt.NDArray[np.floating], labels: Sequence[str], k: int = NEIGHBOURS
+) -> npt.NDArray[np.float64]:
+    """Return the share of each clip's `k` nearest others that have its label, shape (clips,).
 
     Nearness is the cosine; ties count against us.  A clip whose label nobody shares counts too, with 0.
 
@@ -77,7 +84,8 @@ def precision_at_k(vectors: npt.NDArray[np.floating], labels: Sequence[str], k: 
     np.fill_diagonal(similarity, -np.inf)
     same = names[:, None] == names[None, :]
     neighbours = np.lexsort((same, -similarity), axis=1)[:, : min(k, len(names) - 1)]
-    return float(np.take_along_axis(same, neighbours, axis=1).mean())
+    shares: npt.NDArray[np.float64] = np.take_along_axis(same, neighbours, axis=1).mean(axis=1)
+    return shares
 
 
 def chance_precision(labels: Sequence[str]) -> float:
