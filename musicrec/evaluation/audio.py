@@ -26,10 +26,14 @@ class LabelledClips:
     """As the column `title` has them; empty where there is none."""
     genres: tuple[str, ...]
     """Likewise `genre`."""
+    groups: tuple[str, ...] = ()
+    """What must not be on both sides of a split, a soundtrack or an artist; empty where no column was named."""
 
 
-def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
+def read_labels(folder: Path, table: Path, column: str, group: str | None = None) -> LabelledClips:
     """Read a tab-separated table whose `file` column names clips in `folder`.
+
+    A clip without a group is a group of its own.
 
     Raises:
         BadInput: a file or a column is missing, or fewer than two clips carry a label.
@@ -41,7 +45,7 @@ def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
             rows = list(reader)
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"--labels {table}: cannot be read: {error}") from error
-    for needed in ("file", column):
+    for needed in ("file", column, *([group] if group is not None else [])):
         if needed not in columns:
             raise BadInput(
                 f"--labels {table}: has no column {needed!r}; its columns are {', '.join(columns) or 'none'}"
@@ -59,6 +63,7 @@ def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
         left_out=len(rows) - len(labelled),
         titles=tuple(row.get("title") or "" for row in labelled),
         genres=tuple(row.get("genre") or "" for row in labelled),
+        groups=() if group is None else tuple(row[group] or row["file"] for row in labelled),
     )
 
 
