@@ -160,7 +160,7 @@ def _fit_last_layer(network: TrackNetwork, catalogue: Catalogue) -> None:
         embed.weight.copy_(torch.from_numpy(matrix))
         embed.bias.copy_(torch.from_numpy(-matrix @ heard.mean(0)))
     embedding = torch.from_numpy((heard - heard.mean(0)) @ matrix.T)
-    network.learned_centre.copy_(_mean_of_tracks(functional.normalize(embedding, dim=-1), catalogue).mean(0))
+    network.learned_centre.copy_(mean_of_tracks(functional.normalize(embedding, dim=-1), catalogue).mean(0))
 
 
 def place_tracks(network: TrackNetwork, catalogue: Catalogue) -> NDArray[np.float32]:
@@ -174,7 +174,8 @@ def place_tracks(network: TrackNetwork, catalogue: Catalogue) -> NDArray[np.floa
     return vectors
 
 
-def _mean_of_tracks(segments: Tensor, catalogue: Catalogue) -> Tensor:
+def mean_of_tracks(segments: Tensor, catalogue: Catalogue) -> Tensor:
+    """Return the mean of what is said of each track's segments, (tracks, components)."""
     tracks = torch.from_numpy(catalogue.track_of)
     sums = torch.zeros((len(catalogue.names), segments.shape[1]), dtype=segments.dtype).index_add_(0, tracks, segments)
     return sums / torch.bincount(tracks)[:, None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ class Catalogue:
     """Analysed tracks of two segments or more; silent and shorter ones say nothing of what varies within a track."""
 
     names: tuple[str, ...]
-    """Of the files, without the suffix."""
+    """Paths of the files, as they were given."""
     images: NDArray[np.uint8]
     """(segments of all tracks, 3, MEL_BANDS, SEGMENT_FRAMES), 0 to 255."""
     track_of: NDArray[np.int64]
@@ -71,9 +72,9 @@ def read_catalogue(paths: Iterable[Path], work: Path) -> Catalogue:
     kept = KeptArrays(work / "analysed", FEATURE_VERSION)
     analysed = []
     for path in paths:
-        arrays = kept.of(path, lambda path=path: _analysed(path))  # type: ignore[misc]
+        arrays = kept.of(path, partial(_analysed, path))
         if len(arrays["images"]) > 1:
-            analysed.append((path.stem, arrays))
+            analysed.append((path.as_posix(), arrays))
     if len(analysed) < 2:
         raise BadInput(f"{len(analysed)} tracks are longer than a segment and not silent; at least two are needed")
     names, parts = zip(*analysed, strict=True)

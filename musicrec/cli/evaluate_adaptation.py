@@ -1,12 +1,15 @@
 """`musicrec evaluate adaptation`: what adapting the audio network is worth on sounds that it never heard."""
 
+import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -58,25 +61,18 @@ def command(
 def _measure(clips: LabelledClips, weights: Path | None, work: Path, epochs: int, repeats: int) -> dict[str, Any]:
     import torch
 
-    from embedder.audio_file import read_mono
     from embedder.checkpoint import load_weights, shipped_weights
     from embedder.kept_arrays import KeptArrays
-    from embedder.mfcc import mfcc_statistics
     from embedder.training.adaptation import AdaptationSettings, adapt, place_tracks
     from embedder.training.catalogue import read_catalogue
 
     console = Console(stderr=True)
     catalogue = read_catalogue(track(clips.paths, "clips", console=console), work)
-    label_of = dict(zip((path.stem for path in clips.paths), clips.labels, strict=True))
-    path_of = {path.stem: path for path in clips.paths}
+    label_of = dict(zip((path.as_posix() for path in clips.paths), clips.labels, strict=True))
     labels = [label_of[name] for name in catalogue.names]
     kept = KeptArrays(work / "mfcc", "60")
-    mfcc = np.stack(
-        [
-            kept.of(path_of[name], lambda name=name: {"mfcc": mfcc_statistics(read_mono(path_of[name]))})["mfcc"]  # type: ignore[misc]
-            for name in catalogue.names
-        ]
-    )
+    paths = [Path(name) for name in catalogue.names]
+    mfcc = np.stack([kept.of(path, partial(_mfcc, path))["mfcc"] for path in paths])
     version = ""
 
     def adapted(places: Sequence[int]) -> Vectors:
@@ -85,7 +81,7 @@ def _measure(clips: LabelledClips, weights: Path | None, work: Path, epochs: int
         version = manifest.model_version
         if places:
             settings = AdaptationSettings(epochs=epochs)
-            folder = work / f"halves-{epochs}-{hash(tuple(places)):x}"
+            folder = work / f"half-{hashlib.sha256(bytes(str(places), 'ascii')).hexdigest()[:16]}-{epochs}"
             adapt(network, catalogue.chosen(places), settings, folder, model_version=version)
         return place_tracks(network, catalogue)
 
@@ -109,3 +105,10 @@ def _measure(clips: LabelledClips, weights: Path | None, work: Path, epochs: int
         "repeats": repeats,
         "model_version": version,
     }
+
+
+def _mfcc(path: Path) -> dict[str, NDArray[np.float32]]:
+    from embedder.audio_file import read_mono
+    from embedder.mfcc import mfcc_statistics
+
+    return {"mfcc": mfcc_statistics(read_mono(path))}

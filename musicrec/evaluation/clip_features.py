@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def read_features(paths: Iterable[Path], encoder: AudioEncoder, work: Path) -> C
         BadInput: a clip is no audio.
     """
     kept = KeptArrays(work / "clips", f"{REVISION}-{encoder.model_version}")
-    found = [kept.of(path, lambda path=path: _features(path, encoder)) for path in paths]  # type: ignore[misc]
+    found = [kept.of(path, partial(_features, path, encoder)) for path in paths]
     counts = [len(each["segment_mfcc"]) for each in found]
     return ClipFeatures(
         **{name: np.stack([each[name] for each in found]) for name in ("mfcc", "spectral", "descriptors", "vectors")},
