@@ -22,6 +22,7 @@ def save_weights(
     classes: tuple[str, ...],
     training: dict[str, int | float],
     metrics: dict[str, float],
+    adapted_from: str | None = None,
 ) -> Manifest:
     """Write `path` (safetensors, float16 where it is a weight of a convolution or a layer) and its manifest."""
     tensors = {name: _stored(tensor) for name, tensor in network.state_dict().items()}
@@ -33,10 +34,13 @@ def save_weights(
         sha256=hashlib.sha256(data).hexdigest(),
         training=training,
         metrics=metrics,
+        adapted_from=adapted_from,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    path.with_suffix(".json").write_text(json.dumps(manifest.model_dump(), indent=2) + "\n", encoding="utf-8")
+    path.with_suffix(".json").write_text(
+        json.dumps(manifest.model_dump(exclude_none=True), indent=2) + "\n", encoding="utf-8"
+    )
     return manifest
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Architecture = Literal["light", "alexnet"]
+Architecture = Literal["light", "alexnet", "transformer"]
 Precision = Literal["int8", "float32"]
 """Of the numbers that a CPU computes with."""
 

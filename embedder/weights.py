@@ -42,7 +42,9 @@ class Manifest(BaseModel):
     training: dict[str, int | float]
     """Settings that make these weights again."""
     metrics: dict[str, float]
-    """Measured on synthesised styles that training did not hear."""
+    """Measured on synthesised styles that training did not hear; empty for adapted weights."""
+    adapted_from: str | None = None
+    """Model version of the weights that these were adapted from, to a user's own catalogue; None for none."""
 
     @property
     def shape(self) -> NetworkShape:

@@ -18,7 +18,7 @@ def calibrate(network: TrackNetwork, images: NDArray[np.uint8]) -> None:
 
     Args:
         network: trained.
-        images: (tracks, segments, 3, MEL_BANDS, SEGMENT_FRAMES), of some tens of tracks.
+        images: (tracks, segments, 3, MEL_BANDS, SEGMENT_FRAMES), of some tens of tracks or more.
     """
     tops = getattr(network.segments, "activation_tops", None)
     if tops is None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.training.within_class import within_class_map
+
 SHRINKAGE = 0.2
 """Share of the identity in the within-style covariance: the directions of synthesised music are a hint, not a law."""
 
@@ -30,19 +32,9 @@ def fit_descriptor_map(
         components: rows of the map.
         shrinkage: 0 trusts the within-style covariance, 1 ignores it.
 
-    Source: Hatch et al. 2006, within-class covariance normalisation, with the shrinkage of Ledoit and Wolf.
+    Source: `within_class_map`.
     """
     mean, deviation = descriptors.mean(0), descriptors.std(0) + 1e-6
     x = ((descriptors - mean) / deviation).clip(-4, 4).astype(np.float64)
-    _, inverse = np.unique(styles, return_inverse=True)
-    sums = np.stack([np.bincount(inverse, weights=column) for column in x.T], axis=1)
-    centres = sums / np.bincount(inverse)[:, None]
-    residual = x - centres[inverse]
-    within = residual.T @ residual / len(x)
-    scale = np.trace(within) / len(within)
-    within = (1 - shrinkage) * within + shrinkage * scale * np.eye(len(within))
-    values, vectors = np.linalg.eigh(within)
-    whiten = vectors / np.sqrt(values) @ vectors.T
-    _, directions = np.linalg.eigh(np.cov((x @ whiten).T))
-    matrix = directions[:, ::-1][:, :components].T @ whiten
+    matrix = within_class_map(x, styles, components, shrinkage)
     return DescriptorMap(mean.astype(np.float32), deviation.astype(np.float32), matrix.astype(np.float32))

@@ -56,6 +56,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Find tracks that nobody has played, by artist and sound.",
     ),
     "evaluate audio": ("musicrec.cli.evaluate_audio:command", "Same-label precision of the audio vectors."),
+    "evaluate adaptation": (
+        "musicrec.cli.evaluate_adaptation:command",
+        "What adapting the audio network to a catalogue is worth on sounds that it never heard.",
+    ),
+    "evaluate co-listening": (
+        "musicrec.cli.evaluate_co_listening:command",
+        "Find the future company of tracks that nobody has played, by sound.",
+    ),
     "train sequence": (
         "musicrec.cli.train_sequence:command",
         "Train the session encoder on sessions in a file.",
@@ -71,6 +79,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train audio": (
         "musicrec.cli.train_audio:command",
         "Train the audio network on audio that the command synthesises.",
+    ),
+    "train adapt": (
+        "musicrec.cli.train_adapt:command",
+        "Adapt the audio network to a catalogue of your own, without labels.",
     ),
     "bench path": ("musicrec.cli.bench_path:command", "Event to list on the real broker, beside a bare relay."),
     "bench ingest": ("musicrec.cli.bench_ingest:command", "Events applied per second by the session agent."),

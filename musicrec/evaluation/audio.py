@@ -26,10 +26,14 @@ class LabelledClips:
     """As the column `title` has them; empty where there is none."""
     genres: tuple[str, ...]
     """Likewise `genre`."""
+    groups: tuple[str, ...] = ()
+    """What must not be on both sides of a split, a soundtrack or an artist; empty where no column was named."""
 
 
-def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
+def read_labels(folder: Path, table: Path, column: str, group: str | None = None) -> LabelledClips:
     """Read a tab-separated table whose `file` column names clips in `folder`.
+
+    A clip without a group is a group of its own.
 
     Raises:
         BadInput: a file or a column is missing, or fewer than two clips carry a label.
@@ -41,7 +45,7 @@ def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
             rows = list(reader)
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"--labels {table}: cannot be read: {error}") from error
-    for needed in ("file", column):
+    for needed in ("file", column, *([group] if group is not None else [])):
         if needed not in columns:
             raise BadInput(
                 f"--labels {table}: has no column {needed!r}; its columns are {', '.join(columns) or 'none'}"
@@ -59,11 +63,19 @@ def read_labels(folder: Path, table: Path, column: str) -> LabelledClips:
         left_out=len(rows) - len(labelled),
         titles=tuple(row.get("title") or "" for row in labelled),
         genres=tuple(row.get("genre") or "" for row in labelled),
+        groups=() if group is None else tuple(row[group] or row["file"] for row in labelled),
     )
 
 
 def precision_at_k(vectors: npt.NDArray[np.floating], labels: Sequence[str], k: int = NEIGHBOURS) -> float:
-    """Return the mean share of each clip's `k` nearest others that have its label.
+    """Return the mean share of each clip's `k` nearest others that have its label: `precision_of_each`, averaged."""
+    return float(precision_of_each(vectors, labels, k).mean())
+
+
+def precision_of_each(
+    vectors: npt.NDArray[np.floating], labels: Sequence[str], k: int = NEIGHBOURS
+) -> npt.NDArray[np.float64]:
+    """Return the share of each clip's `k` nearest others that have its label, shape (clips,).
 
     Nearness is the cosine; ties count against us.  A clip whose label nobody shares counts too, with 0.
 
@@ -77,7 +89,8 @@ def precision_at_k(vectors: npt.NDArray[np.floating], labels: Sequence[str], k: 
     np.fill_diagonal(similarity, -np.inf)
     same = names[:, None] == names[None, :]
     neighbours = np.lexsort((same, -similarity), axis=1)[:, : min(k, len(names) - 1)]
-    return float(np.take_along_axis(same, neighbours, axis=1).mean())
+    shares: npt.NDArray[np.float64] = np.take_along_axis(same, neighbours, axis=1).mean(axis=1)
+    return shares
 
 
 def chance_precision(labels: Sequence[str]) -> float:
