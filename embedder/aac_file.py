@@ -29,7 +29,8 @@ OPTIONS = {
 }
 PREROLL_FRAMES = 4_096
 """Decoded and dropped before a place: a packet of AAC is whole only after the one before it."""
-FULL_SCALE = {"i2": 2**15, "i4": 2**31, "f4": 1, "f8": 1}
+FULL_SCALE = {"i2": 2**15, "i4": 2**31}
+"""Of ALAC, by width."""
 
 
 class AacError(Exception):
@@ -94,7 +95,7 @@ class AacFile:
             if first is None:
                 raise AacError("holds no samples")
             # As decoded: the header of high-efficiency AAC tells half the rate, and one channel of two.
-            self.samplerate, self.channels = int(first.sample_rate), len(first.layout.channels)
+            self.samplerate, self.channels = int(first.sample_rate), first.layout.nb_channels
             self.frames = round(self._seconds(container) * self.samplerate)
         self.seek(0)
 
@@ -112,24 +113,28 @@ class AacFile:
 
     def seek(self, frame: int) -> None:
         """Go to a frame; the next `read` begins with it."""
-        self._left = np.zeros((0, self.channels), np.float32)
+        self._left = np.zeros((self.channels, 0), np.float32)
         self._blocks = self._blocks_from(frame)
 
     def read(self, frames: int, **form: object) -> npt.NDArray[np.float32]:
-        """Return up to so many frames, shape (frames, channels); fewer at the end of the file.
+        """Return up to so many frames, shape (frames, channels); fewer at the end of the file, and before damage.
 
         Raises:
             AacError: what comes next cannot be decoded.
             MemoryError: there is not enough.
         """
-        blocks, count = [self._left], len(self._left)
-        with self._said():
-            while count < frames and (block := next(self._blocks, None)) is not None:
-                blocks.append(block)
-                count += len(block)
-        found = np.concatenate(blocks)
-        self._left = found[frames:]
-        return found[:frames]
+        blocks, count = [self._left], self._left.shape[1]
+        try:
+            with self._said():
+                while count < frames and (block := next(self._blocks, None)) is not None:
+                    blocks.append(block)
+                    count += block.shape[1]
+        except AacError:
+            if count == 0:
+                raise
+        found = np.concatenate(blocks, axis=1)
+        self._left = found[:, frames:]
+        return found[:, :frames].T
 
     def _seconds(self, container: Container) -> float:
         if container == "aac":
@@ -142,20 +147,21 @@ class AacFile:
         return float(self._stream.duration * self._stream.time_base)
 
     def _blocks_from(self, start: int) -> Iterator[npt.NDArray[np.float32]]:
-        """Yield what is decoded from a frame on, each of shape (frames, channels)."""
+        """Yield what is decoded from a frame on, each of shape (channels, frames)."""
         tick_frames = float(self._stream.time_base * self.samplerate)
         first_tick = self._stream.start_time or 0
         self._container.seek(first_tick + int(max(0, start - PREROLL_FRAMES) / tick_frames), stream=self._stream)
         place = 0
         for frame in self._container.decode(self._stream):
-            if (frame.sample_rate, len(frame.layout.channels)) != (self.samplerate, self.channels):
+            planes = _planes(frame)
+            if (frame.sample_rate, len(planes)) != (self.samplerate, self.channels):
                 raise AacError("changes its rate or its channels on the way")
             if frame.pts is not None:
                 place = round((frame.pts - first_tick) * tick_frames)
-            block = _samples(frame)[max(0, start - place) :]
-            place += frame.samples
-            if len(block):
-                yield block
+            skipped = max(0, start - place)
+            place += planes.shape[1]
+            if skipped < planes.shape[1]:
+                yield planes[:, skipped:]
 
     @contextmanager
     def _said(self) -> Iterator[None]:
@@ -167,8 +173,11 @@ class AacFile:
             raise AacError(f"not AAC that FFmpeg reads: {getattr(error, 'strerror', error)}") from None
 
 
-def _samples(frame: Any) -> npt.NDArray[np.float32]:
-    """Return a decoded frame, shape (frames, channels), full scale 1."""
+def _planes(frame: Any) -> npt.NDArray[np.float32]:
+    """Return a decoded frame, shape (channels, frames), full scale 1."""
     values = frame.to_ndarray()
-    planes = values.T if frame.format.is_planar else values.reshape(-1, len(frame.layout.channels))
-    return np.asarray(planes, np.float32) / np.float32(FULL_SCALE[values.dtype.str[1:]])
+    if not frame.format.is_planar:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    if values.dtype == np.float32:
+        return np.asarray(values)
+    return np.asarray(values, np.float32) / np.float32(FULL_SCALE[values.dtype.str[1:]])

@@ -28,8 +28,9 @@ from embedder.aac_file import AacError, AacFile, container_of
 
 LENGTH = struct.Struct(">I")
 MAX_MESSAGE_BYTES = 65_536
-BLOCK_FRAMES = 32_768
-"""8 MB for 64 channels: what one read takes, however long the file says it is."""
+BLOCK_FRAMES = 131_072
+"""34 MB for 64 channels: what one read takes, however long the file says it is.  Three seconds, and not less, because
+soundfile seeks after each read, and a decoder that seeks decodes a little of what was before once more."""
 
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 

@@ -87,8 +87,8 @@ class EmbedderAgent:
         """Embed the newest version of each track in the batch."""
         decision, changes = Decision(), Changes()
         removed, newest = self._newest(batch, decision)
-        known = await self._memory.known([*removed, *newest])
-        for track_id, key in removed.items():
+        known = await self._memory.known([*removed.values(), *newest])
+        for key, track_id in removed.items():
             if self._again and self._is_anothers(known.get(track_id)):
                 continue
             decision.messages.append(Outgoing(EMBEDDINGS.name, key, None, []))
@@ -111,16 +111,16 @@ class EmbedderAgent:
 
     def _newest(
         self, batch: Sequence[Incoming], decision: Decision
-    ) -> tuple[dict[str, bytes], dict[str, tuple[Incoming, Track]]]:
-        """Return the keys of what is removed, and the newest version of each track that was not removed since."""
-        removed: dict[str, bytes] = {}
+    ) -> tuple[dict[bytes, str], dict[str, tuple[Incoming, Track]]]:
+        """Return what is removed, by key, and the newest version of each track that was not removed since."""
+        removed: dict[bytes, str] = {}
         newest: dict[str, tuple[Incoming, Track]] = {}
         for message in batch:
             try:
                 if message.key and not message.value:
-                    track_id = message.key.decode(errors="replace")
+                    # A key that is no text is nobody's; its tombstone goes on as any other.
+                    removed[message.key] = track_id = message.key.decode(errors="replace")
                     newest.pop(track_id, None)
-                    removed[track_id] = message.key
                 else:
                     track = _decode(message)
                     newest[track.track_id] = (message, track)

@@ -116,6 +116,13 @@ async def test_a_removed_track_that_comes_back_is_embedded(agent, memory, tmp_pa
     assert await done(agent, announced(tmp_path, "b"), removed("b")) == (["-b"], {EventOutcome.REMOVED: 1})
 
 
+async def test_tombstones_of_keys_that_are_no_text_stand_beside_those_of_tracks(agent, tmp_path) -> None:
+    keys = (b"\xff", b"\xfe", "\ufffd".encode())
+    decision = await agent.decide([Incoming(TRACKS.name, 0, 0, 0, key, None, []) for key in keys])
+    await decision.save()
+    assert [(message.key, message.value) for message in decision.messages] == [(key, None) for key in keys]
+
+
 async def test_what_is_refused_or_names_no_audio_is_not_remembered(agent, memory) -> None:
     silent = Track(track_id="silent")
     gone = Track(track_id="gone", audio_uri=f"file:///{uuid.uuid4()}")
