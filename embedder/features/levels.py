@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.features.geometry import FFT_SIZE, SAMPLE_RATE_HZ
+from embedder.features.elementary import power
+from embedder.features.geometry import AUTOCORRELATION_POWER, FFT_SIZE, SAMPLE_RATE_HZ
 from embedder.features.hpss import separate
 from embedder.features.logmel import mel_level_db
 from embedder.features.namespace import Array
-from embedder.features.spectrogram import magnitude
+from embedder.features.spectrogram import power_spectrum
 
 PARTIAL_BINS = int(4_000 * FFT_SIZE / SAMPLE_RATE_HZ)
 """Partials above 4 kHz would make the peaks of an autocorrelation narrower than the tuning of instruments is exact."""
@@ -23,7 +24,7 @@ class Levels(NamedTuple):
     harmonic_db: Array
     percussive_db: Array
     partials: Array
-    """Magnitudes of the harmonic part, (segments, PARTIAL_BINS, frames)."""
+    """Magnitudes of the harmonic part to the AUTOCORRELATION_POWER, (segments, PARTIAL_BINS, frames)."""
     harmonic_level: Array
     """Root mean square of all its magnitudes, (segments, frames)."""
 
@@ -38,12 +39,12 @@ def levels(segments: NDArray[np.float32]) -> Levels:
 
 
 def _levels_of_one(segment: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    spectrum = magnitude(segment)
+    spectrum = power_spectrum(segment)
     harmonic, percussive = separate(spectrum)
     return (
         mel_level_db(spectrum),
         mel_level_db(harmonic),
         mel_level_db(percussive),
-        harmonic[:PARTIAL_BINS],
-        np.sqrt(np.mean(np.square(harmonic), axis=0)),
+        power(harmonic[:PARTIAL_BINS], AUTOCORRELATION_POWER / 2),
+        np.sqrt(np.mean(harmonic, axis=0)),
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from embedder.features.elementary import log2
 from embedder.features.geometry import (
     DYNAMIC_RANGE_DB,
     FFT_SIZE,
@@ -82,27 +83,25 @@ def _bands() -> _Band:
     return _Band(first, end, weights)
 
 
+FULL_SCALE = (FFT_SIZE / 4) ** 2
+"""Power of a sine of amplitude 1."""
+DB_PER_OCTAVE = np.float32(10 * np.log10(2))
+_FLOOR = np.float32(10 ** (FLOOR_DB / 10) * FULL_SCALE)
+_FULL_SCALE_DB = np.float32(10 * np.log10(FULL_SCALE))
+
+
 def mel_level_db(spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the level in each mel band.
 
     Args:
-        spectrum: magnitudes of one segment, shape (N_BINS, frames), of `spectrogram.magnitude`.
+        spectrum: power of one segment, shape (N_BINS, frames), of `spectrogram.power_spectrum`.
 
     Returns:
         Shape (MEL_BANDS, frames), decibels; a full-scale sine reads about 0, silence FLOOR_DB.
     """
     power = np.zeros((MEL_BANDS, spectrum.shape[1]), np.float32)
     _add_up(spectrum, *_bands(), power)
-    np.maximum(power, np.float32(10 ** (FLOOR_DB / 10) * FULL_SCALE), out=power)
-    # The natural logarithm has vector instructions in NumPy, the others have not.
-    np.log(power, out=power)
-    power *= np.float32(10 / np.log(10))
-    power -= np.float32(10 * np.log10(FULL_SCALE))
-    return power
-
-
-FULL_SCALE = (FFT_SIZE / 4) ** 2
-"""Squared magnitude of a sine of amplitude 1."""
+    return log2(np.maximum(power, _FLOOR, out=power)) * DB_PER_OCTAVE - _FULL_SCALE_DB
 
 
 @fast_kernel
@@ -116,9 +115,9 @@ def _add_up(
     for band in range(len(power)):
         row = power[band]
         for bin_ in range(first[band], end[band]):
-            weight, magnitudes = weights[band, bin_ - first[band]], spectrum[bin_]
+            weight, heard = weights[band, bin_ - first[band]], spectrum[bin_]
             for frame in range(len(row)):
-                row[frame] += weight * magnitudes[frame] * magnitudes[frame]
+                row[frame] += weight * heard[frame]
 
 
 def images(mix_db: Array, harmonic_db: Array, percussive_db: Array) -> Array:
@@ -136,4 +135,4 @@ def images(mix_db: Array, harmonic_db: Array, percussive_db: Array) -> Array:
     xp = namespace_of(mix_db)
     stacked = xp.stack((mix_db, harmonic_db, percussive_db), axis=1)
     top = xp.clip(xp.max(mix_db, axis=(1, 2)), FLOOR_DB + DYNAMIC_RANGE_DB, None)[:, None, None, None]
-    return xp.clip((stacked - top) / DYNAMIC_RANGE_DB + 1.0, 0.0, 1.0)
+    return xp.clip(stacked * (1 / DYNAMIC_RANGE_DB) + (1 - top / DYNAMIC_RANGE_DB), 0.0, 1.0)

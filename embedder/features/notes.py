@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.features.geometry import (
-    AUTOCORRELATION_POWER,
     FFT_SIZE,
     PITCH_MAX_MIDI,
     PITCH_MIN_MIDI,
@@ -17,9 +16,6 @@ from embedder.features.namespace import Array, constant, namespace_of
 
 N_PITCHES = PITCH_MAX_MIDI - PITCH_MIN_MIDI + 1
 
-_FAINTEST = 1e-20
-"""Added to a magnitude before its logarithm is taken."""
-
 
 def pitch_salience(partials: Array) -> Array:
     """Return how strongly each semitone from C2 to C6 sounds in each frame.
@@ -28,7 +24,7 @@ def pitch_salience(partials: Array) -> Array:
     τ/2 and τ/3 are taken off: a subharmonic has a stronger peak there, a fundamental has none.
 
     Args:
-        partials: magnitudes of the harmonic part, shape (segments, PARTIAL_BINS, frames).
+        partials: |S|^p of the harmonic part, of `Levels`, shape (segments, PARTIAL_BINS, frames).
 
     Returns:
         Shape (segments, N_PITCHES, frames), 0 (absent) to 1 (nothing else sounds); zeros in silence.
@@ -36,11 +32,9 @@ def pitch_salience(partials: Array) -> Array:
     Source: Tolonen and Karjalainen 2000, "A computationally efficient multipitch analysis model".
     """
     xp = namespace_of(partials)
-    # As a logarithm and an exponential, which have vector instructions where a power has none.
-    spectrum = xp.exp(AUTOCORRELATION_POWER * xp.log(partials + _FAINTEST))
-    correlation = constant(_cosines(), partials) @ spectrum
+    correlation = constant(_cosines(), partials) @ partials
     at, at_half, at_third = (correlation[:, n * N_PITCHES : (n + 1) * N_PITCHES] for n in range(3))
-    energy = constant(_weights()[None, :], partials) @ spectrum
+    energy = constant(_weights()[None, :], partials) @ partials
     subharmonic = xp.clip(xp.maximum(at_half, at_third), 0.0, None)
     return xp.clip((xp.clip(at, 0.0, None) - subharmonic) / xp.clip(energy, 1e-6, None), 0.0, 1.0)
 

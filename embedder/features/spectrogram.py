@@ -1,4 +1,4 @@
-"""Segments of a track and their magnitude spectra."""
+"""Segments of a track and their power spectra."""
 
 from functools import cache
 
@@ -13,6 +13,7 @@ from embedder.features.geometry import (
     SEGMENT_HOP,
     SEGMENT_SAMPLES,
 )
+from musicrec.recommend.kernel import fast_kernel
 
 
 def cut_segments(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -43,14 +44,14 @@ def analysis_window() -> NDArray[np.float32]:
     return window
 
 
-def magnitude(segment: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return |STFT| of one segment, frames not padded: each frame lies wholly inside it.
+def power_spectrum(segment: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return |STFT|² of one segment, frames not padded: each frame lies wholly inside it.
 
     Args:
         segment: shape (SEGMENT_SAMPLES,), float32.
 
     Returns:
-        Shape (N_BINS, SEGMENT_FRAMES), float32; Hann window, amplitude 1 of a sine gives FFT_SIZE / 4.
+        Shape (N_BINS, SEGMENT_FRAMES), float32; Hann window, amplitude 1 of a sine gives (FFT_SIZE / 4)².
 
     Raises:
         ValueError: the segment has another length.
@@ -60,5 +61,12 @@ def magnitude(segment: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = np.lib.stride_tricks.sliding_window_view(segment, FFT_SIZE)[::HOP_LENGTH]
     # Along the columns of the turned frames: neighbours are transformed together, and bins come out as rows.
     spectrum = scipy.fft.rfft((frames * analysis_window()).T, axis=0)
-    magnitudes: NDArray[np.float32] = np.abs(spectrum)
-    return magnitudes
+    power = np.empty(spectrum.shape, np.float32)
+    _square(spectrum.view(np.float32).ravel(), power.ravel())
+    return power
+
+
+@fast_kernel
+def _square(parts: NDArray[np.float32], power: NDArray[np.float32]) -> None:
+    for i in range(len(power)):
+        power[i] = parts[2 * i] * parts[2 * i] + parts[2 * i + 1] * parts[2 * i + 1]

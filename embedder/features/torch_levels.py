@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from embedder.features.geometry import FFT_SIZE, HOP_LENGTH, MEDIAN_WINDOW
+from embedder.features.geometry import AUTOCORRELATION_POWER, FFT_SIZE, HOP_LENGTH, MEDIAN_WINDOW
 from embedder.features.hpss import TINY
 from embedder.features.levels import PARTIAL_BINS, Levels
 from embedder.features.logmel import FLOOR_DB, FULL_SCALE, mel_filters
@@ -24,32 +24,33 @@ _BLOCKS = 8
 def torch_levels(segments: NDArray[np.float32], device: torch.device) -> Levels:
     """Analyse segments on a device; see `levels`."""
     with torch.inference_mode():
-        spectrum = magnitude(torch.from_numpy(segments).to(device))
+        spectrum = power_spectrum(torch.from_numpy(segments).to(device))
         median = _median_on(device)
         along_time = median(spectrum.movedim(-1, 0)).movedim(0, -1)
         along_frequency = median(spectrum.movedim(1, 0)).movedim(0, 1)
-        h, p = along_time.square(), along_frequency.square()
-        harmonic = spectrum * ((h + TINY) / (h + p + 2 * TINY))
-        parts = (spectrum, harmonic, spectrum - harmonic)
+        whole = along_time + along_frequency + 2 * TINY
+        masks = ((along_time + TINY) / whole, (along_frequency + TINY) / whole)
+        parts = (spectrum, *(spectrum * mask.square() for mask in masks))
         mix_db, harmonic_db, percussive_db = (mel_level_db(part) for part in parts)
         return Levels(
             mix_db,
             harmonic_db,
             percussive_db,
-            harmonic[:, :PARTIAL_BINS],
-            harmonic.square().mean(dim=1).sqrt(),
+            parts[1][:, :PARTIAL_BINS] ** (AUTOCORRELATION_POWER / 2),
+            parts[1].mean(dim=1).sqrt(),
         )
 
 
-def magnitude(segments: Tensor) -> Tensor:
-    """Return |STFT| of (segments, SEGMENT_SAMPLES), shape (segments, N_BINS, SEGMENT_FRAMES)."""
+def power_spectrum(segments: Tensor) -> Tensor:
+    """Return |STFT|² of (segments, SEGMENT_SAMPLES), shape (segments, N_BINS, SEGMENT_FRAMES)."""
     frames = segments.unfold(-1, FFT_SIZE, HOP_LENGTH)
-    return torch.fft.rfft(frames * _window(segments.device)).abs().transpose(-1, -2)
+    spectrum = torch.fft.rfft(frames * _window(segments.device))
+    return (spectrum.real.square() + spectrum.imag.square()).transpose(-1, -2)
 
 
 def mel_level_db(spectrum: Tensor) -> Tensor:
-    """Return the level in each mel band (dB), from (segments, N_BINS, frames) to (segments, MEL_BANDS, frames)."""
-    power = torch.cat([block.filters @ spectrum[:, block.bins].square() for block in _blocks(spectrum.device)], dim=1)
+    """Return levels in mel bands (dB), from power (segments, N_BINS, frames) to (segments, MEL_BANDS, frames)."""
+    power = torch.cat([block.filters @ spectrum[:, block.bins] for block in _blocks(spectrum.device)], dim=1)
     return (power / FULL_SCALE).clamp_(min=10 ** (FLOOR_DB / 10)).log10_().mul_(10.0)
 
 

@@ -174,9 +174,9 @@ def _medians_ms(path: Path) -> dict[str, float]:
     from embedder.audio_file import read_mono
     from embedder.features.geometry import MEDIAN_WINDOW
     from embedder.features.median import running_median
-    from embedder.features.spectrogram import cut_segments, magnitude
+    from embedder.features.spectrogram import cut_segments, power_spectrum
 
-    spectra = [magnitude(segment) for segment in cut_segments(read_mono(path))]
+    spectra = [power_spectrum(segment) for segment in cut_segments(read_mono(path))]
     turned = [np.ascontiguousarray(spectrum.T) for spectrum in spectra]
     ways: dict[str, Callable[[NDArray[np.float32]], object]] = {
         "ours": running_median,

@@ -1,0 +1,112 @@
+"""The embedder as a service: 30 s MP3 tracks per second, memory of all its processes, a new track's way to its vector.
+
+`python tests/measure/embedder_service.py`
+"""
+
+import asyncio
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from stage import Stage, arguments_of, run, say, show
+
+from embedder.synthesis import SAMPLE_RATE_HZ, Style, synthesise
+from musicrec.contracts import Track
+from musicrec.topics import EMBEDDINGS, TRACKS
+
+CLIPS = 12
+SECONDS = 30.0
+FILE_RATE_HZ = 44_100
+LOOK_EVERY_S = 0.2
+DEADLINE_S = 600.0
+
+
+async def measure(stage: Stage, tracks: int, alone: int, decoders: int) -> None:
+    """Publish tracks at once, then some alone; print what came of it."""
+    music = stage.folder / "music"
+    say(f"making {CLIPS} clips")
+    await asyncio.to_thread(_write_clips, music)
+    environment = {"MUSICREC_EMBEDDER_ALLOWED_ROOT": str(music), "MUSICREC_EMBEDDER_DECODERS": str(decoders)}
+    await stage.start_all("embedder", **environment)
+    process = stage.workers["embedder-0"].pid
+    kafka = stage.stack.kafka.client_options()
+    async with AIOKafkaConsumer(EMBEDDINGS.name, **kafka) as embeddings, AIOKafkaProducer(**kafka) as producer:
+        await embeddings.seek_to_end()
+        idle_mb = _memory_mb(process)
+        memory = asyncio.create_task(_most_memory_mb(process))
+        started_s = time.monotonic()
+        for number in range(tracks):
+            await _announce(producer, music, f"bulk-{number}", number % CLIPS)
+        await _arrive(embeddings, tracks)
+        took_s = time.monotonic() - started_s
+        ways_s = []
+        for number in range(alone):
+            started_s = time.monotonic()
+            await _announce(producer, music, f"alone-{number}", number % CLIPS)
+            await _arrive(embeddings, 1)
+            ways_s.append(time.monotonic() - started_s)
+        memory.cancel()
+    show(f"{tracks} tracks of {SECONDS:g} s, {decoders} decoders: {tracks / took_s:.1f} tracks/s")
+    show(f"alone, announced to vector on its topic: p50 {np.median(ways_s):.2f} s, worst {max(ways_s):.2f} s")
+    show(f"memory of worker and decoders, shared pages once: {idle_mb:.0f} MB idle, {_MOST_MB[0]:.0f} MB at most")
+
+
+_MOST_MB = [0.0]
+
+
+async def _most_memory_mb(process: int) -> None:
+    while True:
+        _MOST_MB[0] = max(_MOST_MB[0], _memory_mb(process))
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _memory_mb(process: int) -> float:
+    """Return the proportional set size of a process and its children."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return sum(_proportional_kb(number) for number in (process, *map(int, children))) / 1024
+
+
+def _proportional_kb(process: int) -> int:
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # a decoder that was just replaced
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def _write_clips(folder: Path) -> None:
+    folder.mkdir()
+    for clip in range(CLIPS):
+        mono = soxr.resample(synthesise(Style.sample(clip), clip, SECONDS), SAMPLE_RATE_HZ, FILE_RATE_HZ)
+        soundfile.write(folder / f"{clip}.mp3", np.column_stack((mono, 0.9 * mono)), FILE_RATE_HZ, format="MP3")
+
+
+async def _announce(producer: AIOKafkaProducer, music: Path, track_id: str, clip: int) -> None:
+    """Announce a track with audio of its own: a byte after its end makes it another file."""
+    path = music / f"{track_id}.mp3"
+    path.write_bytes((music / f"{clip}.mp3").read_bytes() + track_id.encode())
+    track = Track(track_id=track_id, audio_uri=path.as_uri())
+    await producer.send_and_wait(TRACKS.name, track.encode(), key=track_id.encode())
+
+
+async def _arrive(embeddings: AIOKafkaConsumer, count: int) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        for _ in range(count):
+            await embeddings.getone()
+
+
+def main() -> None:
+    """Read the arguments and measure."""
+    parser = arguments_of(__doc__)
+    parser.add_argument("--tracks", type=int, default=200, help="announced at once")
+    parser.add_argument("--alone", type=int, default=10, help="announced one after the other")
+    parser.add_argument("--decoders", type=int, default=4, help="decoder processes")
+    arguments = parser.parse_args()
+    run(lambda stage: measure(stage, arguments.tracks, arguments.alone, arguments.decoders), arguments.folder)
+
+
+if __name__ == "__main__":
+    main()
