@@ -4,7 +4,6 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-import pytest
 from conftest import skip_or_fail
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
@@ -12,6 +11,7 @@ MUXERS = {".m4a": "ipod", ".mp4": "mp4", ".aac": "adts", ".mov": "mov"}
 
 
 def need_av() -> None:
+    """Go on where PyAV is installed."""
     if importlib.util.find_spec("av") is None:
         skip_or_fail("no PyAV: pip install 'musicrec[aac]'")
 
@@ -29,9 +29,3 @@ def write_aac(path: Path, samples: np.ndarray, rate_hz: int, codec: str = "aac")
         # Cut and converted as the encoder wants it.
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-
-
-@pytest.fixture
-def aac() -> None:
-    """The test needs PyAV."""
-    need_av()

@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+from aac_sounds import need_av
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -11,3 +12,9 @@ def _one_thread() -> None:
         import torch
 
         torch.set_num_threads(1)
+
+
+@pytest.fixture
+def aac() -> None:
+    """The test needs PyAV."""
+    need_av()

@@ -12,15 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from aac_sounds import aac, write_aac
+from aac_sounds import write_aac
 
 from embedder.aac_file import container_of
 from embedder.decode import DecodeLimits, DecoderPool
 from embedder.decode_worker import DecodeRequest, Refused, decode_excerpt
 from embedder.fetched_audio import FetchedAudio
 from musicrec.errors import BadInput, DeadLetterReason
-
-__all__ = ["aac"]
 
 REQUEST = DecodeRequest(excerpt_s=2.0, max_duration_s=60.0, max_channels=8, rate_hz=22_050, cpu_s=20)
 RATE_HZ = 44_100
