@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
@@ -36,7 +37,7 @@ class Manifest(BaseModel):
     """Constants of the features that the network was trained on."""
     sha256: str
     """Of the safetensors file."""
-    training: dict[str, int | float]
+    training: dict[str, int | float | str]
     """Settings that make these weights again."""
     metrics: dict[str, float]
     """Measured on synthesised styles that training did not hear; empty for adapted weights."""
@@ -65,7 +66,7 @@ def save_weights(
     path: Path,
     *,
     classes: tuple[str, ...],
-    training: dict[str, int | float],
+    training: Mapping[str, int | float | str],
     metrics: dict[str, float],
     adapted_from: str | None = None,
 ) -> Manifest:
@@ -77,7 +78,7 @@ def save_weights(
         classes=classes,
         feature_version=FEATURE_VERSION,
         sha256=hashlib.sha256(data).hexdigest(),
-        training=training,
+        training=dict(training),
         metrics=metrics,
         adapted_from=adapted_from,
     )
