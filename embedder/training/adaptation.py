@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -26,6 +25,7 @@ from embedder.network import TrackNetwork
 from embedder.training.catalogue import Catalogue
 from embedder.training.checkpoint import TrainingCheckpoint
 from embedder.training.contrastive import same_style_loss
+from embedder.training.placing import heard_segments, mean_of_tracks
 from embedder.training.trainer import EpochReport, pace, reduced_precision
 from embedder.training.views import view
 from embedder.training.within_class import within_class_map
@@ -33,7 +33,6 @@ from embedder.training.within_class import within_class_map
 SHRINKAGE = 0.5
 """Of both covariances within tracks: a few hundred tracks are few for a thousand directions."""
 LEARNED_SHARE = 0.5
-_SEGMENTS_AT_ONCE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +128,6 @@ def _batches(catalogue: Catalogue, settings: AdaptationSettings, epoch: int) -> 
         yield changed, torch.from_numpy(np.repeat(chosen, 2))
 
 
-def heard_segments(network: TrackNetwork, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the last layer reads of each segment, (segments, components)."""
-    network.eval()
-    heard = []
-    with torch.no_grad():
-        for first in range(0, len(images), _SEGMENTS_AT_ONCE):
-            part = torch.from_numpy(images[first : first + _SEGMENTS_AT_ONCE]).float().div_(255)
-            heard.append(network.segments.heard(part.contiguous(memory_format=torch.channels_last)).numpy())
-    return np.concatenate(heard)
-
-
 def _fit_descriptors(network: TrackNetwork, catalogue: Catalogue) -> None:
     deviation = catalogue.descriptors.std(0)
     # What no track of the catalogue varies in is as far from the mean as it was.
@@ -161,21 +149,3 @@ def _fit_last_layer(network: TrackNetwork, catalogue: Catalogue) -> None:
         embed.bias.copy_(torch.from_numpy(-matrix @ heard.mean(0)))
     embedding = torch.from_numpy((heard - heard.mean(0)) @ matrix.T)
     network.learned_centre.copy_(mean_of_tracks(functional.normalize(embedding, dim=-1), catalogue).mean(0))
-
-
-def place_tracks(network: TrackNetwork, catalogue: Catalogue) -> NDArray[np.float32]:
-    """Return the vectors of the tracks of a catalogue, (tracks, dimension), as the encoder places them."""
-    with torch.no_grad():
-        embedding = network.segments.embed(torch.from_numpy(heard_segments(network, catalogue.images)))
-        per_track = embedding.split(np.bincount(catalogue.track_of).tolist())
-        learned = torch.stack([network.place_learned(segments) for segments in per_track])
-        described = network.place_described(torch.from_numpy(catalogue.descriptors))
-        vectors: NDArray[np.float32] = network.combine(learned, described).numpy()
-    return vectors
-
-
-def mean_of_tracks(segments: Tensor, catalogue: Catalogue) -> Tensor:
-    """Return the mean of what is said of each track's segments, (tracks, components)."""
-    tracks = torch.from_numpy(catalogue.track_of)
-    sums = torch.zeros((len(catalogue.names), segments.shape[1]), dtype=segments.dtype).index_add_(0, tracks, segments)
-    return sums / torch.bincount(tracks)[:, None]

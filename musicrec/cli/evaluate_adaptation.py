@@ -63,8 +63,9 @@ def _measure(clips: LabelledClips, weights: Path | None, work: Path, epochs: int
 
     from embedder.checkpoint import load_weights, shipped_weights
     from embedder.kept_arrays import KeptArrays
-    from embedder.training.adaptation import AdaptationSettings, adapt, place_tracks
+    from embedder.training.adaptation import AdaptationSettings, adapt
     from embedder.training.catalogue import read_catalogue
+    from embedder.training.placing import place_tracks
 
     console = Console(stderr=True)
     catalogue = read_catalogue(track(clips.paths, "clips", console=console), work)

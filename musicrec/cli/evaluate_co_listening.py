@@ -59,9 +59,10 @@ def _measure(log: Path, clips: Path, labels: Path, label: str, limit: int | None
     import torch
 
     from embedder.checkpoint import load_weights, shipped_weights
-    from embedder.training.adaptation import AdaptationSettings, adapt, place_tracks
+    from embedder.training.adaptation import AdaptationSettings, adapt
     from embedder.training.catalogue import read_catalogue
     from embedder.training.co_listening import TeachingSettings, teach
+    from embedder.training.placing import place_tracks
     from musicrec.evaluation.co_listening import CompanyTrial
 
     console = Console(stderr=True)
