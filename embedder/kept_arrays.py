@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-Arrays = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class KeptArrays:
         kept = self.folder / f"{name}.safetensors"
         if kept.exists():
             try:
-                return load_file(kept)
+                found: Arrays = load_file(kept)
+                return found
             except SafetensorError:
                 kept.unlink()
         arrays = {name: np.ascontiguousarray(array) for name, array in make().items()}

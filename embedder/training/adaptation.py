@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -55,6 +56,7 @@ def adapt(
     *,
     model_version: str,
     on_epoch: Callable[[EpochReport], None] = lambda report: None,
+    heard: NDArray[np.float32] | None = None,
 ) -> TrackNetwork:
     """Adapt a network, in place, going on from the newest checkpoint in `folder` where there is one.
 
@@ -67,6 +69,7 @@ def adapt(
         folder: of the checkpoint, where there are epochs.
         model_version: of the weights to begin with; a checkpoint of others is refused.
         on_epoch: called after each epoch.
+        heard: of `heard_segments`, where there are no epochs and it is known.
 
     Raises:
         Incompatible: the checkpoint in `folder` was made with other settings, weights or tracks.
@@ -76,7 +79,7 @@ def adapt(
         _contrast(network, catalogue, settings, TrainingCheckpoint(folder, identity), on_epoch)
     network.eval()
     _fit_descriptors(network, catalogue)
-    _fit_last_layer(network, catalogue)
+    _fit_last_layer(network, catalogue, heard_segments(network, catalogue.images) if heard is None else heard)
     network.learned_share.fill_(LEARNED_SHARE)
     return network
 
@@ -140,8 +143,8 @@ def _fit_descriptors(network: TrackNetwork, catalogue: Catalogue) -> None:
     network.descriptor_map.copy_(torch.from_numpy(whiten @ matrix))
 
 
-def _fit_last_layer(network: TrackNetwork, catalogue: Catalogue) -> None:
-    heard = heard_segments(network, catalogue.images).astype(np.float64)
+def _fit_last_layer(network: TrackNetwork, catalogue: Catalogue, heard: NDArray[np.floating]) -> None:
+    heard = heard.astype(np.float64)
     matrix = within_class_map(heard, catalogue.track_of, network.shape.learned, SHRINKAGE)
     embed = network.segments.embed
     with torch.no_grad():

@@ -22,10 +22,20 @@ def heard_segments(network: TrackNetwork, images: NDArray[np.uint8]) -> NDArray[
     return np.concatenate(heard)
 
 
-def place_tracks(network: TrackNetwork, catalogue: Catalogue) -> NDArray[np.float32]:
-    """Return the vectors of the tracks of a catalogue, (tracks, dimension), as the encoder places them."""
+def place_tracks(
+    network: TrackNetwork, catalogue: Catalogue, heard: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Return the vectors of the tracks of a catalogue, (tracks, dimension), as the encoder places them.
+
+    Args:
+        network: that places them.
+        catalogue: the tracks.
+        heard: of `heard_segments`, where it is known.
+    """
+    if heard is None:
+        heard = heard_segments(network, catalogue.images)
     with torch.no_grad():
-        embedding = network.segments.embed(torch.from_numpy(heard_segments(network, catalogue.images)))
+        embedding = network.segments.embed(torch.from_numpy(heard))
         per_track = embedding.split(np.bincount(catalogue.track_of).tolist())
         learned = torch.stack([network.place_learned(segments) for segments in per_track])
         described = network.place_described(torch.from_numpy(catalogue.descriptors))

@@ -57,7 +57,8 @@ def pruned(network: TrackNetwork, share: float) -> TrackNetwork:
         small.get_parameter(name).data.copy_(whole.get_parameter(name))
     copy = deepcopy(network)
     copy.segments = small
-    return copy.eval()
+    copy.eval()
+    return copy
 
 
 def _largest(scale: Tensor, count: int) -> Tensor:

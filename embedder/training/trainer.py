@@ -131,7 +131,7 @@ def reduced_precision() -> torch.autocast:
 
     A CPU that has to convert each operand takes three times as long in bfloat16 as in float32.
     """
-    has = getattr(torch.cpu, "get_capabilities", dict)()
+    has: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(has.get("amx_bf16") or has.get("avx512_bf16")))
 
 

@@ -25,7 +25,7 @@ def command(
     label: Annotated[str, typer.Option(help="Column that says which clips belong together, as an artist's do.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many events of LOG.")] = None,
     work: Annotated[Path, typer.Option(help="Folder of what was analysed; a second run reads it.")] = Path(
-        ".data/train-adapt"
+        ".data/evaluate-audio"
     ),
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,

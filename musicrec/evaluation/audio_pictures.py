@@ -19,6 +19,7 @@ from musicrec.evaluation.pictures import pyplot, save
 STYLE, FAMILY, TRACK = 11, "synthwave", 3
 """Of the track that is drawn: any with notes and drums will do."""
 SECONDS = 6.0
+Extent = tuple[float, float, float, float]
 
 
 def draw_features(path: Path) -> None:
@@ -39,10 +40,10 @@ def draw_features(path: Path) -> None:
     seconds = pictures.shape[-1] / FRAME_RATE_HZ
     names = ("mix", "harmonic part", "percussive part")
     for axis, name, image in zip((axes[0, 0], axes[0, 1], axes[1, 0]), names, pictures[0], strict=True):
-        shown = _picture(axis, image.numpy(), (0, seconds, 0, 256), "magma")
+        shown = _picture(axis, image.numpy(), (0, seconds, 0, 256), "magma", 1.0)
         axis.set(title=f"{name}, 256 mel bands", xlabel="s", ylabel="band")
     figure.colorbar(shown, ax=axes[0, 1], label=f"0 to 1: {DYNAMIC_RANGE_DB:.0f} dB")
-    _picture(axes[1, 1], salience.numpy().T, (0, seconds, PITCH_MIN_MIDI, PITCH_MAX_MIDI + 1), "viridis")
+    _picture(axes[1, 1], salience.numpy().T, (0, seconds, PITCH_MIN_MIDI, PITCH_MAX_MIDI + 1), "viridis", 0.6)
     axes[1, 1].set(title="salience of the notes C2 to C6", xlabel="s", ylabel="MIDI pitch")
     at = np.arange(onsets.shape[-1]) / FRAME_RATE_HZ
     axes[2, 0].plot(at, onsets[0].numpy(), linewidth=0.8)
@@ -57,7 +58,6 @@ def draw_features(path: Path) -> None:
     save(figure, path)
 
 
-def _picture(axis: Any, values: NDArray[np.float32], extent: tuple[float, float, float, float], colours: str) -> Any:
-    """Show an array whose first row lies lowest."""
-    top = max(float(values.max()), 1e-6)
+def _picture(axis: Any, values: NDArray[np.float32], extent: Extent, colours: str, top: float) -> Any:
+    """Show an array whose first row lies lowest, 0 to `top`."""
     return axis.imshow(values, origin="lower", aspect="auto", extent=extent, cmap=colours, vmin=0, vmax=top)
