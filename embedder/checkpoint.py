@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def save_weights(
     path: Path,
     *,
     classes: tuple[str, ...],
-    training: dict[str, int | float],
+    training: Mapping[str, int | float | str],
     metrics: dict[str, float],
     adapted_from: str | None = None,
 ) -> Manifest:
@@ -32,7 +33,7 @@ def save_weights(
         classes=classes,
         feature_version=FEATURE_VERSION,
         sha256=hashlib.sha256(data).hexdigest(),
-        training=training,
+        training=dict(training),
         metrics=metrics,
         adapted_from=adapted_from,
     )

@@ -31,18 +31,18 @@ class LightNet(nn.Module):
     CHANNELS = (24, 48, 96, 160, 256)
     _BANDS_LEFT = 8
 
-    def __init__(self, dimension: int, classes: int) -> None:
+    def __init__(self, dimension: int, classes: int, channels: tuple[int, ...] = CHANNELS) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         width = 3
-        for i, channels in enumerate(self.CHANNELS):
+        for i, wide in enumerate(channels):
             size = 5 if i == 0 else 3
             layers += [
-                nn.Conv2d(width, channels, size, stride=2, padding=size // 2, bias=False),
-                nn.BatchNorm2d(channels),
+                nn.Conv2d(width, wide, size, stride=2, padding=size // 2, bias=False),
+                nn.BatchNorm2d(wide),
                 nn.ReLU(inplace=True),
             ]
-            width = channels
+            width = wide
         self.convolutions = nn.Sequential(*layers)
         self.reduce = nn.Conv2d(width, 64, 1)
         self.dropout = nn.Dropout(0.2)
@@ -163,8 +163,8 @@ class PatchTransformer(nn.Module):
         return SegmentOutput(self.embed(pooled), self.classify(pooled))
 
 
-SegmentNetwork = LightNet | AlexNet | PatchTransformer
-NETWORKS: dict[Architecture, type[SegmentNetwork]] = {
+SegmentModule = LightNet | AlexNet | PatchTransformer
+NETWORKS: dict[Architecture, type[SegmentModule]] = {
     "light": LightNet,
     "alexnet": AlexNet,
     "transformer": PatchTransformer,
@@ -177,7 +177,7 @@ class TrackNetwork(nn.Module):
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.shape = shape
-        self.segments: SegmentNetwork = NETWORKS[shape.architecture](shape.learned, shape.classes)
+        self.segments: SegmentModule = NETWORKS[shape.architecture](shape.learned, shape.classes)
         self.register_buffer("descriptor_mean", torch.zeros(N_DESCRIPTORS))
         self.register_buffer("descriptor_deviation", torch.ones(N_DESCRIPTORS))
         self.register_buffer("descriptor_map", torch.eye(shape.described, N_DESCRIPTORS))

@@ -39,7 +39,7 @@ class Manifest(BaseModel):
     """Constants of the features that the network was trained on."""
     sha256: str
     """Of the safetensors file."""
-    training: dict[str, int | float]
+    training: dict[str, int | float | str]
     """Settings that make these weights again."""
     metrics: dict[str, float]
     """Measured on synthesised styles that training did not hear; empty for adapted weights."""

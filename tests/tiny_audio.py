@@ -16,7 +16,8 @@ def untrained_weights(path: Path, seed: int) -> str:
     import torch
 
     from embedder.checkpoint import save_weights
-    from embedder.network import NetworkShape, TrackNetwork
+    from embedder.network import TrackNetwork
+    from embedder.network_shape import NetworkShape
 
     torch.manual_seed(seed)
     network = TrackNetwork(NetworkShape("light", 3, 16, 8))

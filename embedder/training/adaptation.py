@@ -27,6 +27,7 @@ from embedder.training.calibration import calibrate
 from embedder.training.catalogue import Catalogue
 from embedder.training.checkpoint import TrainingCheckpoint
 from embedder.training.contrastive import same_style_loss
+from embedder.training.placing import heard_segments, mean_of_tracks
 from embedder.training.trainer import EpochReport, pace, reduced_precision
 from embedder.training.views import view
 from embedder.training.within_class import within_class_map
@@ -34,7 +35,6 @@ from embedder.training.within_class import within_class_map
 SHRINKAGE = 0.5
 """Of both covariances within tracks: a few hundred tracks are few for a thousand directions."""
 LEARNED_SHARE = 0.5
-_SEGMENTS_AT_ONCE = 40
 _CALIBRATED_SEGMENTS = 192
 
 
@@ -58,6 +58,7 @@ def adapt(
     *,
     model_version: str,
     on_epoch: Callable[[EpochReport], None] = lambda report: None,
+    heard: NDArray[np.float32] | None = None,
 ) -> TrackNetwork:
     """Adapt a network, in place, going on from the newest checkpoint in `folder` where there is one.
 
@@ -70,6 +71,7 @@ def adapt(
         folder: of the checkpoint, where there are epochs.
         model_version: of the weights to begin with; a checkpoint of others is refused.
         on_epoch: called after each epoch.
+        heard: of `heard_segments`, where there are no epochs and it is known.
 
     Raises:
         Incompatible: the checkpoint in `folder` was made with other settings, weights or tracks.
@@ -80,7 +82,7 @@ def adapt(
         calibrate(network, catalogue.images[:: max(1, len(catalogue.images) // _CALIBRATED_SEGMENTS), np.newaxis])
     network.eval()
     _fit_descriptors(network, catalogue)
-    _fit_last_layer(network, catalogue)
+    _fit_last_layer(network, catalogue, heard_segments(network, catalogue.images) if heard is None else heard)
     network.learned_share.fill_(LEARNED_SHARE)
     return network
 
@@ -132,17 +134,6 @@ def _batches(catalogue: Catalogue, settings: AdaptationSettings, epoch: int) -> 
         yield changed, torch.from_numpy(np.repeat(chosen, 2))
 
 
-def heard_segments(network: TrackNetwork, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the last layer reads of each segment, (segments, components)."""
-    network.eval()
-    heard = []
-    with torch.no_grad():
-        for first in range(0, len(images), _SEGMENTS_AT_ONCE):
-            part = torch.from_numpy(images[first : first + _SEGMENTS_AT_ONCE]).float().div_(255)
-            heard.append(network.segments.heard(part.contiguous(memory_format=torch.channels_last)).numpy())
-    return np.concatenate(heard)
-
-
 def _fit_descriptors(network: TrackNetwork, catalogue: Catalogue) -> None:
     deviation = catalogue.descriptors.std(0)
     # What no track of the catalogue varies in is as far from the mean as it was.
@@ -155,8 +146,8 @@ def _fit_descriptors(network: TrackNetwork, catalogue: Catalogue) -> None:
     network.descriptor_map.copy_(torch.from_numpy(whiten @ matrix))
 
 
-def _fit_last_layer(network: TrackNetwork, catalogue: Catalogue) -> None:
-    heard = heard_segments(network, catalogue.images).astype(np.float64)
+def _fit_last_layer(network: TrackNetwork, catalogue: Catalogue, heard: NDArray[np.floating]) -> None:
+    heard = heard.astype(np.float64)
     matrix = within_class_map(heard, catalogue.track_of, network.shape.learned, SHRINKAGE)
     embed = network.segments.embed
     with torch.no_grad():
@@ -164,21 +155,3 @@ def _fit_last_layer(network: TrackNetwork, catalogue: Catalogue) -> None:
         embed.bias.copy_(torch.from_numpy(-matrix @ heard.mean(0)))
     embedding = torch.from_numpy((heard - heard.mean(0)) @ matrix.T)
     network.learned_centre.copy_(mean_of_tracks(functional.normalize(embedding, dim=-1), catalogue).mean(0))
-
-
-def place_tracks(network: TrackNetwork, catalogue: Catalogue) -> NDArray[np.float32]:
-    """Return the vectors of the tracks of a catalogue, (tracks, dimension), as the encoder places them."""
-    with torch.no_grad():
-        embedding = network.segments.embed(torch.from_numpy(heard_segments(network, catalogue.images)))
-        per_track = embedding.split(np.bincount(catalogue.track_of).tolist())
-        learned = torch.stack([network.place_learned(segments) for segments in per_track])
-        described = network.place_described(torch.from_numpy(catalogue.descriptors))
-        vectors: NDArray[np.float32] = network.combine(learned, described).numpy()
-    return vectors
-
-
-def mean_of_tracks(segments: Tensor, catalogue: Catalogue) -> Tensor:
-    """Return the mean of what is said of each track's segments, (tracks, components)."""
-    tracks = torch.from_numpy(catalogue.track_of)
-    sums = torch.zeros((len(catalogue.names), segments.shape[1]), dtype=segments.dtype).index_add_(0, tracks, segments)
-    return sums / torch.bincount(tracks)[:, None]

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from embedder.network import TrackNetwork
-from embedder.training.adaptation import heard_segments, mean_of_tracks
 from embedder.training.catalogue import Catalogue
+from embedder.training.placing import heard_segments, mean_of_tracks
 from musicrec.errors import BadInput
 
 TEMPERATURE = 0.1

@@ -15,6 +15,7 @@ from embedder.network import TrackNetwork
 from embedder.network_shape import NetworkShape
 from embedder.synthesis import FAMILY_NAMES
 from embedder.training.calibration import calibrate
+from embedder.training.channels import ALL, hear_only
 from embedder.training.checkpoint import TrainingCheckpoint
 from embedder.training.contrastive import distort, same_style_loss
 from embedder.training.corpus import Corpus
@@ -41,6 +42,8 @@ class TrainingSettings:
     styles_per_batch: int = 48
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
+    channels: str = ALL
+    """Parts of the sound that the network hears, joined by `+`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,12 @@ def train(
     Each epoch's draws depend on the seed and the epoch alone, so a resumed run sees what an unbroken one would have.
 
     Raises:
+        BadInput: the settings name a channel that there is not.
         Incompatible: the checkpoint in `folder` was made with other settings.
     """
     torch.manual_seed(settings.seed)
     network = TrackNetwork(shape)
+    hear_only(network, settings.channels)
     network.to(memory_format=torch.channels_last)
     steps = _steps_per_epoch(corpus, settings)
     optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
@@ -131,7 +136,7 @@ def reduced_precision() -> torch.autocast:
 
     A CPU that has to convert each operand takes three times as long in bfloat16 as in float32.
     """
-    has: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    has: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(has.get("amx_bf16") or has.get("avx512_bf16")))
 
 

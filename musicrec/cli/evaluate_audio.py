@@ -58,9 +58,9 @@ def command(
     clips = read_labels(folder, labels, label, group)
     encoder = AudioEncoder.load(weights)
     features = read_features(track(clips.paths, "clips", console=Console(stderr=True)), encoder, work)
-    figures = {**_precision(clips, features), "model_version": encoder.model_version}
+    figures = {**precisions(clips, features), "model_version": encoder.model_version}
     if probe:
-        figures["probes"] = _probes(clips, features, repeats, picture)
+        figures["probes"] = probes_of(clips, features, repeats, picture)
     if as_json:
         print(json.dumps(figures))
         return
@@ -69,7 +69,8 @@ def command(
         Console().print(_probe_table(label, figures["probes"]))
 
 
-def _precision(clips: LabelledClips, features: "ClipFeatures") -> dict[str, Any]:
+def precisions(clips: LabelledClips, features: "ClipFeatures") -> dict[str, Any]:
+    """Return precision@5 by model, and of how many clips."""
     rows = {
         "musicrec": features.vectors,
         "mfcc": standardise(features.mfcc),
@@ -85,7 +86,12 @@ def _precision(clips: LabelledClips, features: "ClipFeatures") -> dict[str, Any]
     }
 
 
-def _probes(clips: LabelledClips, features: "ClipFeatures", repeats: int, picture: Path | None) -> dict[str, Any]:
+def probes_of(clips: LabelledClips, features: "ClipFeatures", repeats: int, picture: Path | None) -> dict[str, Any]:
+    """Return the probes by split, features and classifier; draw the confusion where a picture is named.
+
+    Raises:
+        Incompatible: scikit-learn or matplotlib is missing.
+    """
     try:
         import sklearn  # noqa: F401
     except ModuleNotFoundError:

@@ -25,7 +25,7 @@ def command(
     label: Annotated[str, typer.Option(help="Column that says which clips belong together, as an artist's do.")],
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many events of LOG.")] = None,
     work: Annotated[Path, typer.Option(help="Folder of what was analysed; a second run reads it.")] = Path(
-        ".data/train-adapt"
+        ".data/evaluate-audio"
     ),
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
@@ -59,9 +59,10 @@ def _measure(log: Path, clips: Path, labels: Path, label: str, limit: int | None
     import torch
 
     from embedder.checkpoint import load_weights, shipped_weights
-    from embedder.training.adaptation import AdaptationSettings, adapt, place_tracks
+    from embedder.training.adaptation import AdaptationSettings, adapt
     from embedder.training.catalogue import read_catalogue
     from embedder.training.co_listening import TeachingSettings, teach
+    from embedder.training.placing import place_tracks
     from musicrec.evaluation.co_listening import CompanyTrial
 
     console = Console(stderr=True)

@@ -60,6 +60,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "musicrec.cli.evaluate_adaptation:command",
         "What adapting the audio network to a catalogue is worth on sounds that it never heard.",
     ),
+    "evaluate audio-ablations": (
+        "musicrec.cli.evaluate_audio_ablations:command",
+        "What each part of the audio vectors is worth, as a page with pictures.",
+    ),
     "evaluate co-listening": (
         "musicrec.cli.evaluate_co_listening:command",
         "Find the future company of tracks that nobody has played, by sound.",

@@ -14,6 +14,7 @@ from rich.table import Table
 class _Architecture(StrEnum):
     LIGHT = "light"
     ALEXNET = "alexnet"
+    TRANSFORMER = "transformer"
 
 
 def command(
@@ -22,6 +23,9 @@ def command(
         ".data/train-audio"
     ),
     architecture: Annotated[_Architecture, typer.Option(help="Network.")] = _Architecture.LIGHT,
+    channels: Annotated[
+        str, typer.Option(help="Parts of the sound that the network hears, joined by +.")
+    ] = "mix+harmonic+percussive",
     styles: Annotated[int, typer.Option(min=34, help="Styles to synthesise for training.")] = 680,
     tracks: Annotated[int, typer.Option(min=2, help="Tracks per style.")] = 3,
     held_out: Annotated[int, typer.Option(min=17, help="Further styles, kept out of training and measured on.")] = 85,
@@ -51,7 +55,7 @@ def command(
     plan = CorpusPlan(seed, styles, tracks)
     # Another seed: no style of the one corpus is in the other.
     unheard = CorpusPlan(seed + 500_000, held_out, 4)
-    settings = TrainingSettings(seed=seed, epochs=epochs)
+    settings = TrainingSettings(seed=seed, epochs=epochs, channels=channels)
     shape = NetworkShape(architecture.value, len(FAMILY_NAMES), LEARNED, DESCRIBED)
 
     def on_file(done: int, files: int) -> None:
@@ -61,7 +65,7 @@ def command(
         console.print(f"epoch {report.epoch} of {report.epochs}: loss {report.loss:.3f}", highlight=False)
 
     corpus = build_corpus(plan, work, on_file)
-    network = train(corpus, shape, settings, work / architecture.value, on_epoch)
+    network = train(corpus, shape, settings, work / f"{architecture.value}-{channels}", on_epoch)
     metrics = measure(network, build_corpus(unheard, work, on_file))
     training = {**plan_settings(plan), **asdict(settings)}
     manifest = save_weights(network, out, classes=FAMILY_NAMES, training=training, metrics=metrics)

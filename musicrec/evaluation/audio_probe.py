@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.evaluation.audio_splits import folds
+from musicrec.evaluation.audio_splits import folds, groups_of
 
 CHOSEN: Final = "chosen"
 """Of each fold, the classifier that did best in validation within what was learned."""
@@ -107,7 +107,11 @@ def _tuned(name: str, x: NDArray[np.floating], labels: NDArray[Any], groups: NDA
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
     classifier, grid = classifiers()[name]
-    inner = StratifiedGroupKFold(INNER_FOLDS, shuffle=True, random_state=_SEED)
+    commonest = int(np.unique(labels, return_counts=True)[1].max())
+    inner = StratifiedGroupKFold(min(INNER_FOLDS, commonest), shuffle=True, random_state=_SEED)
+    if min(groups_of(labels.tolist(), groups.tolist()).values()) < INNER_FOLDS:
+        # Too few groups to hold some out of what is learned: the tuning may be misled, the test is not.
+        groups = np.arange(len(labels))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         # A label that a fold has too few of is scored with what there is.

@@ -24,7 +24,9 @@ class Split(StrEnum):
 
 
 def folds(labels: Sequence[str], groups: Sequence[object], seed: int) -> Iterator[tuple[Places, Places]]:
-    """Yield five times what is learned and what is asked about; labels are spread evenly, a group is on one side.
+    """Yield what is learned and what is asked about; labels are spread evenly, a group is on one side.
+
+    Five times, or as often as the label with the fewest groups has groups, so that a label is never asked about alone.
 
     Args:
         labels: of the examples.
@@ -34,10 +36,16 @@ def folds(labels: Sequence[str], groups: Sequence[object], seed: int) -> Iterato
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     x = np.zeros((len(labels), 1))
+    count = min(FOLDS, *groups_of(labels, groups).values())
     if len(set(groups)) == len(groups):
-        yield from StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(x, labels)
+        yield from StratifiedKFold(count, shuffle=True, random_state=seed).split(x, labels)
     else:
-        yield from StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(x, labels, groups)
+        yield from StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(x, labels, groups)
+
+
+def groups_of(labels: Sequence[str], groups: Sequence[object]) -> Counter[str]:
+    """Return the number of groups by label."""
+    return Counter(label for label, _ in set(zip(labels, groups, strict=True)))
 
 
 def usable(labels: Sequence[str], groups: Sequence[object], least: int) -> Places:
@@ -46,9 +54,8 @@ def usable(labels: Sequence[str], groups: Sequence[object], least: int) -> Place
     Raises:
         BadInput: fewer than two labels have as many.
     """
-    pairs = {(label, group) for label, group in zip(labels, groups, strict=True)}
-    count = Counter(label for label, _ in pairs)
-    enough = {label for label, groups_of_it in count.items() if groups_of_it >= least}
+    count = groups_of(labels, groups)
+    enough = {label for label, number in count.items() if number >= least}
     if len(enough) < 2:
         raise BadInput(
             f"{len(enough)} labels have {least} groups or more, of {len(count)}: name a column of finer groups"

@@ -55,19 +55,20 @@ class CompanyTrial:
             right=company((session.tracks for session in sessions_of(lent.events[half:])), tracks),
         )
 
-    def recalls(self, vectors: NDArray[np.floating]) -> list[float]:
-        """Return recall@20 of the company of each held-out track that has any, by the cosine of vectors.
+    def recalls(self, vectors: NDArray[np.floating], k: int = LISTED) -> list[float]:
+        """Return recall@k of the company of each held-out track that has any, by the cosine of vectors.
 
         Args:
             vectors: (tracks, dimension), in the order of `tracks`.
+            k: played tracks that are listed.
         """
         units = unit_rows(vectors)
         found = []
         for track in self.held_out:
             right = self.right[track, self.played] > 0
             if right.any():
-                nearest = np.argsort(-(units[self.played] @ units[track]), kind="stable")[:LISTED]
-                found.append(float(right[nearest].sum() / min(LISTED, right.sum())))
+                nearest = np.argsort(-(units[self.played] @ units[track]), kind="stable")[:k]
+                found.append(float(right[nearest].sum() / min(k, right.sum())))
         return found
 
     def chance(self) -> float:

@@ -161,9 +161,35 @@ def test_evaluate_audio_on_real_music(tmp_path: Path, eval_data: Path) -> None:
         writer = csv.DictWriter(target, reader.fieldnames or (), delimiter="\t")
         writer.writeheader()
         writer.writerows(islice(reader, 30))
-    figures = report("evaluate", "audio", music, "--labels", labels, "--label", "soundtrack")
-    assert figures["models"].keys() == {"musicrec", "mfcc"}
+    work = ("--work", tmp_path / "work")
+    figures = report("evaluate", "audio", music, "--labels", labels, "--label", "soundtrack", *work)
+    assert figures["models"].keys() == {"musicrec", "mfcc", "mfcc-spectral", "descriptors"}
     assert all(0 <= row["precision@5"] <= 1 for row in figures["models"].values())
+    again = ("--labels", labels, "--label", "soundtrack", "--probe", "--repeats", 1, "--group", "title")
+    probes = report("evaluate", "audio", music, *again, *work)["probes"]
+    assert probes.keys() == {"by track", "by group", "segments at random (leaky)", "segments by track"}
+    assert probes["by track"].keys() == {"mfcc", "descriptors", "vectors"}
+    for by_classifier in probes["by track"].values():
+        assert by_classifier.keys() == {"logistic", "svm", "mlp", "chosen"}
+        assert all(0 <= value <= 1 for row in by_classifier.values() for value in row.values())
+
+
+@pytest.mark.eval_data
+@pytest.mark.torch
+def test_train_adapt_makes_weights_that_the_encoder_serves(tmp_path: Path, eval_data: Path) -> None:
+    from embedder.encoder import AudioEncoder
+
+    out = tmp_path / "ours.safetensors"
+    figures = report(
+        "train", "adapt", out, "--audio", eval_data / "game-music", "--most", 8, "--work", tmp_path / "work"
+    )
+    encoder = AudioEncoder.load(out)
+    assert figures["tracks"] == 8
+    assert (encoder.model_version, figures["adapted_from"]) == (
+        figures["model_version"],
+        AudioEncoder.load().model_version,
+    )
+    assert encoder.model_version != figures["adapted_from"]
 
 
 @pytest.mark.eval_data

@@ -11,10 +11,12 @@ from invented_catalogue import invented_catalogue
 from embedder.checkpoint import load_weights, save_weights
 from embedder.features.descriptors import N_DESCRIPTORS
 from embedder.features.geometry import SAMPLE_RATE_HZ
-from embedder.network import NetworkShape, TrackNetwork
+from embedder.network import TrackNetwork
+from embedder.network_shape import NetworkShape
 from embedder.synthesis import Style, synthesise
-from embedder.training.adaptation import AdaptationSettings, adapt, heard_segments, place_tracks
+from embedder.training.adaptation import AdaptationSettings, adapt
 from embedder.training.catalogue import audio_files, read_catalogue
+from embedder.training.placing import heard_segments, place_tracks
 from embedder.training.trainer import EpochReport
 from embedder.training.views import view
 from embedder.training.within_class import within_class_map

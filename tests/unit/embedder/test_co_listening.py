@@ -7,9 +7,11 @@ import pytest
 import torch
 from invented_catalogue import invented_catalogue
 
-from embedder.network import NetworkShape, TrackNetwork
-from embedder.training.adaptation import AdaptationSettings, adapt, place_tracks
+from embedder.network import TrackNetwork
+from embedder.network_shape import NetworkShape
+from embedder.training.adaptation import AdaptationSettings, adapt
 from embedder.training.co_listening import TeachingSettings, company, teach
+from embedder.training.placing import place_tracks
 from musicrec.cli.train_adapt import track_ids
 from musicrec.errors import BadInput
 

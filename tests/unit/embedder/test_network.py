@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from embedder.features.descriptors import BLOCKS, N_DESCRIPTORS
-from embedder.network import AlexNet, LightNet, TrackNetwork
+from embedder.network import AlexNet, LightNet, PatchTransformer, TrackNetwork
 from embedder.network_shape import NetworkShape
 
 pytestmark = pytest.mark.torch
@@ -17,7 +17,7 @@ def parameters(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("kind", [LightNet, AlexNet])
+@pytest.mark.parametrize("kind", [LightNet, AlexNet, PatchTransformer])
 def test_a_network_gives_an_embedding_and_a_class_distribution_per_segment(kind: type[torch.nn.Module]) -> None:
     network = kind(32, 10).eval()
     with torch.inference_mode():
@@ -36,6 +36,13 @@ def test_alexnet_has_the_published_layers() -> None:
 
 def test_the_light_network_is_sixty_times_smaller() -> None:
     assert parameters(AlexNet(128, 17)) > 60 * parameters(LightNet(128, 17))
+
+
+def test_the_transformer_has_about_a_million_parameters_and_its_patches_cover_the_image_once() -> None:
+    assert 0.9e6 < parameters(PatchTransformer(128, 17)) < 1.3e6
+    patches = PatchTransformer(128, 17).patches
+    assert patches.kernel_size == patches.stride
+    assert patches(IMAGES).shape[2:] == (8, 16)
 
 
 def test_the_inner_product_of_two_tracks_is_the_mean_of_those_of_their_parts() -> None:

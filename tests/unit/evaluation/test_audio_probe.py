@@ -31,6 +31,16 @@ def test_every_example_is_asked_about_once_and_no_group_is_on_both_sides(seed: i
     assert sorted(asked_about) == list(range(len(LABELS)))
 
 
+def test_there_are_as_many_folds_as_the_rarest_label_has_groups() -> None:
+    labels = ["a"] * 6 + ["b"] * 4
+    groups = ["p", "p", "q", "q", "r", "r", "s", "s", "t", "t"]
+    found = list(folds(labels, groups, 0))
+    assert len(found) == 2
+    assert all({labels[place] for place in learned} == {"a", "b"} for learned, _ in found)
+    probed = probe(rows_of(labels, 0.1, 1), labels, groups, repeats=1, names=("svm",))
+    assert set(probed[CHOSEN].guesses[0]) <= {"a", "b"}
+
+
 def test_another_seed_makes_other_folds() -> None:
     one, other = ([asked.tolist() for _, asked in folds(LABELS, range(30), seed)] for seed in (0, 1))
     assert one != other
