@@ -58,7 +58,11 @@ class LightNet(nn.Module):
 
     def forward(self, images: Tensor) -> SegmentOutput:
         """Take images of shape (segments, 3, 256, 256), values 0 to 1."""
-        pooled = self.dropout(self.heard(images))
+        return self.answer(self.heard(images))
+
+    def answer(self, heard: Tensor) -> SegmentOutput:
+        """Say what `heard` means."""
+        pooled = self.dropout(heard)
         return SegmentOutput(self.embed(pooled), self.classify(pooled))
 
 
@@ -106,8 +110,11 @@ class AlexNet(nn.Module):
 
     def forward(self, images: Tensor) -> SegmentOutput:
         """Take images of shape (segments, 3, 256, 256), values 0 to 1."""
-        dense = self.heard(images)
-        return SegmentOutput(self.embed(dense), self.classify(dense))
+        return self.answer(self.heard(images))
+
+    def answer(self, heard: Tensor) -> SegmentOutput:
+        """Say what `heard` means."""
+        return SegmentOutput(self.embed(heard), self.classify(heard))
 
 
 class PatchTransformer(nn.Module):
@@ -159,7 +166,11 @@ class PatchTransformer(nn.Module):
 
     def forward(self, images: Tensor) -> SegmentOutput:
         """Take images of shape (segments, 3, 256, 256), values 0 to 1."""
-        pooled = self.dropout(self.heard(images))
+        return self.answer(self.heard(images))
+
+    def answer(self, heard: Tensor) -> SegmentOutput:
+        """Say what `heard` means."""
+        pooled = self.dropout(heard)
         return SegmentOutput(self.embed(pooled), self.classify(pooled))
 
 

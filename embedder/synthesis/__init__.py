@@ -7,6 +7,16 @@ chooses one track of it.  The same style, seed and length give the same samples.
 from embedder.synthesis.families import FAMILY_NAMES, STYLE_FAMILIES, StyleFamily
 from embedder.synthesis.notes import SAMPLE_RATE_HZ
 from embedder.synthesis.style import Style
-from embedder.synthesis.track import synthesise
+from embedder.synthesis.track import INSTRUMENTS, Performance, perform, synthesise
 
-__all__ = ["FAMILY_NAMES", "SAMPLE_RATE_HZ", "STYLE_FAMILIES", "Style", "StyleFamily", "synthesise"]
+__all__ = [
+    "FAMILY_NAMES",
+    "INSTRUMENTS",
+    "SAMPLE_RATE_HZ",
+    "STYLE_FAMILIES",
+    "Performance",
+    "Style",
+    "StyleFamily",
+    "perform",
+    "synthesise",
+]

@@ -7,7 +7,7 @@ import numpy as np
 from embedder.synthesis.drums import PATTERNS, DrumKit
 from embedder.synthesis.families import FAMILY_NAMES, SCALES, STYLE_FAMILIES, StyleFamily
 from embedder.synthesis.mastering import Mastering
-from embedder.synthesis.voices import VOICE_KINDS, Voice, draw_voice
+from embedder.synthesis.voices import Voice, draw_voice
 from musicrec.errors import BadInput
 
 ROLES = ("chords", "bass", "lead", "arpeggio")
@@ -73,9 +73,7 @@ def _draw(seed: int, family: StyleFamily, rng: np.random.Generator) -> Style:
         return tuple(names[i] for i in rng.choice(len(names), count, replace=False)) if count else ()
 
     kinds = {"chords": family.chords, "bass": family.bass, "lead": family.lead, "arpeggio": family.arpeggio}
-    voices = tuple(
-        (role, tuple(draw_voice(VOICE_KINDS[kind], rng) for kind in choose(kinds[role], 3))) for role in ROLES
-    )
+    voices = tuple((role, tuple(draw_voice(kind, rng) for kind in choose(kinds[role], 3))) for role in ROLES)
     patterns = tuple(PATTERNS[name][i] for name in choose(family.patterns, 2) for i in rng.permutation(3)[:2])
     return Style(
         seed=seed,

@@ -8,13 +8,30 @@ from numpy.typing import NDArray
 from embedder.synthesis.families import SCALES
 from embedder.synthesis.notes import SAMPLE_RATE_HZ, Samples, render_note
 from embedder.synthesis.style import ROLES, Style
-from embedder.synthesis.voices import Voice
+from embedder.synthesis.voices import VOICE_KINDS, Voice
 from musicrec.errors import BadInput
 
 STEPS_PER_BAR = 16
 _LONGEST_NOTE_S = 3.0
 _BASS_STEPS = ((0, 8), (0, 4, 8, 12), (0, 3, 6, 8, 11, 14), (0, 6, 8, 10), tuple(range(0, 16, 2)), (0,))
 _CHORD_STEPS = ((0,), (0, 8), (4, 12), (2, 6, 10, 14), (0, 3, 6, 10), (0, 6, 12))
+
+
+INSTRUMENTS = (*VOICE_KINDS, "drums")
+"""Whatever may be heard in a track."""
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """A track, and what is true of it."""
+
+    pcm: Samples
+    """Mono at 22,050 Hz within ±1."""
+    bpm: float
+    tonic: int
+    """Pitch class from C."""
+    instruments: frozenset[str]
+    """Some of INSTRUMENTS."""
 
 
 @dataclass(slots=True)
@@ -30,6 +47,7 @@ class _Score:
     bars: int
     mix: Samples
     notes: dict[tuple[int, int, int], Samples] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
 
     def start_s(self, bar: int, step: int) -> float:
         late = self.style.swing if step % 2 else 0.0
@@ -42,6 +60,7 @@ class _Score:
         return base + 12 * octave + self.scale[index]
 
     def play(self, voice: Voice, pitch: float, start_s: float, held_s: float, gain: float) -> None:
+        self.heard.add(voice.kind)
         held_s = min(held_s, _LONGEST_NOTE_S)
         key = (id(voice), round(10 * pitch), round(20 * held_s))
         if key not in self.notes:
@@ -56,7 +75,12 @@ class _Score:
 
 
 def synthesise(style: Style, seed: int, seconds: float) -> NDArray[np.float32]:
-    """Return one track of a style.
+    """Return one track of a style: the samples of `perform`."""
+    return perform(style, seed, seconds).pcm
+
+
+def perform(style: Style, seed: int, seconds: float) -> Performance:
+    """Play one track of a style.
 
     Args:
         style: what it shares with the style's other tracks.
@@ -64,7 +88,7 @@ def synthesise(style: Style, seed: int, seconds: float) -> NDArray[np.float32]:
         seconds: length, more than 0 and at most 600.
 
     Returns:
-        Mono samples at 22,050 Hz within ±1, shape (round(22050 · seconds),).
+        Samples of shape (round(22050 · seconds),), and what is true of them.
 
     Raises:
         BadInput: `seconds` is out of range.
@@ -80,11 +104,13 @@ def synthesise(style: Style, seed: int, seconds: float) -> NDArray[np.float32]:
             voice = voices[int(rng.integers(len(voices)))]
             _PLAYERS[role](score, voice, lowest, level * 10 ** rng.uniform(-0.2, 0.1), _bars_played(score))
     if style.kit is not None and rng.random() < mood.drums:
+        score.heard.add("drums")
         _play_drums(score, style.drum_level * 10 ** rng.uniform(-0.25, 0.1), _bars_played(score))
     if not score.mix.any():
         voice = next(voice for _, voices in style.voices for voice in voices)
         _play_chords(score, voice, 52, 0.5, range(score.bars))
-    return style.mastering.vary(rng).apply(score.mix, rng)
+    pcm = style.mastering.vary(rng).apply(score.mix, rng)
+    return Performance(pcm, 60 / (4 * score.step_s), score.tonic, frozenset(score.heard))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ Range = tuple[float, float]
 class Voice:
     """One instrument of a style."""
 
+    kind: str
+    """Its name among VOICE_KINDS."""
     engine: Engine
     harmonics: tuple[float, ...]
     """Amplitude of each harmonic from the fundamental."""
@@ -149,8 +151,9 @@ VOICE_KINDS: dict[str, VoiceKind] = {
 """Every instrument that a style can hold."""
 
 
-def draw_voice(kind: VoiceKind, rng: np.random.Generator) -> Voice:
+def draw_voice(name: str, rng: np.random.Generator) -> Voice:
     """Draw one instrument: two voices of one kind sound as different as two recordings of one kind of instrument."""
+    kind = VOICE_KINDS[name]
 
     def draw(bounds: Range) -> float:
         return float(rng.uniform(*bounds))
@@ -164,6 +167,7 @@ def draw_voice(kind: VoiceKind, rng: np.random.Generator) -> Voice:
         harmonics = harmonics * (0.3 + np.exp(-0.5 * (np.log2(number / peak) / 0.7) ** 2) * 2)
     harmonics = harmonics * rng.uniform(0.5, 1.5, N_HARMONICS)
     return Voice(
+        kind=name,
         engine=kind.engine,
         harmonics=tuple(float(a) for a in harmonics / np.sqrt(np.square(harmonics).sum())),
         attack_s=draw(kind.attack_s),

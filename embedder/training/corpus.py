@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,13 @@ from numpy.typing import NDArray
 from embedder.features.analysis import analyse
 from embedder.features.descriptors import N_DESCRIPTORS
 from embedder.features.geometry import FEATURE_VERSION, MEL_BANDS, SEGMENT_FRAMES
-from embedder.synthesis import FAMILY_NAMES, Style, synthesise
+from embedder.kept_arrays import Arrays
+from embedder.synthesis import FAMILY_NAMES, INSTRUMENTS, Style, perform
+from embedder.training.tasks import Truths
 
 STYLES_PER_FILE = 16
+REVISION = 2
+"""Raised when parts hold other arrays than before."""
 SEGMENTS = 3
 TRACK_SECONDS = 18.0
 """Three segments: the shortest track that shows more than one part of itself."""
@@ -29,7 +34,7 @@ class CorpusPlan:
     @property
     def name(self) -> str:
         """Name of the folder below the working folder."""
-        return f"corpus-{self.seed}-{self.styles}x{self.tracks_per_style}"
+        return f"corpus{REVISION}-{self.seed}-{self.styles}x{self.tracks_per_style}"
 
     def style(self, index: int) -> Style:
         """Return a style; families take turns, so that each has as many styles as any other."""
@@ -48,6 +53,7 @@ class Corpus:
     """(tracks,)"""
     families: NDArray[np.int64]
     """(tracks,), index into FAMILY_NAMES."""
+    truths: Truths
 
 
 def build_corpus(plan: CorpusPlan, folder: Path, on_file: Callable[[int, int], None]) -> Corpus:
@@ -66,42 +72,51 @@ def build_corpus(plan: CorpusPlan, folder: Path, on_file: Callable[[int, int], N
     for done, first in enumerate(starts):
         path = home / f"{first:06}.npz"
         if not path.exists():
-            _write(path, *_analyse_styles(plan, range(first, min(plan.styles, first + STYLES_PER_FILE))))
+            _write(path, _analyse_styles(plan, range(first, min(plan.styles, first + STYLES_PER_FILE))))
         on_file(done + 1, len(starts))
     return _load(plan, [home / f"{first:06}.npz" for first in starts])
 
 
-def _analyse_styles(plan: CorpusPlan, indices: range) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    images, descriptors = [], []
+def _analyse_styles(plan: CorpusPlan, indices: range) -> Arrays:
+    images, descriptors, performances = [], [], []
     for index in indices:
         style = plan.style(index)
         for track in range(plan.tracks_per_style):
-            features = analyse(synthesise(style, track, TRACK_SECONDS))
+            performance = perform(style, track, TRACK_SECONDS)
+            features = analyse(performance.pcm)
             images.append((features.images * 255).round().astype(np.uint8))
             descriptors.append(features.descriptors)
-    return np.stack(images), np.stack(descriptors)
+            performances.append(performance)
+    truths = asdict(Truths.of(performances))
+    return {"images": np.stack(images), "descriptors": np.stack(descriptors), **truths}
 
 
-def _write(path: Path, images: NDArray[np.uint8], descriptors: NDArray[np.float32]) -> None:
+def _write(path: Path, arrays: Arrays) -> None:
     partial = path.with_suffix(".partial.npz")
-    np.savez(partial, images=images, descriptors=descriptors)
+    np.savez(partial, allow_pickle=False, **arrays)
     partial.replace(path)
 
 
 def _load(plan: CorpusPlan, paths: list[Path]) -> Corpus:
     tracks = plan.styles * plan.tracks_per_style
-    images = np.empty((tracks, SEGMENTS, 3, MEL_BANDS, SEGMENT_FRAMES), np.uint8)
-    descriptors = np.empty((tracks, N_DESCRIPTORS), np.float32)
+    arrays: dict[str, NDArray[Any]] = {
+        "images": np.empty((tracks, SEGMENTS, 3, MEL_BANDS, SEGMENT_FRAMES), np.uint8),
+        "descriptors": np.empty((tracks, N_DESCRIPTORS), np.float32),
+        "instruments": np.empty((tracks, len(INSTRUMENTS)), np.uint8),
+        "tempo": np.empty(tracks, np.int64),
+        "tonic": np.empty(tracks, np.int64),
+    }
     at = 0
     for path in paths:
         # Arrays in parts that this run may have written days ago, and no code: pickles are refused.
         with np.load(path, allow_pickle=False) as part:  # noqa: TID251
             count = len(part["descriptors"])
-            images[at : at + count] = part["images"]
-            descriptors[at : at + count] = part["descriptors"]
+            for name, whole in arrays.items():
+                whole[at : at + count] = part[name]
         at += count
     styles = np.arange(tracks) // plan.tracks_per_style
-    return Corpus(images, descriptors, styles, styles % len(FAMILY_NAMES))
+    truths = Truths(arrays["instruments"], arrays["tempo"], arrays["tonic"])
+    return Corpus(arrays["images"], arrays["descriptors"], styles, styles % len(FAMILY_NAMES), truths)
 
 
 def plan_settings(plan: CorpusPlan) -> dict[str, int | float]:

@@ -1,4 +1,4 @@
-"""The training loop: contrastive on styles, cross-entropy on families, resumable after any epoch."""
+"""The training loop: contrastive on styles, classes for families, tasks beside; resumable after any epoch."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from embedder.network import TrackNetwork
@@ -20,6 +20,7 @@ from embedder.training.checkpoint import TrainingCheckpoint
 from embedder.training.contrastive import distort, same_style_loss
 from embedder.training.corpus import Corpus
 from embedder.training.descriptor_map import fit_descriptor_map
+from embedder.training.tasks import TaskHeads, Truths
 
 LEARNED = 128
 DESCRIBED = 128
@@ -74,22 +75,32 @@ def train(
     network = TrackNetwork(shape)
     hear_only(network, settings.channels)
     network.to(memory_format=torch.channels_last)
+    taught = _Taught(network, TaskHeads(network.segments.embed.in_features))
     steps = _steps_per_epoch(corpus, settings)
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.AdamW(taught.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     checkpoint = TrainingCheckpoint(folder, {"shape": asdict(shape), "settings": asdict(settings)})
-    first = checkpoint.restore(network, optimiser)
+    first = checkpoint.restore(taught, optimiser)
     for epoch in range(first, settings.epochs):
         torch.manual_seed(settings.seed * 1_000_003 + epoch)
         losses = []
         for number, batch in enumerate(_batches(corpus, settings, epoch)):
             progress = (epoch * steps + number + 0.5) / (settings.epochs * steps)
             optimiser.param_groups[0]["lr"] = settings.learning_rate * pace(progress)
-            losses.append(_step(network, optimiser, batch))
-        checkpoint.write(network, optimiser, epoch + 1)
+            losses.append(_step(taught, optimiser, batch))
+        checkpoint.write(taught, optimiser, epoch + 1)
         on_epoch(EpochReport(epoch + 1, settings.epochs, float(np.mean(losses))))
     _finish(network, corpus)
     network.eval()
     return network
+
+
+class _Taught(nn.Module):
+    """What has gradients: the network, and the heads that are thrown away."""
+
+    def __init__(self, network: TrackNetwork, heads: TaskHeads) -> None:
+        super().__init__()
+        self.track_network = network
+        self.heads = heads
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,7 @@ class _Batch:
     images: Tensor
     styles: Tensor
     families: Tensor
+    truths: Truths
 
 
 def _steps_per_epoch(corpus: Corpus, settings: TrainingSettings) -> int:
@@ -120,6 +132,7 @@ def _batches(corpus: Corpus, settings: TrainingSettings, epoch: int) -> Iterator
             distort(images, generator).contiguous(memory_format=torch.channels_last),
             torch.from_numpy(corpus.styles[tracks]),
             torch.from_numpy(corpus.families[tracks]),
+            corpus.truths.chosen(tracks),
         )
 
 
@@ -140,15 +153,18 @@ def reduced_precision() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(has.get("amx_bf16") or has.get("avx512_bf16")))
 
 
-def _step(network: TrackNetwork, optimiser: torch.optim.Optimizer, batch: _Batch) -> float:
-    network.train()
+def _step(taught: _Taught, optimiser: torch.optim.Optimizer, batch: _Batch) -> float:
+    taught.train()
+    segments = taught.track_network.segments
     with reduced_precision():
-        embedding, logits = network.segments(batch.images)
-    loss = same_style_loss(embedding, batch.styles)
+        heard = segments.heard(batch.images)
+        embedding, logits = segments.answer(heard)
+        loss = taught.heads.loss(heard, batch.truths)
+    loss = loss + same_style_loss(embedding, batch.styles)
     loss = loss + FAMILY_WEIGHT * functional.cross_entropy(logits.float(), batch.families)
     optimiser.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    torch.nn.utils.clip_grad_norm_(taught.parameters(), 5.0)
     optimiser.step()
     return float(loss.detach())
 

@@ -8,10 +8,11 @@ import torch
 
 from embedder.features.descriptors import N_DESCRIPTORS
 from embedder.network_shape import NetworkShape
-from embedder.synthesis import FAMILY_NAMES
+from embedder.synthesis import FAMILY_NAMES, INSTRUMENTS, Style, perform
 from embedder.training.contrastive import TEMPERATURE, distort, same_style_loss
 from embedder.training.corpus import Corpus, CorpusPlan, build_corpus
 from embedder.training.descriptor_map import fit_descriptor_map
+from embedder.training.tasks import KEYS, TEMPI, TaskHeads, Truths
 from embedder.training.trainer import EpochReport, TrainingSettings, measure, train
 from musicrec.errors import Incompatible
 
@@ -28,6 +29,11 @@ def invented_corpus(styles: int = 2, tracks: int = 2) -> Corpus:
         descriptors=rng.standard_normal((styles * tracks, N_DESCRIPTORS)).astype(np.float32),
         styles=numbers,
         families=numbers % len(FAMILY_NAMES),
+        truths=Truths(
+            rng.integers(0, 2, (len(numbers), len(INSTRUMENTS)), dtype=np.uint8),
+            rng.integers(0, TEMPI, len(numbers)),
+            rng.integers(0, KEYS, len(numbers)),
+        ),
     )
 
 
@@ -97,3 +103,27 @@ def test_measures_are_shares(tmp_path: Path) -> None:
     corpus = invented_corpus()
     network = train(corpus, SHAPE, TrainingSettings(epochs=1, styles_per_batch=2), tmp_path, lambda report: None)
     assert all(0 <= value <= 1 for value in measure(network, corpus).values())
+
+
+def test_truths_are_those_of_what_was_played() -> None:
+    played = [perform(Style.sample(s, family), 1, 6.0) for s, family in enumerate(("metal", "piano"))]
+    truths = Truths.of(played)
+    names = [{INSTRUMENTS[place] for place in np.flatnonzero(row)} for row in truths.instruments]
+    assert names == [each.instruments for each in played]
+    assert "drums" in names[0]
+    assert names[1] <= {"piano", "electric piano"}
+    assert truths.tonic.tolist() == [each.tonic for each in played]
+    assert (truths.tempo[0] > truths.tempo[1]) == (played[0].bpm > played[1].bpm)
+
+
+def test_the_loss_of_the_tasks_is_least_for_the_truth() -> None:
+    heads = TaskHeads(4)
+    truths = Truths.of([perform(Style.sample(1, "piano"), 1, 6.0)])
+    with torch.no_grad():
+        heads.ask.weight.zero_()
+        right = torch.full_like(heads.ask.bias, -5.0)
+        right[np.flatnonzero(truths.instruments[0])] = 5.0
+        right[[len(INSTRUMENTS) + truths.tempo[0], len(INSTRUMENTS) + TEMPI + truths.tonic[0]]] = 5.0
+        for bias, low, high in ((right, 0.0, 0.02), (-right, 1.0, 9.0)):
+            heads.ask.bias.copy_(bias)
+            assert low < float(heads.loss(torch.zeros(1, 4), truths)) < high
