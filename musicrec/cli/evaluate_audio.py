@@ -60,7 +60,7 @@ def command(
     features = read_features(track(clips.paths, "clips", console=Console(stderr=True)), encoder, work)
     figures = {**precisions(clips, features), "model_version": encoder.model_version}
     if probe:
-        figures["probes"] = probes_of(clips, features, repeats, picture)
+        figures["probes"] = probes_of(clips, features, repeats, picture, work)
     if as_json:
         print(json.dumps(figures))
         return
@@ -86,7 +86,9 @@ def precisions(clips: LabelledClips, features: "ClipFeatures") -> dict[str, Any]
     }
 
 
-def probes_of(clips: LabelledClips, features: "ClipFeatures", repeats: int, picture: Path | None) -> dict[str, Any]:
+def probes_of(
+    clips: LabelledClips, features: "ClipFeatures", repeats: int, picture: Path | None, work: Path
+) -> dict[str, Any]:
     """Return the probes by split, features and classifier; draw the confusion where a picture is named.
 
     Raises:
@@ -103,7 +105,7 @@ def probes_of(clips: LabelledClips, features: "ClipFeatures", repeats: int, pict
     with Progress(console=Console(stderr=True)) as progress:
         bar = progress.add_task("probes", total=sets * repeats * FOLDS)
         probes = probe_splits(
-            features, clips.labels, clips.groups, repeats=repeats, on_fold=lambda: progress.advance(bar)
+            features, clips.labels, clips.groups, repeats=repeats, work=work, on_fold=lambda: progress.advance(bar)
         )
     if picture is not None:
         draw_confusion(probes[Split.TRACK.value], picture)

@@ -50,7 +50,7 @@ def command(
     from embedder.training.corpus import SEGMENTS
     from embedder.training.pruning import DistillingSettings
     from musicrec.evaluation.adaptation_trial import unheard_figures
-    from musicrec.evaluation.audio_ablations import HEARD_SEGMENTS, TrainingSize, heard_briefly, without_parts
+    from musicrec.evaluation.audio_ablations import HEARD_SEGMENTS, TrainingSize, cepstra, heard_briefly, without_parts
     from musicrec.evaluation.audio_document import AudioFindings, audio_page
     from musicrec.evaluation.audio_pictures import draw_features
     from musicrec.evaluation.audio_pruning import pruned_figures
@@ -65,7 +65,10 @@ def command(
     shipped, manifest = load_weights(shipped_weights(), torch.device("cpu"))
     parts = {"everything": precision_at_k(features.vectors, clips.labels)} | {
         name: precision_at_k(x, clips.labels)
-        for name, x in without_parts(shipped, features.descriptors, features.vectors).items()
+        for name, x in (
+            *without_parts(shipped, features.descriptors, features.vectors).items(),
+            *cepstra(features.descriptors).items(),
+        )
     }
     for segments in HEARD_SEGMENTS:
         heard = heard_briefly(track(clips.paths, f"{segments} segments", console=console), encoder, segments, work)
@@ -95,7 +98,7 @@ def command(
         trained=trained,
         pruned=pruned,
         pruning={"epochs": DistillingSettings().epochs, "segments": styles * tracks * SEGMENTS},
-        probes=probes_of(clips, features, repeats, confusion),
+        probes=probes_of(clips, features, repeats, confusion, work),
         pictures={"confusion": confusion.name, "features": pictures.name},
     )
     out.write_text(audio_page(page), encoding="utf-8")

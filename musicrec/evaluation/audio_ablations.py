@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from embedder.audio_file import read_mono
 from embedder.encoder import AudioEncoder
-from embedder.features.descriptors import BLOCKS
+from embedder.features.descriptors import BLOCKS, COEFFICIENTS
 from embedder.features.geometry import SEGMENT_HOP, SEGMENT_SAMPLES
 from embedder.kept_arrays import Arrays, KeptArrays
 from embedder.network import TrackNetwork
@@ -26,7 +26,7 @@ from embedder.training.channels import ALL
 from embedder.training.corpus import CorpusPlan, build_corpus
 from embedder.training.placing import place_tracks
 from embedder.training.trainer import DESCRIBED, LEARNED, EpochReport, TrainingSettings, measure, train
-from musicrec.evaluation.audio import precision_at_k
+from musicrec.evaluation.audio import precision_at_k, standardise
 
 LEFT_OUT: Final[Mapping[str, tuple[str, ...]]] = {
     "notes": ("harmony",),
@@ -103,6 +103,20 @@ def _columns(blocks: Iterable[str]) -> NDArray[np.int64]:
     ends = np.cumsum(list(BLOCKS.values()))
     place = dict(zip(BLOCKS, zip(ends - list(BLOCKS.values()), ends, strict=True), strict=True))
     return np.concatenate([np.arange(*place[block]) for block in blocks])
+
+
+def cepstra(descriptors: NDArray[np.float32]) -> dict[str, NDArray[np.floating]]:
+    """Return mean cepstra, 20 coefficients and standardised, of the mix, of its parts, and of some together."""
+    mix = _columns(("timbre_mean",))[:COEFFICIENTS]
+    harmonic, percussive = _columns(("harmonic_timbre",)), _columns(("percussive_timbre",))
+    together = {
+        "mix": (mix,),
+        "harmonic": (harmonic,),
+        "percussive": (percussive,),
+        "harmonic + percussive": (harmonic, percussive),
+        "mix + harmonic + percussive": (mix, harmonic, percussive),
+    }
+    return {f"cepstrum of {name}": standardise(descriptors[:, np.concatenate(c)]) for name, c in together.items()}
 
 
 def heard_briefly(paths: Iterable[Path], encoder: AudioEncoder, segments: int, work: Path) -> NDArray[np.float32]:

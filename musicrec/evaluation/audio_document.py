@@ -29,7 +29,8 @@ what a user does.
 WITHOUT = """
 ## Parts of the shipped vectors
 
-The same weights; what is left out of the descriptors is held at its mean.
+The same weights; what is left out of the descriptors is held at its mean. Then mean cepstra alone, without a network,
+and so many segments of 6 s heard from the middle of each clip.
 
 """
 TRAINED = """

@@ -16,6 +16,7 @@ from musicrec.evaluation.audio_splits import folds, groups_of
 CHOSEN: Final = "chosen"
 """Of each fold, the classifier that did best in validation within what was learned."""
 INNER_FOLDS: Final = 3
+NAMES: Final = ("logistic", "svm", "mlp")
 _SEED: Final = 1
 
 
@@ -71,7 +72,7 @@ def probe(
     groups: Sequence[object],
     *,
     repeats: int,
-    names: Sequence[str] = ("logistic", "svm", "mlp"),
+    names: Sequence[str] = NAMES,
     on_fold: Callable[[], None] = lambda: None,
 ) -> dict[str, Probed]:
     """Return what each classifier, and of each fold the chosen one, comes to on folds that share no group.

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.errors import BadInput
-from musicrec.evaluation.audio_probe import CHOSEN, Probed, probe
+from musicrec.evaluation.audio_probe import CHOSEN, Probed
 from musicrec.evaluation.audio_splits import FOLDS, Split, usable
 from musicrec.evaluation.clip_features import ClipFeatures
+from musicrec.evaluation.kept_probes import KeptProbes
 from musicrec.evaluation.pictures import pyplot, save
 
 OURS: Final = "vectors"
@@ -41,6 +42,7 @@ def probe_splits(
     groups: Sequence[str],
     *,
     repeats: int,
+    work: Path,
     on_fold: Callable[[], None] = lambda: None,
 ) -> dict[str, SplitProbes]:
     """Return the probes by split: of clips by track and by group, of segments by track and at random, which leaks.
@@ -53,22 +55,21 @@ def probe_splits(
         labels: of the clips.
         groups: of the clips, or none.
         repeats: times that all examples are asked about.
-        on_fold: called after each fold of each features.
+        work: folder in which the guesses are kept, for a second run.
+        on_fold: called after each fold of each features that has to be asked about.
     """
+    kept = KeptProbes(work, repeats, on_fold)
     tracks = np.arange(len(labels))
     ours = {"mfcc": features.mfcc, "descriptors": features.descriptors, OURS: features.vectors}
-    found = {Split.TRACK.value: _on_clips(ours, labels, tracks.tolist(), FOLDS, repeats, on_fold)}
+    found = {Split.TRACK.value: _on_clips(ours, labels, tracks.tolist(), FOLDS, kept)}
     if groups:
         with suppress(BadInput):
-            found[Split.GROUP.value] = _on_clips(ours, labels, groups, 2, repeats, on_fold)
+            found[Split.GROUP.value] = _on_clips(ours, labels, groups, 2, kept)
     rows = np.flatnonzero(np.isin(features.clip_of, usable(labels, tracks.tolist(), FOLDS)))
     of_segment = [labels[clip] for clip in features.clip_of[rows]]
     parts = {"mfcc": features.segment_mfcc[rows], OURS: features.segment_vectors[rows]}
     for split, kept_together in ((Split.SEGMENT, rows), (Split.TRACK, features.clip_of[rows])):
-        of = {
-            name: probe(x, of_segment, kept_together.tolist(), repeats=repeats, names=ON_SEGMENTS, on_fold=on_fold)
-            for name, x in parts.items()
-        }
+        of = {name: kept.of(x, of_segment, kept_together.tolist(), ON_SEGMENTS) for name, x in parts.items()}
         key = split.value if split is Split.SEGMENT else f"segments {split}"
         found[key] = SplitProbes(of, of_segment, "segments")
     return found
@@ -79,12 +80,11 @@ def _on_clips(
     labels: Sequence[str],
     groups: Sequence[object],
     least: int,
-    repeats: int,
-    on_fold: Callable[[], None],
+    kept_probes: KeptProbes,
 ) -> SplitProbes:
     rows = usable(labels, groups, least)
     kept, apart = [labels[row] for row in rows], [groups[row] for row in rows]
-    of = {name: probe(x[rows], kept, apart, repeats=repeats, on_fold=on_fold) for name, x in features.items()}
+    of = {name: kept_probes.of(x[rows], kept, apart) for name, x in features.items()}
     return SplitProbes(of, kept, "clips")
 
 

@@ -76,7 +76,7 @@ def test_segments_at_random_leak_and_are_labelled_as_leaky(tmp_path: Path) -> No
     own = rng.standard_normal((30, 8)).astype(np.float32)
     segments = own[clip_of] + 0.05 * rng.standard_normal((120, 8)).astype(np.float32)
     features = ClipFeatures(own, own, own, own, segments, segments, clip_of)
-    probes = probe_splits(features, LABELS, (), repeats=1)
+    probes = probe_splits(features, LABELS, (), repeats=1, work=tmp_path)
     assert list(probes) == ["by track", "segments at random (leaky)", "segments by track"]
     figures = figures_of(probes)
     leaky, honest = (figures[split][OURS]["svm"]["accuracy"] for split in (Split.SEGMENT, "segments by track"))
