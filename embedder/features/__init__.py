@@ -1,4 +1,4 @@
 """What the network hears: spectrograms, their harmonic and percussive parts, mel images, notes and rhythm.
 
-Pure functions of tensors; the same code runs on CPU and GPU.
+Pure functions of arrays.  Levels are measured by compiled code on a CPU and by torch on a GPU; what follows is one source.
 """
