@@ -5,13 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from embedder.features.analysis import analyse
 from embedder.features.descriptors import N_DESCRIPTORS
 from embedder.features.geometry import FEATURE_VERSION, MEL_BANDS, SEGMENT_FRAMES
 from embedder.synthesis import FAMILY_NAMES, Style, synthesise
+from embedder.training.analysed import analysed
 
 STYLES_PER_FILE = 16
 SEGMENTS = 3
@@ -77,9 +76,9 @@ def _analyse_styles(plan: CorpusPlan, indices: range) -> tuple[NDArray[np.uint8]
     for index in indices:
         style = plan.style(index)
         for track in range(plan.tracks_per_style):
-            features = analyse(synthesise(style, track, TRACK_SECONDS), torch.device("cpu"))
-            images.append((features.images * 255).round().to(torch.uint8).numpy())
-            descriptors.append(features.descriptors.numpy())
+            heard = analysed(synthesise(style, track, TRACK_SECONDS))
+            images.append(heard.images)
+            descriptors.append(heard.descriptors)
     return np.stack(images), np.stack(descriptors)
 
 
