@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.audio_file import read_mono
-from embedder.features.analysis import analyse
 from embedder.features.geometry import FEATURE_VERSION
 from embedder.features.spectrogram import cut_segments
 from embedder.kept_arrays import Arrays, KeptArrays
+from embedder.training.analysed import analysed
 from musicrec.errors import BadInput
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
@@ -69,14 +69,14 @@ def read_catalogue(paths: Iterable[Path], work: Path) -> Catalogue:
         BadInput: a file is no audio, or fewer than two tracks have two segments that are not silent.
     """
     kept = KeptArrays(work / "analysed", FEATURE_VERSION)
-    analysed = []
+    heard = []
     for path in paths:
-        arrays = kept.of(path, partial(_analysed, path))
+        arrays = kept.of(path, partial(_arrays, path))
         if len(arrays["images"]) > 1:
-            analysed.append((path.as_posix(), arrays))
-    if len(analysed) < 2:
-        raise BadInput(f"{len(analysed)} tracks are longer than a segment and not silent; at least two are needed")
-    names, parts = zip(*analysed, strict=True)
+            heard.append((path.as_posix(), arrays))
+    if len(heard) < 2:
+        raise BadInput(f"{len(heard)} tracks are longer than a segment and not silent; at least two are needed")
+    names, parts = zip(*heard, strict=True)
     return Catalogue(
         names=tuple(names),
         images=np.concatenate([part["images"] for part in parts]),
@@ -86,15 +86,12 @@ def read_catalogue(paths: Iterable[Path], work: Path) -> Catalogue:
     )
 
 
-def _analysed(path: Path) -> Arrays:
-    """Return images in steps of 0.3 dB and descriptors; no images of a silent track."""
+def _arrays(path: Path) -> Arrays:
+    """Return images and descriptors; no images of a silent track."""
     pcm = read_mono(path)
-    track = analyse(pcm)
-    if track.silent:
-        return {"images": np.zeros((0, 3, 1, 1), np.uint8)}
-    each = [analyse(segment).descriptors for segment in cut_segments(pcm)]
+    track = analysed(pcm)
     return {
-        "images": (np.asarray(track.images) * 255).round().astype(np.uint8),
-        "descriptors": np.asarray(track.descriptors),
-        "segment_descriptors": np.stack([np.asarray(descriptors) for descriptors in each]),
+        "images": track.images[:0] if track.silent else track.images,
+        "descriptors": track.descriptors,
+        "segment_descriptors": np.stack([analysed(segment).descriptors for segment in cut_segments(pcm)]),
     }

@@ -71,7 +71,11 @@ def company(
 
 
 def teach(
-    network: TrackNetwork, catalogue: Catalogue, together: NDArray[np.float32], settings: TeachingSettings
+    network: TrackNetwork,
+    catalogue: Catalogue,
+    together: NDArray[np.float32],
+    settings: TeachingSettings,
+    heard: NDArray[np.float32] | None = None,
 ) -> TrackNetwork:
     """Teach a network, in place, and return it; seconds for a thousand tracks.
 
@@ -80,14 +84,16 @@ def teach(
         catalogue: tracks.
         together: of `company`, rows and columns as the catalogue has its tracks.
         settings: how.
+        heard: of `heard_segments`, where it is known.
 
     Raises:
         BadInput: no two tracks of the catalogue share sessions.
     """
     if not together.any():
         raise BadInput("no two tracks of the catalogue share two sessions of the log; is the table of files right?")
-    heard = torch.from_numpy(heard_segments(network, catalogue.images))
-    maps = _Maps(network, catalogue, heard)
+    if heard is None:
+        heard = heard_segments(network, catalogue.images)
+    maps = _Maps(network, catalogue, torch.from_numpy(heard))
     optimiser = torch.optim.Adam(maps.parameters(), settings.learning_rate)
     rng = np.random.default_rng(settings.seed)
     has_company = np.flatnonzero(together.any(1))

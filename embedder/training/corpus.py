@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.features.analysis import analyse
 from embedder.features.descriptors import N_DESCRIPTORS
 from embedder.features.geometry import FEATURE_VERSION, MEL_BANDS, SEGMENT_FRAMES
 from embedder.kept_arrays import Arrays
 from embedder.synthesis import FAMILY_NAMES, INSTRUMENTS, Style, perform
+from embedder.training.analysed import analysed
 from embedder.training.tasks import Truths
 
 STYLES_PER_FILE = 16
@@ -83,9 +83,9 @@ def _analyse_styles(plan: CorpusPlan, indices: range) -> Arrays:
         style = plan.style(index)
         for track in range(plan.tracks_per_style):
             performance = perform(style, track, TRACK_SECONDS)
-            features = analyse(performance.pcm)
-            images.append((features.images * 255).round().astype(np.uint8))
-            descriptors.append(features.descriptors)
+            heard = analysed(performance.pcm)
+            images.append(heard.images)
+            descriptors.append(heard.descriptors)
             performances.append(performance)
     truths = asdict(Truths.of(performances))
     return {"images": np.stack(images), "descriptors": np.stack(descriptors), **truths}

@@ -62,7 +62,7 @@ def _measure(log: Path, clips: Path, labels: Path, label: str, limit: int | None
     from embedder.training.adaptation import AdaptationSettings, adapt
     from embedder.training.catalogue import read_catalogue
     from embedder.training.co_listening import TeachingSettings, teach
-    from embedder.training.placing import place_tracks
+    from embedder.training.placing import heard_segments, place_tracks
     from musicrec.evaluation.co_listening import CompanyTrial
 
     console = Console(stderr=True)
@@ -77,11 +77,15 @@ def _measure(log: Path, clips: Path, labels: Path, label: str, limit: int | None
         everything = analysed.chosen([lent.clip_of[name] for name in trial.tracks])
         played = everything.chosen(trial.played.tolist())
         network, manifest = load_weights(shipped_weights(), torch.device("cpu"))
-        recalls["musicrec"] += trial.recalls(place_tracks(network, everything))
-        adapt(network, played, AdaptationSettings(), work, model_version=manifest.model_version)
-        recalls["adapted"] += trial.recalls(place_tracks(network, everything))
-        teach(network, played, trial.taught, TeachingSettings())
-        recalls["taught"] += trial.recalls(place_tracks(network, everything))
+        # The convolutions stay, and so does what they hear.
+        heard = heard_segments(network, everything.images)
+        of_played = heard[np.isin(everything.track_of, trial.played)]
+        recalls["musicrec"] += trial.recalls(place_tracks(network, everything, heard))
+        version = manifest.model_version
+        adapt(network, played, AdaptationSettings(), work, model_version=version, heard=of_played)
+        recalls["adapted"] += trial.recalls(place_tracks(network, everything, heard))
+        teach(network, played, trial.taught, TeachingSettings(), of_played)
+        recalls["taught"] += trial.recalls(place_tracks(network, everything, heard))
         chance.append(trial.chance())
     return {
         "models": {

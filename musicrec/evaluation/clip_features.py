@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from embedder.audio_file import read_mono
 from embedder.encoder import AudioEncoder
-from embedder.features.analysis import analyse
 from embedder.features.spectrogram import cut_segments
 from embedder.kept_arrays import Arrays, KeptArrays
 from embedder.mfcc import mfcc_statistics, spectral_statistics
+from embedder.training.analysed import analysed
 
 Rows = NDArray[np.float32]
 REVISION = "1"
@@ -63,7 +63,7 @@ def _features(path: Path, encoder: AudioEncoder) -> Arrays:
     return {
         "mfcc": mfcc_statistics(pcm),
         "spectral": spectral_statistics(pcm),
-        "descriptors": np.asarray(analyse(pcm).descriptors),
+        "descriptors": analysed(pcm).descriptors,
         "vectors": embedded[0].vector,
         "segment_mfcc": np.stack([mfcc_statistics(segment) for segment in segments]),
         "segment_vectors": np.stack([each.vector for each in embedded[1:]]),
