@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from musicrec.contracts.record import DurationMs, EpochMs, Id, Record, Score, VersionedRecord, reject
+from musicrec.contracts.record import DurationMs, EpochMs, Id, Record, Score, Sha256, VersionedRecord, reject
 
 
 class Genre(Record):
@@ -53,7 +53,7 @@ class TrackEmbedding(VersionedRecord):
     """Length of the decoded audio in milliseconds."""
     embedded_at_ms: EpochMs
     """When the embedder finished."""
-    audio_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = None
+    audio_sha256: Sha256 | None = None
     """SHA-256 of the audio file's bytes, hexadecimal; absent in records of older releases."""
 
     @model_validator(mode="after")

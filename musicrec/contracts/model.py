@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from musicrec.contracts.record import VARIANT_NAME, EpochMs, Id, Record, Score, VersionedRecord, reject
+from musicrec.contracts.record import VARIANT_NAME, EpochMs, Id, Record, Score, Sha256, VersionedRecord, reject
 
 FOLDER_BELOW: Final = r"^(?!/)(?!(?:.*/)?\.\.(?:/|$))(?!(?:\.(?:/+|$))+$)[^\x00-\x1f\x7f\\]+$"
 """A relative path without `..`, of more than dots, without control characters and back-slashes."""
@@ -14,7 +14,6 @@ DEFAULT_VARIANT: Final = "default"
 """What the ranking without a variant is called where a name is needed."""
 MAX_SETTINGS: Final = 100
 
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Folder = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 
 

@@ -28,6 +28,7 @@ Dial = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 """A listener's wish between two ends; 0 lies in the middle."""
 Market = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
 """A country that rights are given for, ISO 3166-1 alpha-2: `DE`, `US`."""
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 MAX_MARKETS = 300
 """More than there are countries."""
 

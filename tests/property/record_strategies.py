@@ -57,6 +57,7 @@ def _completed(model: type[Record], fields: dict[str, Any], dimension: int, seed
         vector = np.random.default_rng(seed).normal(size=dimension)
         vector /= np.linalg.norm(vector)
         fields |= {"dimension": dimension, "vector_f16": TrackEmbedding.pack(vector.astype(np.float32))}
+        fields["audio_sha256"] = f"{seed:064x}" if fields.get("audio_sha256") else None
     if model is RankingVariant:
         shadow, share = fields.get("shadow", False), fields.get("share", 0.0)
         fields["share"] = 0.0 if shadow else share or 0.5
