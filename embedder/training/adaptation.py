@@ -5,7 +5,8 @@ catalogue should count little in its vectors.
 
 1. The catalogue sets the standard deviations of the descriptors, and the covariance of the segments of one track
    whitens what the descriptor map makes of them.  What that map learned from synthesised styles stays below it.
-2. On request, contrastive epochs: a segment should find the other of its track among those of a batch, both changed.
+2. On request, contrastive epochs: a segment should find the other of its track among those of a batch, both changed,
+   and still be of the classes that it was of.
 3. What the convolutions hear of a segment goes through a new last layer: again what varies within a track is whitened,
    and the strongest directions of the rest are kept.  Centre and share follow.
 
@@ -28,7 +29,7 @@ from embedder.training.catalogue import Catalogue
 from embedder.training.checkpoint import TrainingCheckpoint
 from embedder.training.contrastive import same_style_loss
 from embedder.training.placing import heard_segments, mean_of_tracks
-from embedder.training.trainer import EpochReport, pace, reduced_precision
+from embedder.training.trainer import FAMILY_WEIGHT, EpochReport, pace, reduced_precision
 from embedder.training.views import view
 from embedder.training.within_class import within_class_map
 
@@ -99,16 +100,18 @@ def _contrast(
         network.segments.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
     steps = max(1, len(catalogue.names) // settings.tracks_per_batch)
+    classes = _classes(network, catalogue)
     for epoch in range(checkpoint.restore(network, optimiser), settings.epochs):
         torch.manual_seed(settings.seed * 1_000_003 + epoch)
         network.train()
         losses = []
-        for number, (images, tracks) in enumerate(_batches(catalogue, settings, epoch)):
+        for number, (images, rows) in enumerate(_batches(catalogue, settings, epoch)):
             progress = (epoch * steps + number + 0.5) / (settings.epochs * steps)
             optimiser.param_groups[0]["lr"] = settings.learning_rate * pace(progress)
             with reduced_precision():
-                embedding, _ = network.segments(images)
-            loss = same_style_loss(embedding, tracks)
+                embedding, logits = network.segments(images)
+            loss = same_style_loss(embedding, torch.from_numpy(catalogue.track_of[rows]))
+            loss = loss + FAMILY_WEIGHT * functional.cross_entropy(logits.float(), classes[rows])
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -118,8 +121,10 @@ def _contrast(
         on_epoch(EpochReport(epoch + 1, settings.epochs, float(np.mean(losses))))
 
 
-def _batches(catalogue: Catalogue, settings: AdaptationSettings, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield views of two segments of each of `tracks_per_batch` tracks, and the number of the track of each."""
+def _batches(
+    catalogue: Catalogue, settings: AdaptationSettings, epoch: int
+) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
+    """Yield views of two segments of each of `tracks_per_batch` tracks, and the place of each segment."""
     rng = np.random.default_rng([settings.seed, epoch])
     generator = torch.Generator().manual_seed(settings.seed * 7919 + epoch)
     starts = np.searchsorted(catalogue.track_of, np.arange(len(catalogue.names)))
@@ -130,8 +135,14 @@ def _batches(catalogue: Catalogue, settings: AdaptationSettings, epoch: int) -> 
         chosen = order[first : first + size]
         rows = np.concatenate([starts[track] + rng.choice(counts[track], 2, replace=False) for track in chosen])
         images = torch.from_numpy(catalogue.images[rows]).float().div_(255)
-        changed = view(images, generator).contiguous(memory_format=torch.channels_last)
-        yield changed, torch.from_numpy(np.repeat(chosen, 2))
+        yield view(images, generator).contiguous(memory_format=torch.channels_last), rows
+
+
+def _classes(network: TrackNetwork, catalogue: Catalogue) -> Tensor:
+    """Return the class distribution of each segment, (segments, classes)."""
+    with torch.no_grad():
+        logits = network.segments.classify(torch.from_numpy(heard_segments(network, catalogue.images)))
+        return logits.softmax(-1)
 
 
 def _fit_descriptors(network: TrackNetwork, catalogue: Catalogue) -> None:

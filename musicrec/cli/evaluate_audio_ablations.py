@@ -91,7 +91,7 @@ def command(
         label=label,
         chance=float(precision["chance_precision"]),
         vectors={name: row["precision@5"] for name, row in precision["models"].items()},
-        adapted=unheard_figures(clips, None, work, epochs=0, repeats=min(3, repeats))["models"],
+        adapted=unheard_figures(clips, None, work, epochs=0, repeats=repeats)["models"],
         repeats=repeats,
         parts=parts,
         size=f"{styles} styles of {tracks} tracks, {epochs} passes, {batch} styles a step",

@@ -103,12 +103,19 @@ def probe(
 
 
 def _tuned(name: str, x: NDArray[np.floating], labels: NDArray[Any], groups: NDArray[Any]) -> tuple[float, Any]:
-    """Return the validated accuracy and the classifier, learned on all examples with the best settings."""
-    from sklearn.exceptions import ConvergenceWarning
+    """Return the validated accuracy and the classifier, learned on all examples with the best settings.
+
+    Where whole groups leave one label to learn, the classifier knows that one.
+    """
+    from sklearn.dummy import DummyClassifier
+    from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
     classifier, grid = classifiers()[name]
-    commonest = int(np.unique(labels, return_counts=True)[1].max())
+    names, counts = np.unique(labels, return_counts=True)
+    if len(names) == 1:
+        return 0.0, DummyClassifier().fit(x, labels)
+    commonest = int(counts.max())
     inner = StratifiedGroupKFold(min(INNER_FOLDS, commonest), shuffle=True, random_state=_SEED)
     if min(groups_of(labels.tolist(), groups.tolist()).values()) < INNER_FOLDS:
         # Too few groups to hold some out of what is learned: the tuning may be misled, the test is not.
@@ -117,5 +124,7 @@ def _tuned(name: str, x: NDArray[np.floating], labels: NDArray[Any], groups: NDA
         warnings.simplefilter("ignore", ConvergenceWarning)
         # A label that a fold has too few of is scored with what there is.
         warnings.simplefilter("ignore", UserWarning)
-        search = GridSearchCV(classifier, grid, cv=inner).fit(x, labels, groups=groups)
+        warnings.simplefilter("ignore", FitFailedWarning)
+        # Nothing is learned from a part that holds one label.
+        search = GridSearchCV(classifier, grid, cv=inner, error_score=0.0).fit(x, labels, groups=groups)
     return float(search.best_score_), search.best_estimator_

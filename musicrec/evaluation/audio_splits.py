@@ -26,7 +26,7 @@ class Split(StrEnum):
 def folds(labels: Sequence[str], groups: Sequence[object], seed: int) -> Iterator[tuple[Places, Places]]:
     """Yield what is learned and what is asked about; labels are spread evenly, a group is on one side.
 
-    Five times, or as often as the label with the fewest groups has groups, so that a label is never asked about alone.
+    Five times, or as often as the label with the fewest groups has groups.
 
     Args:
         labels: of the examples.

@@ -41,6 +41,14 @@ def test_there_are_as_many_folds_as_the_rarest_label_has_groups() -> None:
     assert set(probed[CHOSEN].guesses[0]) <= {"a", "b"}
 
 
+def test_where_groups_leave_one_label_to_learn_it_is_guessed() -> None:
+    labels, groups = ["a"] * 15 + ["b"] * 11, ["p"] * 11 + ["q"] + ["r"] * 4 + ["s"] * 10
+    learned = [{labels[place] for place in learned} for seed in range(3) for learned, _ in folds(labels, groups, seed)]
+    assert {"a"} in learned
+    probed = probe(rows_of(labels, 0.1, 1), labels, groups, repeats=3, names=("svm",))
+    assert all(set(guesses) <= {"a", "b"} for guesses in probed["svm"].guesses)
+
+
 def test_another_seed_makes_other_folds() -> None:
     one, other = ([asked.tolist() for _, asked in folds(LABELS, range(30), seed)] for seed in (0, 1))
     assert one != other
