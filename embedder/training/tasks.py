@@ -1,5 +1,8 @@
 """What training asks about a segment beside its style: which instruments play, how fast, in which key.
 
+It is not asked by default: on 85 styles that nobody heard the nearest track by the learned part is of the same style
+in 0.426 of cases and not in 0.465, while on real clips both do alike.
+
 The answers are read from what the convolutions heard and are thrown away with the heads that give them: what remains is
 that the convolutions learned to hear it.
 

@@ -45,6 +45,8 @@ class TrainingSettings:
     weight_decay: float = 1e-2
     channels: str = ALL
     """Parts of the sound that the network hears, joined by `+`."""
+    tasks: bool = False
+    """Whether it is asked for instruments, tempo and key too, see `tasks.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def train(
         for number, batch in enumerate(_batches(corpus, settings, epoch)):
             progress = (epoch * steps + number + 0.5) / (settings.epochs * steps)
             optimiser.param_groups[0]["lr"] = settings.learning_rate * pace(progress)
-            losses.append(_step(taught, optimiser, batch))
+            losses.append(_step(taught, optimiser, batch, settings))
         checkpoint.write(taught, optimiser, epoch + 1)
         on_epoch(EpochReport(epoch + 1, settings.epochs, float(np.mean(losses))))
     _finish(network, corpus)
@@ -153,14 +155,14 @@ def reduced_precision() -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=bool(has.get("amx_bf16") or has.get("avx512_bf16")))
 
 
-def _step(taught: _Taught, optimiser: torch.optim.Optimizer, batch: _Batch) -> float:
+def _step(taught: _Taught, optimiser: torch.optim.Optimizer, batch: _Batch, settings: TrainingSettings) -> float:
     taught.train()
     segments = taught.track_network.segments
     with reduced_precision():
         heard = segments.heard(batch.images)
         embedding, logits = segments.answer(heard)
-        loss = taught.heads.loss(heard, batch.truths)
-    loss = loss + same_style_loss(embedding, batch.styles)
+        tasks = taught.heads.loss(heard, batch.truths) if settings.tasks else torch.zeros(())
+    loss = tasks + same_style_loss(embedding, batch.styles)
     loss = loss + FAMILY_WEIGHT * functional.cross_entropy(logits.float(), batch.families)
     optimiser.zero_grad()
     loss.backward()

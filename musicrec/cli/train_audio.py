@@ -30,6 +30,7 @@ def command(
     tracks: Annotated[int, typer.Option(min=2, help="Tracks per style.")] = 3,
     held_out: Annotated[int, typer.Option(min=17, help="Further styles, kept out of training and measured on.")] = 85,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over all styles.")] = 24,
+    tasks: Annotated[bool, typer.Option("--tasks", help="Ask for instruments, tempo and key too.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the music, the network and the order.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
@@ -55,7 +56,7 @@ def command(
     plan = CorpusPlan(seed, styles, tracks)
     # Another seed: no style of the one corpus is in the other.
     unheard = CorpusPlan(seed + 500_000, held_out, 4)
-    settings = TrainingSettings(seed=seed, epochs=epochs, channels=channels)
+    settings = TrainingSettings(seed=seed, epochs=epochs, channels=channels, tasks=tasks)
     shape = NetworkShape(architecture.value, len(FAMILY_NAMES), LEARNED, DESCRIBED)
 
     def on_file(done: int, files: int) -> None:
@@ -65,7 +66,9 @@ def command(
         console.print(f"epoch {report.epoch} of {report.epochs}: loss {report.loss:.3f}", highlight=False)
 
     corpus = build_corpus(plan, work, on_file)
-    network = train(corpus, shape, settings, work / f"{architecture.value}-{channels}", on_epoch)
+    network = train(
+        corpus, shape, settings, work / f"{architecture.value}-{channels}{'-tasks' if tasks else ''}", on_epoch
+    )
     metrics = measure(network, build_corpus(unheard, work, on_file))
     training = {**plan_settings(plan), **asdict(settings)}
     manifest = save_weights(network, out, classes=FAMILY_NAMES, training=training, metrics=metrics)

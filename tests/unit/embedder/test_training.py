@@ -127,3 +127,13 @@ def test_the_loss_of_the_tasks_is_least_for_the_truth() -> None:
         for bias, low, high in ((right, 0.0, 0.02), (-right, 1.0, 9.0)):
             heads.ask.bias.copy_(bias)
             assert low < float(heads.loss(torch.zeros(1, 4), truths)) < high
+
+
+def test_tasks_change_what_is_learned(tmp_path: Path) -> None:
+    corpus = invented_corpus()
+    networks = [
+        train(corpus, SHAPE, TrainingSettings(epochs=1, tasks=tasks), tmp_path / str(tasks), lambda report: None)
+        for tasks in (False, True)
+    ]
+    first, second = (next(network.segments.parameters()) for network in networks)
+    assert not torch.equal(first, second)
