@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,6 +30,8 @@ TOP_SEGMENT_GENRES = 3
 """And that it names of each segment."""
 
 CPU = "cpu"
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""Of the drivers of NVIDIA, of AMD, and of Windows under WSL."""
 
 
 class AudioEncoder:
@@ -148,11 +151,16 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _default_device() -> str:
-    if importlib.util.find_spec("torch") is None:
+    if importlib.util.find_spec("torch") is None or not _may_have_gpu():
         return CPU
     import torch
 
     return "cuda" if torch.cuda.is_available() else CPU
+
+
+def _may_have_gpu() -> bool:
+    """Return False where there is no driver: torch takes seconds and a quarter of a gigabyte to say so."""
+    return sys.platform != "linux" or any(Path(device).exists() for device in GPU_DEVICES)
 
 
 def _network_on_cpu(weights: Weights, threads: int, precision: Precision | None) -> SegmentNetwork:

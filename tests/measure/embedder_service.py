@@ -35,8 +35,8 @@ async def measure(stage: Stage, tracks: int, alone: int, decoders: int) -> None:
     kafka = stage.stack.kafka.client_options()
     async with AIOKafkaConsumer(EMBEDDINGS.name, **kafka) as embeddings, AIOKafkaProducer(**kafka) as producer:
         await embeddings.seek_to_end()
-        idle_mb = _memory_mb(process)
-        memory = asyncio.create_task(_most_memory_mb(process))
+        memory = Memory(process)
+        watching = asyncio.create_task(memory.watch())
         started_s = time.monotonic()
         for number in range(tracks):
             await _announce(producer, music, f"bulk-{number}", number % CLIPS)
@@ -48,25 +48,30 @@ async def measure(stage: Stage, tracks: int, alone: int, decoders: int) -> None:
             await _announce(producer, music, f"alone-{number}", number % CLIPS)
             await _arrive(embeddings, 1)
             ways_s.append(time.monotonic() - started_s)
-        memory.cancel()
+        watching.cancel()
     show(f"{tracks} tracks of {SECONDS:g} s, {decoders} decoders: {tracks / took_s:.1f} tracks/s")
     show(f"alone, announced to vector on its topic: p50 {np.median(ways_s):.2f} s, worst {max(ways_s):.2f} s")
-    show(f"memory of worker and decoders, shared pages once: {idle_mb:.0f} MB idle, {_MOST_MB[0]:.0f} MB at most")
+    show(
+        f"memory of worker and decoders, shared pages once: {memory.idle_mb:.0f} MB idle, {memory.most_mb:.0f} MB at most"
+    )
 
 
-_MOST_MB = [0.0]
+class Memory:
+    """The proportional set size of a process and its children."""
 
+    def __init__(self, process: int) -> None:
+        self._process = process
+        self.idle_mb = self.most_mb = self._now_mb()
 
-async def _most_memory_mb(process: int) -> None:
-    while True:
-        _MOST_MB[0] = max(_MOST_MB[0], _memory_mb(process))
-        await asyncio.sleep(LOOK_EVERY_S)
+    async def watch(self) -> None:
+        """Look, until cancelled."""
+        while True:
+            self.most_mb = max(self.most_mb, self._now_mb())
+            await asyncio.sleep(LOOK_EVERY_S)
 
-
-def _memory_mb(process: int) -> float:
-    """Return the proportional set size of a process and its children."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return sum(_proportional_kb(number) for number in (process, *map(int, children))) / 1024
+    def _now_mb(self) -> float:
+        children = Path(f"/proc/{self._process}/task/{self._process}/children").read_text().split()
+        return sum(_proportional_kb(number) for number in (self._process, *map(int, children))) / 1024
 
 
 def _proportional_kb(process: int) -> int:
