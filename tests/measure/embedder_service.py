@@ -51,9 +51,7 @@ async def measure(stage: Stage, tracks: int, alone: int, decoders: int) -> None:
         watching.cancel()
     show(f"{tracks} tracks of {SECONDS:g} s, {decoders} decoders: {tracks / took_s:.1f} tracks/s")
     show(f"alone, announced to vector on its topic: p50 {np.median(ways_s):.2f} s, worst {max(ways_s):.2f} s")
-    show(
-        f"memory of worker and decoders, shared pages once: {memory.idle_mb:.0f} MB idle, {memory.most_mb:.0f} MB at most"
-    )
+    show(f"memory of all processes, shared pages once: {memory.idle_mb:.0f} MB idle, {memory.most_mb:.0f} MB at most")
 
 
 class Memory:
