@@ -160,18 +160,11 @@ def test_evaluate_audio_on_real_music(tmp_path: Path, eval_data: Path) -> None:
         reader = csv.DictReader(source, delimiter="\t")
         writer = csv.DictWriter(target, reader.fieldnames or (), delimiter="\t")
         writer.writeheader()
-        writer.writerows(islice(reader, 30))
+        writer.writerows(islice(reader, 18, 30))  # six of each of two soundtracks
     work = ("--work", tmp_path / "work")
     figures = report("evaluate", "audio", music, "--labels", labels, "--label", "soundtrack", *work)
     assert figures["models"].keys() == {"musicrec", "mfcc", "mfcc-spectral", "descriptors"}
     assert all(0 <= row["precision@5"] <= 1 for row in figures["models"].values())
-    again = ("--labels", labels, "--label", "soundtrack", "--probe", "--repeats", 1, "--group", "title")
-    probes = report("evaluate", "audio", music, *again, *work)["probes"]
-    assert probes.keys() == {"by track", "by group", "segments at random (leaky)", "segments by track"}
-    assert probes["by track"].keys() == {"mfcc", "descriptors", "vectors"}
-    for by_classifier in probes["by track"].values():
-        assert by_classifier.keys() == {"logistic", "svm", "mlp", "chosen"}
-        assert all(0 <= value <= 1 for row in by_classifier.values() for value in row.values())
 
 
 @pytest.mark.eval_data
