@@ -118,7 +118,7 @@ class AudioEncoder:
         return analyse(np.zeros(0, np.float32), self._measure) if features.silent else features
 
     def run_network(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the class probabilities of images of any making, to compare ways of making them.
+        """Return the class probabilities of images, the network's part of `embed` alone.
 
         Args:
             images: (segments, 3, MEL_BANDS, SEGMENT_FRAMES), 0 to 1.

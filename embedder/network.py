@@ -8,9 +8,7 @@ from torch.nn import functional
 
 from embedder.features.descriptors import N_DESCRIPTORS
 from embedder.network_shape import Architecture, NetworkShape
-
-_FURTHEST_DEVIATIONS = 4.0
-"""A descriptor outside this many deviations of what training heard says "very much so", and no more."""
+from embedder.placing import FURTHEST_DEVIATIONS
 
 
 class SegmentOutput(NamedTuple):
@@ -198,7 +196,7 @@ class TrackNetwork(nn.Module):
     def standardise(self, descriptors: Tensor) -> Tensor:
         """Return descriptors (..., N_DESCRIPTORS) in deviations from what training heard, clipped."""
         deviations = (descriptors - self.descriptor_mean) / self.descriptor_deviation
-        return deviations.clamp(-_FURTHEST_DEVIATIONS, _FURTHEST_DEVIATIONS)
+        return deviations.clamp(-FURTHEST_DEVIATIONS, FURTHEST_DEVIATIONS)
 
     def place_learned(self, embedding: Tensor) -> Tensor:
         """Return the learned part of one track: mean of its unit segment vectors (segments, learned), centred, unit."""

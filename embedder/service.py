@@ -229,7 +229,7 @@ class EmbeddingPipeline:
             dimension=len(embedding.vector),
             vector_f16=TrackEmbedding.pack(embedding.vector),
             genres=_genres(embedding.genres),
-            segments=tuple(Segment(genres=_genres(genres)) for genres in embedding.segment_genres),
+            segments=tuple(Segment(genres=_genres(genres)) for genres in embedding.segment_genres) or None,
             spread=embedding.spread,
             tempo_bpm=embedding.tempo_bpm,
             key_profile=embedding.key_profile,

@@ -34,7 +34,7 @@ from streams.vitals import Phase
 from streams.watchdog import end_process, end_process_after
 
 if TYPE_CHECKING:
-    from streams.embedder_agent import Memory  # torch
+    from streams.embedder_agent import Memory  # numba and OpenVINO, which other agents need not load
 
 log = logging.getLogger(__name__)
 

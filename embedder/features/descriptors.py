@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from embedder.features.geometry import DYNAMIC_RANGE_DB, FRAME_RATE_HZ, MEL_BANDS
 from embedder.features.logmel import FLOOR_DB
 from embedder.features.namespace import Array, constant, namespace_of
-from embedder.features.selection_network import ranking_program
+from embedder.features.selection_network import ranking_program, run
 
 COEFFICIENTS = 20
 _BANDS = 32
@@ -165,12 +165,8 @@ def _contrast(mix: Array) -> Array:
     segments, _, frames = mix.shape
     bands = xp.reshape(mix, (segments, _CONTRAST_BANDS, _CONTRASTED, frames))
     # A sort along an axis that is not the last would be ten times as slow.
-    registers = {i: bands[:, :, i] for i in range(_CONTRASTED)}
-    program = ranking_program(_CONTRASTED, tuple(range(_EDGE)) + tuple(range(_CONTRASTED - _EDGE, _CONTRASTED)))
-    for step in program.steps:
-        choose = xp.minimum if step.kind == "min" else xp.maximum
-        registers[step.target] = choose(registers[step.left], registers[step.right])
-    ordered = [registers[result] for result in program.results]
+    program = ranking_program(_CONTRASTED, (*range(_EDGE), *range(_CONTRASTED - _EDGE, _CONTRASTED)))
+    ordered = run(program, [bands[:, :, i] for i in range(_CONTRASTED)], xp.minimum, xp.maximum)
     return _mean_and_deviation(_over_time((sum(ordered[_EDGE:]) - sum(ordered[:_EDGE])) / _EDGE))
 
 

@@ -7,9 +7,13 @@ into halves and merge the few elements that each half adds.  With 16 outputs tha
 Source: Batcher 1968 (odd-even merge); Adams 2021, "Fast median filters using separable sorting networks".
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
+
+T = TypeVar("T")
+Compare: TypeAlias = Callable[[T, T], T]
 
 
 class Step(NamedTuple):
@@ -31,6 +35,26 @@ class SelectionProgram:
     """Register of each output."""
     releases: tuple[tuple[int, ...], ...]
     """Registers that nothing reads after the step of the same index."""
+
+
+def run(program: SelectionProgram, inputs: Sequence[T], minimum: Compare[T], maximum: Compare[T]) -> list[T]:
+    """Run a program on anything that has a minimum and a maximum: numbers, or whole arrays of them.
+
+    Args:
+        program: what to do.
+        inputs: one per input register.
+        minimum, maximum: of two.
+
+    Returns:
+        One per result.
+    """
+    registers = dict(enumerate(inputs))
+    for step, released in zip(program.steps, program.releases, strict=True):
+        choose = minimum if step.kind == "min" else maximum
+        registers[step.target] = choose(registers[step.left], registers[step.right])
+        for register in released:
+            del registers[register]
+    return [registers[register] for register in program.results]
 
 
 class _Builder:

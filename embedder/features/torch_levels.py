@@ -14,7 +14,7 @@ from embedder.features.geometry import AUTOCORRELATION_POWER, FFT_SIZE, HOP_LENG
 from embedder.features.hpss import TINY
 from embedder.features.levels import PARTIAL_BINS, Levels
 from embedder.features.logmel import FLOOR_DB, FULL_SCALE, mel_filters
-from embedder.features.selection_network import selection_program
+from embedder.features.selection_network import run, selection_program
 from embedder.features.spectrogram import analysis_window
 
 _OUTPUTS = 16
@@ -64,13 +64,8 @@ def running_median(x: Tensor) -> Tensor:
     blocks = -(-rows // _OUTPUTS)
     padded = x.index_select(0, _symmetric_rows(rows, blocks * _OUTPUTS, x.device))
     # Register i holds rows i, i + outputs, i + 2 outputs, ...: one operation handles all blocks and lanes.
-    registers = {i: padded[i : i + (blocks - 1) * _OUTPUTS + 1 : _OUTPUTS] for i in range(program.inputs)}
-    for step, released in zip(program.steps, program.releases, strict=True):
-        operation = torch.minimum if step.kind == "min" else torch.maximum
-        registers[step.target] = operation(registers[step.left], registers[step.right])
-        for register in released:
-            del registers[register]
-    medians = torch.stack([registers[register] for register in program.results], dim=1)
+    inputs = [padded[i : i + (blocks - 1) * _OUTPUTS + 1 : _OUTPUTS] for i in range(program.inputs)]
+    medians = torch.stack(run(program, inputs, torch.minimum, torch.maximum), dim=1)
     return medians.reshape(blocks * _OUTPUTS, *padded.shape[1:])[:rows]
 
 

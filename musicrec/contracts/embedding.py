@@ -41,8 +41,8 @@ class TrackEmbedding(VersionedRecord):
     """Little-endian float16 components, base64; unit Euclidean length."""
     genres: Annotated[tuple[Genre, ...], Field(max_length=64)] = ()
     """The most probable classes, best first."""
-    segments: Annotated[tuple[Segment, ...], Field(max_length=64)] = ()
-    """Each segment for itself, in the order of the track: an intro, a verse, a break."""
+    segments: Annotated[tuple[Segment, ...], Field(max_length=64)] | None = None
+    """Each segment for itself, in the order of the track: an intro, a verse, a break. Absent for silence."""
     spread: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     """How unlike each other the segments are: 1 minus the length of the mean of their unit vectors; 0 is one sound."""
     tempo_bpm: Score | None = None

@@ -9,7 +9,7 @@ from storm.findings import Findings, Invariant
 from storm.reference import Reference
 
 SESSION: Final = b"musicrec:session:"
-EXPIRING: Final = (b"musicrec:lists:", b"musicrec:answer:")
+EXPIRING: Final = (b"musicrec:lists:", b"musicrec:answer:", b"musicrec:embedded:")
 
 
 async def check_redis(redis: Redis, reference: Reference, findings: Findings) -> int:

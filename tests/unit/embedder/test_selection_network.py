@@ -5,15 +5,7 @@ import statistics
 
 import pytest
 
-from embedder.features.selection_network import SelectionProgram, ranking_program, selection_program
-
-
-def run(program: SelectionProgram, x: list[float]) -> list[float]:
-    registers = dict(enumerate(x))
-    for step in program.steps:
-        operation = min if step.kind == "min" else max
-        registers[step.target] = operation(registers[step.left], registers[step.right])
-    return [registers[register] for register in program.results]
+from embedder.features.selection_network import ranking_program, run, selection_program
 
 
 @pytest.mark.parametrize(("window", "outputs"), [(1, 1), (3, 1), (3, 2), (5, 2), (17, 8), (31, 1), (31, 8), (31, 16)])
@@ -22,14 +14,14 @@ def test_each_output_is_the_median_of_its_window(window: int, outputs: int) -> N
     draw = random.Random(window * 100 + outputs)
     for _ in range(50):
         x = [draw.choice([draw.random(), 0.5]) for _ in range(program.inputs)]
-        assert run(program, x) == [statistics.median(x[i : i + window]) for i in range(outputs)]
+        assert run(program, x, min, max) == [statistics.median(x[i : i + window]) for i in range(outputs)]
 
 
 def test_ranks_are_those_of_a_sorted_list() -> None:
     program, draw = ranking_program(16, (0, 1, 14, 15)), random.Random(3)
     for _ in range(50):
         x = [draw.choice([draw.random(), 0.5]) for _ in range(16)]
-        assert run(program, x) == [sorted(x)[rank] for rank in (0, 1, 14, 15)]
+        assert run(program, x, min, max) == [sorted(x)[rank] for rank in (0, 1, 14, 15)]
 
 
 def test_sharing_work_saves_most_of_it() -> None:
