@@ -55,13 +55,12 @@ def analyse(pcm: NDArray[np.float32], measure: MeasureLevels = levels) -> TrackF
 
 
 def _features(heard: Levels, *, silent: bool) -> TrackFeatures:
-    mix_db, harmonic_db, percussive_db = heard[:3]
-    pictures = images(mix_db, harmonic_db, percussive_db)
+    pictures = images(heard.parts_db)
     onsets = onset_envelope(pictures[:, 2])
     correlation = periodicity(onsets)
     salience = pitch_salience(heard.partials)
     profile = key_profile(salience, heard.harmonic_level)
-    parts = Parts(mix_db, harmonic_db, percussive_db, salience, onsets, correlation, profile)
+    parts = Parts(heard.parts_db, salience, onsets, correlation, profile)
     return TrackFeatures(
         images=pictures,
         descriptors=on_host(describe(parts)),

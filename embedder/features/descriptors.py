@@ -53,10 +53,8 @@ N_DESCRIPTORS = sum(BLOCKS.values())
 class Parts(NamedTuple):
     """What the descriptors of one track are made from."""
 
-    mix_db: Array
-    """(segments, MEL_BANDS, frames)"""
-    harmonic_db: Array
-    percussive_db: Array
+    levels_db: Array
+    """Of mix, harmonic and percussive part, (segments, 3, MEL_BANDS, frames)."""
     salience: Array
     """(segments, pitches, frames)"""
     onsets: Array
@@ -69,15 +67,17 @@ class Parts(NamedTuple):
 
 def describe(parts: Parts) -> Array:
     """Return the descriptors of one track, shape (N_DESCRIPTORS,), float32, finite, in the units of each block."""
-    xp = namespace_of(parts.mix_db)
-    floor = max(FLOOR_DB, float(xp.max(parts.mix_db)) - DYNAMIC_RANGE_DB)
-    mix, harmonic, percussive = (xp.clip(part, floor, None) for part in parts[:3])
+    xp = namespace_of(parts.levels_db)
+    unclipped = parts.levels_db[:, 0]
+    floor = max(FLOOR_DB, float(xp.max(unclipped)) - DYNAMIC_RANGE_DB)
+    clipped = xp.clip(parts.levels_db, floor, None)
+    mix, harmonic, percussive = (clipped[:, part] for part in range(3))
     blocks = (
         _timbre(mix),
         xp.mean(_cepstrum(harmonic)[:, :COEFFICIENTS], axis=(0, 2)),
         xp.mean(_cepstrum(percussive)[:, :COEFFICIENTS], axis=(0, 2)),
         _percussive_share(harmonic, percussive),
-        _dynamics(parts.mix_db),
+        _dynamics(unclipped),
         _contrast(mix),
         _modulation(mix),
         _rhythm(parts.onsets, parts.periodicity),

@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.features.elementary import power
-from embedder.features.geometry import AUTOCORRELATION_POWER, FFT_SIZE, SAMPLE_RATE_HZ
+from embedder.features.geometry import (
+    AUTOCORRELATION_POWER,
+    FFT_SIZE,
+    MEL_BANDS,
+    SAMPLE_RATE_HZ,
+    SEGMENT_FRAMES,
+)
 from embedder.features.hpss import separate
 from embedder.features.logmel import mel_level_db
 from embedder.features.namespace import Array
@@ -19,10 +25,8 @@ PARTIAL_BINS = int(4_000 * FFT_SIZE / SAMPLE_RATE_HZ)
 class Levels(NamedTuple):
     """Of all segments of a track."""
 
-    mix_db: Array
-    """(segments, MEL_BANDS, frames)"""
-    harmonic_db: Array
-    percussive_db: Array
+    parts_db: Array
+    """Of the mix, its harmonic and its percussive part, (segments, 3, MEL_BANDS, frames)."""
     partials: Array
     """Magnitudes of the harmonic part to the AUTOCORRELATION_POWER, (segments, PARTIAL_BINS, frames)."""
     harmonic_level: Array
@@ -35,16 +39,17 @@ def levels(segments: NDArray[np.float32]) -> Levels:
     Args:
         segments: shape (segments, SEGMENT_SAMPLES).
     """
-    return Levels(*(np.stack(part) for part in zip(*map(_levels_of_one, segments), strict=True)))
-
-
-def _levels_of_one(segment: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-    spectrum = power_spectrum(segment)
-    harmonic, percussive = separate(spectrum)
-    return (
-        mel_level_db(spectrum),
-        mel_level_db(harmonic),
-        mel_level_db(percussive),
-        power(harmonic[:PARTIAL_BINS], AUTOCORRELATION_POWER / 2),
-        np.sqrt(np.mean(harmonic, axis=0)),
+    count = len(segments)
+    heard = Levels(
+        np.empty((count, 3, MEL_BANDS, SEGMENT_FRAMES), np.float32),
+        np.empty((count, PARTIAL_BINS, SEGMENT_FRAMES), np.float32),
+        np.empty((count, SEGMENT_FRAMES), np.float32),
     )
+    for segment, parts_db, partials, level in zip(segments, *heard, strict=True):
+        spectrum = power_spectrum(segment)
+        harmonic, percussive = separate(spectrum)
+        for part, level_db in zip((spectrum, harmonic, percussive), parts_db, strict=True):
+            mel_level_db(part, level_db)
+        power(harmonic[:PARTIAL_BINS], AUTOCORRELATION_POWER / 2, partials)
+        np.sqrt(np.mean(harmonic, axis=0), out=level)
+    return heard

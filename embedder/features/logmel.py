@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder.features.elementary import log2
+from embedder.features.elementary import log2_of
 from embedder.features.geometry import (
     DYNAMIC_RANGE_DB,
     FFT_SIZE,
@@ -90,49 +90,54 @@ _FLOOR = np.float32(10 ** (FLOOR_DB / 10) * FULL_SCALE)
 _FULL_SCALE_DB = np.float32(10 * np.log10(FULL_SCALE))
 
 
-def mel_level_db(spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
+def mel_level_db(spectrum: NDArray[np.float32], into: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Return the level in each mel band.
 
     Args:
         spectrum: power of one segment, shape (N_BINS, frames), of `spectrogram.power_spectrum`.
+        into: where to put it; None takes new memory.
 
     Returns:
         Shape (MEL_BANDS, frames), decibels; a full-scale sine reads about 0, silence FLOOR_DB.
     """
-    power = np.zeros((MEL_BANDS, spectrum.shape[1]), np.float32)
-    _add_up(spectrum, *_bands(), power)
-    return log2(np.maximum(power, _FLOOR, out=power)) * DB_PER_OCTAVE - _FULL_SCALE_DB
+    level_db = np.empty((MEL_BANDS, spectrum.shape[1]), np.float32) if into is None else into
+    _measure(spectrum, *_bands(), level_db)
+    return level_db
 
 
 @fast_kernel
-def _add_up(
+def _measure(
     spectrum: NDArray[np.float32],
     first: NDArray[np.int64],
     end: NDArray[np.int64],
     weights: NDArray[np.float32],
-    power: NDArray[np.float32],
+    level_db: NDArray[np.float32],
 ) -> None:
-    for band in range(len(power)):
-        row = power[band]
+    for band in range(len(level_db)):
+        row = level_db[band]
+        row[:] = 0  # power, until all of the band is in
         for bin_ in range(first[band], end[band]):
             weight, heard = weights[band, bin_ - first[band]], spectrum[bin_]
             for frame in range(len(row)):
                 row[frame] += weight * heard[frame]
+        for frame in range(len(row)):
+            row[frame] = log2_of(max(row[frame], _FLOOR)) * DB_PER_OCTAVE - _FULL_SCALE_DB
 
 
-def images(mix_db: Array, harmonic_db: Array, percussive_db: Array) -> Array:
+def images(parts_db: Array) -> Array:
     """Return what the network sees: one image per segment, mix, harmonic and percussive as its three channels.
 
     All channels are relative to the loudest point of the segment's mix, so that loudness is gone and the balance of
     the parts remains.
 
     Args:
-        mix_db, harmonic_db, percussive_db: shape (segments, MEL_BANDS, frames), decibels.
+        parts_db: shape (segments, 3, MEL_BANDS, frames), decibels.
 
     Returns:
-        Shape (segments, 3, MEL_BANDS, frames), 0 (DYNAMIC_RANGE_DB below the maximum, or less) to 1.
+        Same shape, 0 (DYNAMIC_RANGE_DB below the maximum, or less) to 1.
     """
-    xp = namespace_of(mix_db)
-    stacked = xp.stack((mix_db, harmonic_db, percussive_db), axis=1)
-    top = xp.clip(xp.max(mix_db, axis=(1, 2)), FLOOR_DB + DYNAMIC_RANGE_DB, None)[:, None, None, None]
-    return xp.clip(stacked * (1 / DYNAMIC_RANGE_DB) + (1 - top / DYNAMIC_RANGE_DB), 0.0, 1.0)
+    xp = namespace_of(parts_db)
+    top = xp.clip(xp.max(parts_db[:, 0], axis=(1, 2)), FLOOR_DB + DYNAMIC_RANGE_DB, None)[:, None, None, None]
+    scaled = parts_db * (1 / DYNAMIC_RANGE_DB)
+    scaled += 1 - top / DYNAMIC_RANGE_DB
+    return xp.clip(scaled, 0.0, 1.0)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from embedder.features.geometry import MEDIAN_WINDOW
 from embedder.features.median_kernel import median_kernel
 from embedder.features.selection_network import selection_program
-from embedder.features.vector_registers import FLOAT32_BYTES, LANES
+from embedder.features.vector_registers import FLOAT32_BYTES, LANES, register_rows
 from musicrec.recommend.kernel import kernel
 
 Matrix = NDArray[np.float32]
@@ -28,7 +28,7 @@ def running_median(x: Matrix) -> Matrix:
         x: shape (rows, columns), non-negative, without NaN.
 
     Returns:
-        Array of the shape of `x`.
+        Array of the shape of `x`, its rows laid out as `register_rows` does.
 
     Raises:
         ValueError: `x` has not two axes, or no rows.
@@ -38,8 +38,9 @@ def running_median(x: Matrix) -> Matrix:
     columns = x.shape[1]
     if columns < LANES:
         return running_median(np.pad(x, ((0, 0), (0, LANES - columns))))[:, :columns].copy()
-    x = np.ascontiguousarray(x, np.float32)
-    medians = np.empty_like(x)
+    if x.dtype != np.float32 or x.strides[1] != FLOAT32_BYTES:
+        x = np.ascontiguousarray(x, np.float32)
+    medians = register_rows(*x.shape)
     _fill(x, medians)
     return medians
 

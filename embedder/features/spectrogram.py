@@ -3,17 +3,16 @@
 from functools import cache
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from embedder.features.fourier import power_of_frames
 from embedder.features.geometry import (
     FFT_SIZE,
-    HOP_LENGTH,
     MAX_SEGMENTS,
+    SEGMENT_FRAMES,
     SEGMENT_HOP,
     SEGMENT_SAMPLES,
 )
-from musicrec.recommend.kernel import fast_kernel
 
 
 def cut_segments(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,15 +57,4 @@ def power_spectrum(segment: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     if segment.shape != (SEGMENT_SAMPLES,):
         raise ValueError(f"shape {segment.shape}: a segment has {SEGMENT_SAMPLES} samples")
-    frames = np.lib.stride_tricks.sliding_window_view(segment, FFT_SIZE)[::HOP_LENGTH]
-    # Along the columns of the turned frames: neighbours are transformed together, and bins come out as rows.
-    spectrum = scipy.fft.rfft((frames * analysis_window()).T, axis=0)
-    power = np.empty(spectrum.shape, np.float32)
-    _square(spectrum.view(np.float32).ravel(), power.ravel())
-    return power
-
-
-@fast_kernel
-def _square(parts: NDArray[np.float32], power: NDArray[np.float32]) -> None:
-    for i in range(len(power)):
-        power[i] = parts[2 * i] * parts[2 * i] + parts[2 * i + 1] * parts[2 * i + 1]
+    return power_of_frames(segment, analysis_window(), SEGMENT_FRAMES)

@@ -31,11 +31,8 @@ def torch_levels(segments: NDArray[np.float32], device: torch.device) -> Levels:
         whole = along_time + along_frequency + 2 * TINY
         masks = ((along_time + TINY) / whole, (along_frequency + TINY) / whole)
         parts = (spectrum, *(spectrum * mask.square() for mask in masks))
-        mix_db, harmonic_db, percussive_db = (mel_level_db(part) for part in parts)
         return Levels(
-            mix_db,
-            harmonic_db,
-            percussive_db,
+            torch.stack([mel_level_db(part) for part in parts], dim=1),
             parts[1][:, :PARTIAL_BINS] ** (AUTOCORRELATION_POWER / 2),
             parts[1].mean(dim=1).sqrt(),
         )

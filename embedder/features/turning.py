@@ -8,21 +8,21 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from embedder.features.vector_registers import FLOAT32_BYTES, LANES, row_pointer
+from embedder.features.vector_registers import FLOAT32_BYTES, LANES, register_rows, row_pointer
 from musicrec.recommend.kernel import kernel
 
 Matrix = NDArray[np.float32]
 
 
 def turned(x: Matrix) -> Matrix:
-    """Return the transpose of `x`, shape (columns, rows), laid out row by row."""
-    result = np.empty(x.shape[::-1], np.float32)
-    _turn(np.ascontiguousarray(x, np.float32), result)
+    """Return the transpose of `x`, shape (columns, rows), its rows laid out as `register_rows` does."""
+    result = register_rows(*x.shape[::-1])
+    _turn(x, result)
     return result
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _turn_square(typing_context: Any, source: Any, source_row: Any, target: Any, target_row: Any) -> Any:
+def turn_square(typing_context: Any, source: Any, source_row: Any, target: Any, target_row: Any) -> Any:
     """Transpose LANES × LANES values: log2(LANES) rounds in which neighbours at a distance swap halves."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -51,7 +51,7 @@ def _turn(source: Matrix, target: Matrix) -> None:
     whole_rows, whole_columns = rows - rows % LANES, columns - columns % LANES
     for top in range(0, whole_rows, LANES):
         for left in range(0, whole_columns, LANES):
-            _turn_square(
+            turn_square(
                 source.ctypes.data + top * source.strides[0] + left * FLOAT32_BYTES,
                 source.strides[0],
                 target.ctypes.data + left * target.strides[0] + top * FLOAT32_BYTES,

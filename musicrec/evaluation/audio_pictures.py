@@ -29,7 +29,7 @@ def draw_features(path: Path) -> None:
     """
     pcm = synthesise(Style.sample(STYLE, FAMILY), TRACK, SECONDS)
     heard = levels(cut_segments(pcm))
-    pictures = images(*heard[:3])
+    pictures = images(heard.parts_db)
     onsets = onset_envelope(pictures[:, 2])
     correlation = periodicity(onsets)
     salience = pitch_salience(heard.partials)[0]
