@@ -61,7 +61,8 @@ class AudioEncoder:
             raise weights.misfit(error) from error
         self._network = network
         self._measure = measure
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="analyse")
+        # One track at a time stays in the thread, and so in the caches, of whoever asks.
+        self._map = ThreadPoolExecutor(threads, thread_name_prefix="analyse").map if threads > 1 else map
         self._classes = weights.manifest.classes
         self.model_version: str = weights.manifest.model_version
         self.dimension: int = weights.manifest.shape.dimension
@@ -108,7 +109,7 @@ class AudioEncoder:
         Raises:
             BadInput: a track has more than one axis, or samples that are not finite.
         """
-        tracks = list(self._pool.map(self._analyse, pcm_batch))
+        tracks = list(self._map(self._analyse, pcm_batch))
         answers = self._network.run([track.images for track in tracks])
         return [self._embedding(track, answer) for track, answer in zip(tracks, answers, strict=True)]
 

@@ -70,7 +70,7 @@ class OpenvinoNetwork:
         return [self._run_one(np.ascontiguousarray(images, np.float32)) for images in tracks]
 
     def _run_one(self, images: NDArray[np.float32]) -> SegmentAnswer:
-        answers = self._request.infer([images])
+        answers = self._request.infer([images], share_inputs=True)  # they are not copied
         return SegmentAnswer(answers[0].copy(), answers[1].copy())
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from embedder.features.geometry import MEDIAN_WINDOW
 from embedder.features.median_kernel import median_kernel
 from embedder.features.selection_network import selection_program
-from embedder.features.vector_registers import FLOAT32_BYTES, LANES, register_rows
+from embedder.features.vector_registers import FLOAT32_BYTES, LANES, REGISTER_BYTES, register_rows
 from musicrec.recommend.kernel import kernel
 
 Matrix = NDArray[np.float32]
@@ -48,20 +48,24 @@ def running_median(x: Matrix) -> Matrix:
 @kernel
 def _fill(x: Matrix, medians: Matrix) -> None:
     rows, columns = x.shape
-    around = np.empty((_INPUTS, columns), np.float32)
-    beyond = np.empty((_OUTPUTS, columns), np.float32)
+    around, beyond = np.empty((_INPUTS, LANES), np.float32), np.empty((_OUTPUTS, LANES), np.float32)
     for first in range(0, rows, _OUTPUTS):
-        top, kept = first - _HALF, min(_OUTPUTS, rows - first)
-        source, target = around, beyond
-        if top >= 0 and top + _INPUTS <= rows:
-            source, target = x[top : top + _INPUTS], medians[first : first + _OUTPUTS]
-        else:
+        top = first - _HALF
+        inside = top >= 0 and top + _INPUTS <= rows
+        for column in range(0, columns, LANES):
+            # The last register overlaps the one before rather than reach beyond the row.
+            start = min(column, columns - LANES)
+            if inside:
+                source = x.ctypes.data + top * x.strides[0] + start * FLOAT32_BYTES
+                target = medians.ctypes.data + first * medians.strides[0] + start * FLOAT32_BYTES
+                _medians(source, x.strides[0], target, medians.strides[0])
+                continue
             for i in range(_INPUTS):
                 row = (top + i) % (2 * rows)
-                around[i] = x[min(row, 2 * rows - 1 - row)]
-        for start in range(0, columns, LANES):
-            # The last register overlaps the one before rather than reach beyond the row.
-            shift = min(start, columns - LANES) * FLOAT32_BYTES
-            _medians(source.ctypes.data + shift, source.strides[0], target.ctypes.data + shift, target.strides[0])
-        if top < 0 or top + _INPUTS > rows:
-            medians[first : first + kept] = beyond[:kept]
+                row = min(row, 2 * rows - 1 - row)
+                for lane in range(LANES):
+                    around[i, lane] = x[row, start + lane]
+            _medians(around.ctypes.data, REGISTER_BYTES, beyond.ctypes.data, REGISTER_BYTES)
+            for i in range(min(_OUTPUTS, rows - first)):
+                for lane in range(LANES):
+                    medians[first + i, start + lane] = beyond[i, lane]

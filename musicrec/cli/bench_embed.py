@@ -175,14 +175,15 @@ def _medians_ms(path: Path) -> dict[str, float]:
     from embedder.features.geometry import MEDIAN_WINDOW
     from embedder.features.median import running_median
     from embedder.features.spectrogram import cut_segments, power_spectrum
+    from embedder.features.turning import turned
 
     spectra = [power_spectrum(segment) for segment in cut_segments(read_mono(path))]
-    turned = [np.ascontiguousarray(spectrum.T) for spectrum in spectra]
     ways: dict[str, Callable[[NDArray[np.float32]], object]] = {
         "ours": running_median,
         "scipy": lambda x: median_filter(x, (MEDIAN_WINDOW, 1)),
     }
-    return {name: min(_spent_ms(way, (*spectra, *turned)) for _ in range(5)) for name, way in ways.items()}
+    both = (*spectra, *map(turned, spectra))
+    return {name: min(_spent_ms(way, both) for _ in range(5)) for name, way in ways.items()}
 
 
 def _spent_ms(work: Callable[[NDArray[np.float32]], object], inputs: Sequence[NDArray[np.float32]]) -> float:
