@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from embedder.decode_worker import LENGTH, MAX_MESSAGE_BYTES, DecodeRequest, send_request
 from embedder.fetched_audio import FetchedAudio
+from embedder.shared_samples import SharedSamples
 from musicrec.errors import BadInput, DeadLetterReason, Unavailable
 
 WORKER = Path(__file__).with_name("decode_worker.py")
@@ -69,11 +70,12 @@ class _Died(Exception):
 
 
 class Decoder:
-    """One process and our end of its socket."""
+    """One process, our end of its socket, and the memory that it leaves samples in."""
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], connection: socket.socket, samples: SharedSamples) -> None:
         self.process = process
         self._connection = connection
+        self._samples = samples
         self.files = 0
 
     @classmethod
@@ -83,18 +85,19 @@ class Decoder:
         Raises:
             Unavailable: the system cannot start it.
         """
-        try:
-            ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise Unavailable(f"cannot start a decoder: {error}") from error
-        try:
-            with theirs:
-                process = _spawn(theirs.fileno(), limits.memory_bytes)
-        except OSError as error:
-            ours.close()
-            raise Unavailable(f"cannot start a decoder: {error}") from error
+        with ExitStack() as given_up:
+            try:
+                ours, theirs = socket.socketpair()
+                given_up.enter_context(ours)
+                with theirs:
+                    samples = SharedSamples.make(round((limits.excerpt_s + 1) * limits.rate_hz))
+                    given_up.callback(samples.close)
+                    process = _spawn(theirs.fileno(), samples.descriptor, limits.memory_bytes)
+            except OSError as error:
+                raise Unavailable(f"cannot start a decoder: {error}") from error
+            given_up.pop_all()
         ours.setblocking(False)
-        decoder = cls(process, ours)
+        decoder = cls(process, ours, samples)
         try:
             async with asyncio.timeout(START_DEADLINE_S):
                 await decoder._receive_message()
@@ -102,7 +105,7 @@ class Decoder:
             decoder.kill()
             raise Unavailable(
                 f"a decoder does not start: exit status {process.returncode}; run `{sys.executable} {WORKER} 0 "
-                f"{limits.memory_bytes}` to see why"
+                f"0 {limits.memory_bytes}` to see why"
             ) from None
         except BaseException:
             decoder.kill()
@@ -130,12 +133,16 @@ class Decoder:
             answer = await self._receive_message()
             if "error" in answer:
                 raise BadInput(f"audio {answer['message']}", DeadLetterReason(answer["error"]))
-            pcm = await self._receive_samples(int(answer["samples"]), limits)
+        # Whatever the process has become by now, it does not decide how much memory we take.
+        pcm = self._samples.read(int(answer["samples"]))
+        if pcm is None:
+            raise _Died("it talks nonsense")
         return DecodedAudio(pcm, int(answer["duration_ms"]), bool(answer["truncated"]))
 
     def kill(self) -> None:
         """End the process at once and collect its status."""
         self._connection.close()
+        self._samples.close()
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -149,12 +156,6 @@ class Decoder:
         except ValueError:
             raise _Died("it talks nonsense") from None
         return dict(message)
-
-    async def _receive_samples(self, samples: int, limits: DecodeLimits) -> npt.NDArray[np.float32]:
-        # Whatever the process has become by now, it does not decide how much memory we give it.
-        if not 0 <= samples <= (limits.excerpt_s + 1) * limits.rate_hz:
-            raise _Died("it talks nonsense")
-        return np.frombuffer(await self._receive(4 * samples), np.float32)
 
     async def _receive(self, count: int) -> bytearray:
         loop, data = asyncio.get_running_loop(), bytearray(count)
@@ -243,11 +244,11 @@ class DecoderPool:
         decoder.kill()
 
 
-def _spawn(descriptor: int, memory_bytes: int) -> subprocess.Popen[bytes]:
+def _spawn(connection: int, samples: int, memory_bytes: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         # -I: no path, user site or environment of ours decides what the decoder imports.
-        [sys.executable, "-I", str(WORKER), str(descriptor), str(memory_bytes)],
-        pass_fds=(descriptor,),
+        [sys.executable, "-I", str(WORKER), str(connection), str(samples), str(memory_bytes)],
+        pass_fds=(connection, samples),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

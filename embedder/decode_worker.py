@@ -4,13 +4,15 @@ It is started by path (`decode.py`), imports soundfile, soxr and NumPy only, and
 secrets and opens no files: audio comes as an open descriptor over its socket.  The kernel limits its memory, CPU time
 and descriptors; whoever started it kills it at a deadline.
 
-A message is a 4-byte big-endian length and a JSON object; after a successful answer follow `samples` float32 values.
-A request is {excerpt_s, max_duration_s, max_channels, rate_hz, cpu_s} with the descriptor beside it (SCM_RIGHTS).
-An answer is {samples, duration_ms, truncated} or {error, message}, `error` being a value of `DeadLetterReason`.
+A message is a 4-byte big-endian length and a JSON object.  A request is {excerpt_s, max_duration_s, max_channels,
+rate_hz, cpu_s} with the descriptor beside it (SCM_RIGHTS).  An answer is {samples, duration_ms, truncated}, and then so
+many float32 values stand in the memory whose descriptor was given at the start; or {error, message}, `error` being a
+value of `DeadLetterReason`.
 """
 
 import json
 import math
+import mmap
 import os
 import resource
 import socket
@@ -177,27 +179,30 @@ def _receive_request(connection: socket.socket) -> tuple[DecodeRequest, int] | N
     return DecodeRequest(**json.loads(data[LENGTH.size :])), descriptors[0]
 
 
-def _answer(connection: socket.socket, request: DecodeRequest, descriptor: int) -> None:
+def _answer(
+    connection: socket.socket, request: DecodeRequest, descriptor: int, shared: npt.NDArray[np.float32]
+) -> None:
     try:
         samples, duration_ms, truncated = decode_excerpt(descriptor, request)
     except Refused as error:
         connection.sendall(encode_message({"error": error.reason, "message": str(error)}))
         return
-    header = {"samples": len(samples), "duration_ms": duration_ms, "truncated": truncated}
-    connection.sendall(encode_message(header))
-    connection.sendall(samples.data)
+    shared[: len(samples)] = samples
+    answer = {"samples": len(samples), "duration_ms": duration_ms, "truncated": truncated}
+    connection.sendall(encode_message(answer))
 
 
 def main() -> None:
-    """Answer requests on the socket whose descriptor is the first argument, until it is closed."""
+    """Answer requests until the socket is closed; arguments: its descriptor, that of the memory, bytes to live in."""
     connection = socket.socket(fileno=int(sys.argv[1]))
-    limit_process(memory_bytes=int(sys.argv[2]))
+    shared = np.frombuffer(mmap.mmap(int(sys.argv[2]), 0), np.float32)
+    limit_process(memory_bytes=int(sys.argv[3]))
     connection.sendall(encode_message({"ready": True}))
     while (received := _receive_request(connection)) is not None:
         request, descriptor = received
         limit_cpu_from_now(request.cpu_s)
         try:
-            _answer(connection, request, descriptor)
+            _answer(connection, request, descriptor, shared)
         finally:
             os.close(descriptor)
 

@@ -8,12 +8,12 @@ import asyncio
 import logging
 import ssl
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Protocol, Self
 
 import numpy as np
@@ -156,23 +156,24 @@ class EmbeddingPipeline:
         # Samples of two batches at a time: of one that is encoded and one that is on its way.
         room = asyncio.Semaphore(2 * self._batch_tracks)
         firsts: dict[str, int] = {}
-        waiting = deque(
-            asyncio.create_task(self._prepare(place, track, settled, firsts, room))
+        waiting = {
+            asyncio.create_task(self._prepare(place, track, settled, firsts, room)): place
             for place, track in enumerate(tracks)
-        )
-        results: list[Embedded | _SameAs] = []
+        }
+        results: dict[int, Embedded | _SameAs] = {}
         try:
-            for first in range(0, len(tracks), self._batch_tracks):
-                batch = tracks[first : first + self._batch_tracks]
-                results += await self._encode(batch, [await waiting.popleft() for _ in batch])
+            while waiting:
+                # The network waits for no second one, and takes together what has waited for it.
+                ready, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                batch = {waiting.pop(task): task.result() for task in islice(ready, self._batch_tracks)}
+                results |= await self._encode(tracks, batch)
                 for _ in batch:
                     room.release()
         finally:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-        # The first one fetched of several may stand behind the others.
-        return [_resolved(result, track, results) for result, track in zip(results, tracks, strict=True)]
+        return [_resolved(results[place], track, results) for place, track in enumerate(tracks)]
 
     async def _prepare(
         self, place: int, track: Track, settled: Settled, firsts: dict[str, int], room: asyncio.Semaphore
@@ -193,13 +194,15 @@ class EmbeddingPipeline:
         self.truncated += decoded.truncated
         return _Heard(fingerprint, decoded)
 
-    async def _encode(self, tracks: Sequence[Track], prepared: Sequence[_Prepared]) -> list[Embedded | _SameAs]:
-        audible = [heard for heard in prepared if isinstance(heard, _Heard)]
+    async def _encode(
+        self, tracks: Sequence[Track], prepared: Mapping[int, _Prepared]
+    ) -> dict[int, Embedded | _SameAs]:
+        audible = [heard for heard in prepared.values() if isinstance(heard, _Heard)]
         encoded = iter(await self._encoded([heard.audio.pcm for heard in audible]))
-        return [
-            self._record(track, heard, next(encoded)) if isinstance(heard, _Heard) else heard
-            for track, heard in zip(tracks, prepared, strict=True)
-        ]
+        return {
+            place: self._record(tracks[place], heard, next(encoded)) if isinstance(heard, _Heard) else heard
+            for place, heard in prepared.items()
+        }
 
     async def _encoded(self, pcm: list[Pcm]) -> Sequence[AudioEmbedding | BadInput]:
         """Embed together; if that fails, one by one, so that one track cannot take the others with it."""
@@ -243,7 +246,7 @@ def _genres(shares: Sequence[tuple[str, float]]) -> tuple[Genre, ...]:
     return tuple(Genre(name=name, probability=round(probability, 4)) for name, probability in shares)
 
 
-def _resolved(result: Embedded | _SameAs, track: Track, results: Sequence[Embedded | _SameAs]) -> Embedded:
+def _resolved(result: Embedded | _SameAs, track: Track, results: Mapping[int, Embedded | _SameAs]) -> Embedded:
     """Return what became of a track, where another one stands for it too."""
     if not isinstance(result, _SameAs):
         return result

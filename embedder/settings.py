@@ -17,9 +17,9 @@ from musicrec.settings import refused_setting
 PREFIX = "MUSICREC_EMBEDDER_"
 
 
-def _half_of_the_cores() -> int:
-    """Half of the cores."""
-    return max(1, (os.cpu_count() or 2) // 2)
+def _half_of_the_cores_and_one() -> int:
+    """Half of the cores, and one that decodes while another hands over."""
+    return (os.cpu_count() or 2) // 2 + 1
 
 
 def _other_half_of_the_cores() -> int:
@@ -57,10 +57,10 @@ class EmbedderSettings(BaseSettings):
     """Wall clock for decoding one file; a decoder that needs longer is killed."""
     decoder_memory_bytes: Annotated[int, Field(ge=256 * 1024 * 1024)] = 1024 * 1024 * 1024
     """Address space of a decoder process."""
-    decoders: Annotated[int, Field(ge=1, le=256, default_factory=_half_of_the_cores)]
+    decoders: Annotated[int, Field(ge=1, le=256, default_factory=_half_of_the_cores_and_one)]
     """Decoder processes; MP3 keeps one about as busy as its analysis keeps a thread."""
     batch_tracks: Annotated[int, Field(ge=1, le=256)] = 8
-    """Tracks that go through the network together."""
+    """Most tracks that go through the network together; those that are decoded by then."""
     memory_ttl_ms: Annotated[int, Field(ge=0)] = 30 * 86_400_000
     """How long Redis remembers the audio of a track that is not announced again: unchanged audio is not embedded anew.
     0 embeds whatever is announced."""

@@ -11,6 +11,9 @@ import pytest
 import soundfile
 
 from embedder.audio_embedding import AudioEmbedding
+from embedder.decode import DecodedAudio, DecoderPool
+from embedder.fetch import AudioFetcher
+from embedder.fetched_audio import FetchedAudio
 from embedder.service import EmbeddingPipeline, NoNeed
 from embedder.settings import EmbedderSettings, load_embedder_settings
 from musicrec.contracts import Track, TrackEmbedding
@@ -32,9 +35,12 @@ class LevelEncoder:
     def __init__(self) -> None:
         self.batches: list[int] = []
         self.threads: set[int] = set()
+        self.free = threading.Event()
+        self.free.set()
 
     def embed(self, pcm_batch: Sequence[np.ndarray]) -> list[AudioEmbedding]:
         self.batches.append(len(pcm_batch))
+        assert self.free.wait(20)
         self.threads.add(threading.get_ident())
         levels = [round(float(np.abs(pcm).max()), 2) for pcm in pcm_batch]
         if 0.66 in levels:
@@ -93,7 +99,7 @@ async def test_results_stand_in_the_order_of_the_tracks_whatever_became_of_each(
         DeadLetterReason.FETCH_FAILED,
         DeadLetterReason.URI_FORBIDDEN,
     ]
-    assert encoder.batches == [1, 1, 2]
+    assert sum(encoder.batches) == 4
     assert threading.get_ident() not in encoder.threads
 
 
@@ -180,11 +186,66 @@ async def test_device_without_memory_is_unavailable_and_no_track_is_blamed(pipel
     assert level_of((await pipeline.embed([track(tmp_path, 0.2)]))[0]) == pytest.approx(0.2, abs=1e-3)
 
 
-async def test_many_tracks_go_through_in_batches(pipeline, encoder, tmp_path):
+async def test_many_tracks_go_through_in_order(pipeline, encoder, tmp_path):
     tracks = [track(tmp_path, 0.01 * number) for number in range(1, 21)]
     results = await pipeline.embed(tracks)
     assert [level_of(result) for result in results] == pytest.approx([0.01 * n for n in range(1, 21)], abs=1e-3)
-    assert encoder.batches == [3] * 6 + [2]
+    assert sum(encoder.batches) == 20
+    assert max(encoder.batches) <= 3
+
+
+class CountingDecoders:
+    """Decoders, and how many files they have decoded."""
+
+    def __init__(self, decoders: DecoderPool) -> None:
+        self._decoders = decoders
+        self.done = 0
+
+    async def decode(self, audio: FetchedAudio) -> DecodedAudio:
+        decoded = await self._decoders.decode(audio)
+        self.done += 1
+        return decoded
+
+
+async def test_the_network_waits_for_no_batch_and_takes_together_what_has_waited_for_it(encoder, tmp_path):
+    tracks = [track(tmp_path, 0.01 * number) for number in range(1, 9)]
+    settings = EmbedderSettings(allowed_root=tmp_path)
+    limits = settings.decode_limits()
+    async with AudioFetcher(settings.fetch_limits()) as fetcher, DecoderPool(limits, size=1) as decoders:
+        counted = CountingDecoders(decoders)
+        pipeline = EmbeddingPipeline(encoder, fetcher, counted, batch_tracks=3)
+        encoder.free.clear()
+        task = asyncio.create_task(pipeline.embed(tracks))
+        async with asyncio.timeout(20):
+            while counted.done < 6:  # room for two batches: one at the network, one on its way
+                await asyncio.sleep(0.01)
+        assert len(encoder.batches) == 1
+        encoder.free.set()
+        assert len(await task) == 8
+        assert encoder.batches[1] == 3
+        pipeline.close()
+
+
+async def test_a_track_that_is_slow_to_come_holds_up_no_other(encoder, tmp_path):
+    class SlowFirst(CountingDecoders):
+        async def decode(self, audio: FetchedAudio) -> DecodedAudio:
+            self.done += 1
+            if self.done == 1:
+                while sum(encoder.batches) < 4:
+                    await asyncio.sleep(0.01)
+            return await self._decoders.decode(audio)
+
+    settings = EmbedderSettings(allowed_root=tmp_path)
+    tracks = [track(tmp_path, 0.01 * number) for number in range(1, 6)]
+    async with (
+        AudioFetcher(settings.fetch_limits()) as fetcher,
+        DecoderPool(settings.decode_limits(), size=2) as decoders,
+        asyncio.timeout(20),
+    ):
+        pipeline = EmbeddingPipeline(encoder, fetcher, SlowFirst(decoders), batch_tracks=4)
+        results = await pipeline.embed(tracks)
+        assert [level_of(result) for result in results] == pytest.approx([0.01 * n for n in range(1, 6)], abs=1e-3)
+        pipeline.close()
 
 
 async def test_pipeline_that_was_cancelled_works_on(pipeline, tmp_path):
