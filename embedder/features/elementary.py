@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import fast_kernel
+from musicrec.kernel import fast_kernel
 
 Values = NDArray[np.float32]
 

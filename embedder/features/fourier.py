@@ -27,7 +27,7 @@ from embedder.features.vector_registers import (
     register_rows,
     row_pointer,
 )
-from musicrec.recommend.kernel import fast_kernel
+from musicrec.kernel import fast_kernel
 
 Matrix = NDArray[np.float32]
 

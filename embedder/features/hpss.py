@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from embedder.features.median import running_median
 from embedder.features.turning import turned
-from musicrec.recommend.kernel import fast_kernel
+from musicrec.kernel import fast_kernel
 
 TINY = np.float32(1e-20)
 """Keeps 0 / 0 away where both medians are zero; far below the power of anything audible."""

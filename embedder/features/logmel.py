@@ -17,7 +17,7 @@ from embedder.features.geometry import (
     SAMPLE_RATE_HZ,
 )
 from embedder.features.namespace import Array, namespace_of
-from musicrec.recommend.kernel import fast_kernel
+from musicrec.kernel import fast_kernel
 
 FLOOR_DB = -100.0
 """Level of a mel band without energy."""

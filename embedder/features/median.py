@@ -7,7 +7,7 @@ from embedder.features.geometry import MEDIAN_WINDOW
 from embedder.features.median_kernel import median_kernel
 from embedder.features.selection_network import selection_program
 from embedder.features.vector_registers import FLOAT32_BYTES, LANES, REGISTER_BYTES, register_rows
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 
 Matrix = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from embedder.features.vector_registers import FLOAT32_BYTES, LANES, register_rows, row_pointer
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 
 Matrix = NDArray[np.float32]
 

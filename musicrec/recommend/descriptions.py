@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.kernel import kernel
 from musicrec.recommend.description_terms import MOST_TERMS, Term
-from musicrec.recommend.kernel import kernel
 from musicrec.recommend.posting_lists import PostingLists
 from musicrec.recommend.state import Pieces, State, batches, copied, named, numbers
 from musicrec.recommend.top_k import MIN_CAPACITY

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 from musicrec.recommend.settings import RankingSettings
 
 

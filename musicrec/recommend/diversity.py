@@ -15,7 +15,7 @@ summaries", SIGIR 1998.
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import fast_kernel
+from musicrec.kernel import fast_kernel
 
 Vectors = NDArray[np.float32]
 """Unit vectors, shape (candidates, dimension); a row of zeros where a candidate has none."""

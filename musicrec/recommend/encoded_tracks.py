@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.kernel import fast_kernel, kernel
 from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.catalogue import UNKNOWN, Catalogue
-from musicrec.recommend.kernel import fast_kernel, kernel
 from musicrec.recommend.session_encoder import LARGEST_CODE, Codes, SessionEncoder, SessionPlays
 from musicrec.recommend.top_k import MIN_CAPACITY
 

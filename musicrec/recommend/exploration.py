@@ -15,8 +15,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.kernel import kernel
 from musicrec.recommend.catalogue import ANNOUNCED
-from musicrec.recommend.kernel import kernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.contracts import ReasonCode
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 from musicrec.recommend.top_k import take_top
 
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 
 COMPANY_FEATURES: Final = 16
 DAY_S: Final = 86_400

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.kernel import kernel
 from musicrec.recommend.descriptions import Descriptions
-from musicrec.recommend.kernel import kernel
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.top_k import Scratch, take_top
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.kernel import kernel
 from musicrec.recommend.catalogue import REMOVED
-from musicrec.recommend.kernel import kernel
 from musicrec.recommend.state import Pieces, State, copied
 
 

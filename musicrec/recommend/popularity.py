@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 from musicrec.recommend.state import Pieces, State, copied, numbers
 from musicrec.recommend.top_k import MIN_CAPACITY
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.errors import Incompatible
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 from musicrec.recommend.state import Pieces, State, copied
 
 FIRST_ROOM: Final = 4

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from musicrec.contracts import Degradation, Making, RecommendedItem, SourceRank
 from musicrec.contracts.recommendation import MAX_LIST_LENGTH
+from musicrec.kernel import kernel
 from musicrec.recommend.fusion import REASONS, Source
-from musicrec.recommend.kernel import kernel
 
 _ITEMS = TypeAdapter(list[RecommendedItem])
 """All items of a list are checked in one call: twenty calls take half as long again."""

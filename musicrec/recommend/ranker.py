@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import fast_kernel, kernel
+from musicrec.kernel import fast_kernel, kernel
 from musicrec.recommend.taught_network import LEAK, SEED, TaughtNetwork
 
 

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.kernel import kernel
 from musicrec.recommend.fusion import Source
-from musicrec.recommend.kernel import kernel
 from musicrec.recommend.listener_company import COMPANY_FEATURES
 from musicrec.recommend.listener_memory import SCORED_SOURCES
 from musicrec.recommend.skip_likeness import SKIP_FEATURES

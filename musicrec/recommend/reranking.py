@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 
 
 @kernel

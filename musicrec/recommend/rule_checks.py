@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from musicrec.kernel import kernel
 from musicrec.recommend.fusion import EXCLUDED
-from musicrec.recommend.kernel import kernel
 
 
 class RuleTables(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 from musicrec.recommend.posting_lists import PostingLists
 from musicrec.recommend.state import PIECE_BYTES, Pieces, State, copied, named, numbers
 

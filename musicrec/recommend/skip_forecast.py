@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import fast_kernel, kernel
+from musicrec.kernel import fast_kernel, kernel
 from musicrec.recommend.taught_network import LEAK, SEED, TaughtNetwork
 
 FIRST_ODDS = -1.2

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.contracts import ListenOutcome, SessionEntry
-from musicrec.recommend.kernel import fast_kernel
+from musicrec.kernel import fast_kernel
 
 SKIP_FEATURES: Final = 6
 LOOK: Final = 10

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 
 LONGEST_MATCH: Final = 8
 """Tracks compared, the current one included."""

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Final
 
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 
 GAPS: Final = 14
 """0 for none that is known, then a number per doubling, from a second to more than an hour."""

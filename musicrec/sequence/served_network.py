@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from musicrec.recommend.kernel import fast_kernel
+from musicrec.kernel import fast_kernel
 from musicrec.sequence.contexts import CONTEXTS, context_of
 from musicrec.sequence.model import Model
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicrec.evaluation.play_memory import CANDIDATES, PlayMemory, Question, Ranking
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 from musicrec.recommend.top_k import take_top
 
 

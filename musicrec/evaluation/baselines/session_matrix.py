@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from musicrec.errors import Incompatible
 from musicrec.evaluation.play_memory import PlayMemory, Question
-from musicrec.recommend.kernel import kernel
+from musicrec.kernel import kernel
 
 
 def session_matrix(memory: PlayMemory) -> Any:
