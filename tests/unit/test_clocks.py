@@ -15,6 +15,7 @@ STAMPS = {
     "musicrec/cli/replay.py": "--shift-to-now",
     "musicrec/cli/rules.py": "when a rule was published",
     "musicrec/cli/train_sequence.py": "age of a snapshot",
+    "musicrec/client/events.py": "when an event happened",
     "musicrec/demo/show.py": "event times that end now",
     "musicrec/local/kafka_server.py": "name of a folder",
     "streams/batch_loop.py": "from event to list",
