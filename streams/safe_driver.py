@@ -17,6 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.utils.futures import maybe_async
 
+from musicrec.producer_numbering import begin_anew
 from musicrec.reconnect_pause import pause_before_reconnecting
 from streams.committed_offsets import CommittedOffsets
 from streams.late_commits import LateCommits
@@ -199,13 +200,8 @@ class IdempotentProducer(driver.Producer):
         return {"acks": "all", "enable_idempotence": True}
 
     def begin_anew(self) -> None:
-        """Be another producer from here on, for after a delivery that has failed for good.
-
-        aiokafka has numbered what the broker refused; the broker waits for that number, and refuses all that follows.
-        What is still on its way keeps its old number.
-        """
-        numbering = self._ensure_producer()._txn_manager
-        numbering.__init__(None, numbering.transaction_timeout_ms)
+        """Be another producer from here on, for after a delivery that has failed for good."""
+        begin_anew(self._ensure_producer())
 
 
 class SafeTransport(driver.Transport):

@@ -124,7 +124,7 @@ def start_worker(
     )
 
 
-async def until_ready(process: ChildProcess, deadline_s: float = 60.0) -> None:
+async def until_ready(process: ChildProcess, deadline_s: float = 150.0) -> None:
     """Wait until the worker has said that it is ready."""
     async with asyncio.timeout(deadline_s):
         while ": ready" not in process.log_file.read_text(errors="replace"):

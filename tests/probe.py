@@ -93,7 +93,7 @@ class Tail:
         """Return what came on one topic so far."""
         return [record for record in self.records if record.topic == topic]
 
-    async def until(self, done: Callable[["Tail"], bool], deadline_s: float = 60.0) -> None:
+    async def until(self, done: Callable[["Tail"], bool], deadline_s: float = 120.0) -> None:
         """Read until `done` holds.
 
         Raises:

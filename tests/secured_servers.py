@@ -121,7 +121,7 @@ class SecuredKafka:
                 assert code == 0, message
                 assert len(matched) == 1, f"{user} did not have {rule}"
 
-    async def until(self, user: str, rules: Iterable[KafkaRule], *, allowed: bool, deadline_s: float = 30.0) -> str:
+    async def until(self, user: str, rules: Iterable[KafkaRule], *, allowed: bool, deadline_s: float = 90.0) -> str:
         """Wait until the broker allows or refuses; return what the refusal says."""
         deadline = time.monotonic() + deadline_s
         while time.monotonic() < deadline:

@@ -36,7 +36,7 @@ async def running(*processes: ChildProcess) -> AsyncIterator[Sequence[ChildProce
         await asyncio.gather(*(process.stop() for process in processes))
 
 
-async def status_of(process: ChildProcess, deadline_s: float = 60.0) -> int:
+async def status_of(process: ChildProcess, deadline_s: float = 150.0) -> int:
     """Wait for the end of a process by itself."""
     try:
         async with asyncio.timeout(deadline_s):

@@ -1,6 +1,7 @@
 """The client for programs with an event loop."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from types import TracebackType
@@ -24,9 +25,12 @@ from musicrec.contracts import ListenEvent, Mode, Recommendation, Recommendation
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 from musicrec.kafka_access import check_access, refused_rules
 from musicrec.kafka_connection import check_connection
+from musicrec.producer_numbering import begin_anew
 from musicrec.settings import KafkaSettings, load_settings
 from musicrec.topic_follower import StartAt, TopicFollower
 from musicrec.topics import LISTENS, RECOMMENDATIONS, REQUESTS, TRACKS, Topic
+
+logger = logging.getLogger(__name__)
 
 PUBLISH_DEADLINE_S: Final = 30.0
 """For a message to be on the broker, through a change of leaders or a restart."""
@@ -38,6 +42,12 @@ READER_DEADLINE_S: Final = 30.0
 
 LINGER_MS: Final = 2
 """Messages published together wait so long for each other."""
+
+PAUSE_S: Final = 0.5
+"""Before what has failed is sent again; aiokafka itself has tried for some time by then."""
+
+_FINAL: Final = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError, MessageSizeTooLargeError)
+"""What no further attempt can mend."""
 
 Published = ListenEvent | Track | RecommendationRequest
 _TOPICS: Final[dict[type[Published], Topic]] = {ListenEvent: LISTENS, Track: TRACKS, RecommendationRequest: REQUESTS}
@@ -193,8 +203,24 @@ class AsyncClient:
         unknown = f"whether {topic.name} has what was published for {key!r} is not known; publish the same again"
         with _refusals(self._kafka, topic, unknown):
             async with asyncio.timeout(self._publish_deadline_s):
-                producer = await self._writing()
+                while not await self._sent(topic, key, value):
+                    await asyncio.sleep(PAUSE_S)
+
+    async def _sent(self, topic: Topic, key: str, value: bytes | None) -> bool:
+        """Send; return whether it is there, or whether it shall be tried again."""
+        try:
+            producer = await self._writing()
+            try:
                 await producer.send_and_wait(topic.name, value, key=key.encode())
+            except KafkaError:
+                begin_anew(producer)
+                raise
+        except _FINAL:
+            raise
+        except KafkaError as error:
+            logger.warning("%s: %r; trying again", topic.name, error)
+            return False
+        return True
 
     async def _writing(self) -> AIOKafkaProducer:
         async with self._starting:

@@ -17,7 +17,7 @@ from musicrec.local import StackAddresses
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-BLOCK_DEADLINE_S = 60
+BLOCK_DEADLINE_S = 150
 
 
 def blocks(language: str) -> list[str]:

@@ -6,6 +6,8 @@ import uuid
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from conftest import Worker, own_servers, start_worker, until_ready
 from probe import reading
 from secured_servers import SecuredKafka
@@ -15,10 +17,12 @@ from musicrec.client import AsyncClient, Client, feedback, play, skip
 from musicrec.contracts import EventType, ListenEvent, Mode, Recommendation, Track
 from musicrec.errors import BadInput, Incompatible, Unavailable
 from musicrec.local import StackAddresses
+from musicrec.topics import TOPICS
 
 pytestmark = pytest.mark.kafka
 
 LISTENS, TRACKS = "musicrec.listens.v1", "musicrec.tracks.v1"
+TOPICS_BY_NAME = {topic.name: topic for topic in TOPICS}
 SLOW_S = 60.0
 """For a list on a loaded machine."""
 
@@ -141,6 +145,36 @@ async def test_a_record_that_is_too_large_is_refused_before_it_is_sent(stack: St
     async with AsyncClient(stack.kafka) as musicrec:
         with pytest.raises(BadInput, match="bytes; Track allows 65536"):
             await musicrec.publish(track)
+
+
+async def publish_again_and_again(musicrec: AsyncClient, track: Track) -> None:
+    async with asyncio.timeout(SLOW_S):  # the broker needs a moment to know
+        while True:
+            await musicrec.publish(track)
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.row(3)
+async def test_what_the_broker_refuses_is_told_and_what_follows_it_is_published(stack: StackAddresses) -> None:
+    topic = TOPICS_BY_NAME[TRACKS]
+    admin = AIOKafkaAdminClient(**stack.kafka.client_options())
+    await admin.start()
+
+    async def take_up_to(size: str) -> None:
+        changed = {**topic.config, "max.message.bytes": size}
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, TRACKS, changed)])
+
+    small, large = Track(track_id=fresh("t")), Track(track_id=fresh("t"), title="x" * 1_000)
+    async with AsyncClient(stack.kafka, publish_deadline_s=SLOW_S) as musicrec:
+        try:
+            await take_up_to("300")
+            with pytest.raises(BadInput, match=f"{TRACKS} does not take it"):
+                await publish_again_and_again(musicrec, large)
+            for _ in range(3):
+                await musicrec.publish(small.model_copy(update={"track_id": large.track_id}))
+        finally:
+            await take_up_to(str(topic.max_message_bytes))
+            await admin.close()
 
 
 @pytest.mark.row(6)

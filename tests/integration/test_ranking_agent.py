@@ -32,7 +32,7 @@ SESSIONS, LISTS, OUTCOMES = "musicrec.sessions.v1", "musicrec.recommendations.v1
 TRACKS, REQUESTS = "musicrec.tracks.v1", "musicrec.requests.v1"
 
 
-LEARNED_DEADLINE_S = 20.0
+LEARNED_DEADLINE_S = 60.0
 """All workers know of a play within a second; a loaded machine gets more time."""
 
 

@@ -65,7 +65,7 @@ async def test_a_damaged_encoder_ends_the_start_with_its_file_and_the_way_out(
     with (tmp_path / "encoder" / ARTISTS).open("ab") as artists:
         artists.write(b"!")
     process = start_worker(stack, tmp_path, "ranking", MUSICREC_RANKING__ENCODER_PATH=str(tmp_path / "encoder"))
-    assert await status_of(process, 30.0) == 2
+    assert await status_of(process) == 2
     assert "artists.json: sha256" in process.log_tail(5)
     assert "copy it again" in process.log_tail(5)
 
@@ -85,5 +85,5 @@ async def test_a_ranker_that_is_not_there_ends_the_start_with_the_way_out(
     stack: StackAddresses, tmp_path: Path
 ) -> None:
     process = start_worker(stack, tmp_path, "ranking", MUSICREC_RANKING__RANKER_PATH=str(tmp_path / "nothing"))
-    assert await status_of(process, 30.0) == 2
+    assert await status_of(process) == 2
     assert "name a folder that `musicrec train ranker` wrote" in process.log_tail(5)
