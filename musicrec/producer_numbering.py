@@ -1,4 +1,7 @@
-"""The numbers by which a broker knows what an idempotent producer has sent."""
+"""The numbers by which a broker knows what an idempotent producer has sent, and the ways out when they do not fit."""
+
+import asyncio
+from contextlib import suppress
 
 from aiokafka import AIOKafkaProducer
 
@@ -11,3 +14,15 @@ def begin_anew(producer: AIOKafkaProducer) -> None:
     """
     numbering = producer._txn_manager
     numbering.__init__(None, numbering.transaction_timeout_ms)
+
+
+async def close_at_once(producer: AIOKafkaProducer) -> None:
+    """Close a producer without sending what waits in it.
+
+    A message whose number the broker does not expect is tried for ever: aiokafka never gives one up, and `stop` would
+    wait for it.
+    """
+    producer._closed = True
+    with suppress(asyncio.CancelledError):
+        await producer._sender.close()
+    await producer.client.close()

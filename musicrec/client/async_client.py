@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Final, Self
 from uuid import uuid4
@@ -25,7 +25,7 @@ from musicrec.contracts import ListenEvent, Mode, Recommendation, Recommendation
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 from musicrec.kafka_access import check_access, refused_rules
 from musicrec.kafka_connection import check_connection
-from musicrec.producer_numbering import begin_anew
+from musicrec.producer_numbering import begin_anew, close_at_once
 from musicrec.settings import KafkaSettings, load_settings
 from musicrec.topic_follower import StartAt, TopicFollower
 from musicrec.topics import LISTENS, RECOMMENDATIONS, REQUESTS, TRACKS, Topic
@@ -39,9 +39,16 @@ ANSWER_DEADLINE_S: Final = 2.0
 """For a list; it comes within a tenth of a second where ranking workers keep up."""
 
 READER_DEADLINE_S: Final = 30.0
+"""For the topic of lists to be followed."""
 
 LINGER_MS: Final = 2
 """Messages published together wait so long for each other."""
+
+ATTEMPT_DEADLINE_S: Final = 10.0
+"""After which a message is sent again by another producer."""
+
+STOP_DEADLINE_S: Final = 10.0
+"""For what is on its way when the client is closed."""
 
 PAUSE_S: Final = 0.5
 """Before what has failed is sent again; aiokafka itself has tried for some time by then."""
@@ -80,8 +87,6 @@ class AsyncClient:
         self._starting = asyncio.Lock()
         self._follower: TopicFollower | None = None
         self._producer: AIOKafkaProducer | None = None
-        self._open = AsyncExitStack()
-        """Ends what was started."""
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -100,8 +105,10 @@ class AsyncClient:
         """Send what is on its way, end all subscriptions and close the connections."""
         self._connected = False
         self._readers.end()
-        await self._open.aclose()
-        self._producer = self._follower = None
+        await self._stop_writing()
+        if self._follower is not None:
+            await self._follower.stop()
+            self._follower = None
 
     async def publish(self, record: Published) -> None:
         """Publish an event, a track or a request; returns once the broker has it for good.
@@ -211,13 +218,17 @@ class AsyncClient:
         try:
             producer = await self._writing()
             try:
-                await producer.send_and_wait(topic.name, value, key=key.encode())
+                async with asyncio.timeout(min(ATTEMPT_DEADLINE_S, self._publish_deadline_s / 2)):
+                    await producer.send_and_wait(topic.name, value, key=key.encode())
             except KafkaError:
                 begin_anew(producer)
                 raise
+            except TimeoutError:
+                await self._give_up(producer)
+                raise
         except _FINAL:
             raise
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             logger.warning("%s: %r; trying again", topic.name, error)
             return False
         return True
@@ -235,9 +246,22 @@ class AsyncClient:
                 except BaseException:
                     await producer.stop()
                     raise
-                self._open.push_async_callback(producer.stop)
                 self._producer = producer
         return self._producer
+
+    async def _give_up(self, producer: AIOKafkaProducer) -> None:
+        """Have the next message begin another producer: this one may try what the broker refuses for ever."""
+        if self._producer is producer:
+            self._producer = None
+            await close_at_once(producer)
+
+    async def _stop_writing(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), STOP_DEADLINE_S)
+            except TimeoutError:
+                await close_at_once(producer)
 
     async def _read(self) -> None:
         """Have the topic of lists followed; returns once it is, so that no later list is missed."""
@@ -252,7 +276,6 @@ class AsyncClient:
                     start_at=StartAt(end=True),
                 )
                 follower.start()
-                self._open.push_async_callback(follower.stop)
                 self._follower = follower
         await self._follower.ready(READER_DEADLINE_S)
 

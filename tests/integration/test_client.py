@@ -13,7 +13,7 @@ from probe import reading
 from secured_servers import SecuredKafka
 
 from musicrec.access import PUBLISHER, SUBSCRIBER
-from musicrec.client import AsyncClient, Client, feedback, play, skip
+from musicrec.client import AsyncClient, Client, async_client, feedback, play, skip
 from musicrec.contracts import EventType, ListenEvent, Mode, Recommendation, Track
 from musicrec.errors import BadInput, Incompatible, Unavailable
 from musicrec.local import StackAddresses
@@ -175,6 +175,27 @@ async def test_what_the_broker_refuses_is_told_and_what_follows_it_is_published(
         finally:
             await take_up_to(str(topic.max_message_bytes))
             await admin.close()
+
+
+@pytest.mark.row(3)
+async def test_a_producer_whose_numbers_do_not_fit_any_more_is_replaced(
+    stack: StackAddresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(async_client, "ATTEMPT_DEADLINE_S", 2.0)
+    user = fresh("user")
+    async with (
+        AsyncClient(stack.kafka, publish_deadline_s=SLOW_S) as musicrec,
+        reading(stack, LISTENS, only=lambda record: record.key == user.encode()) as tail,
+    ):
+        await musicrec.publish(play(user, "t0", ms_played=1_000))
+        assert musicrec._producer is not None
+        numbers = musicrec._producer._txn_manager
+        (partition,) = numbers._sequence_numbers
+        numbers.increment_sequence_number(partition, 5)
+        await musicrec.publish(play(user, "t1", ms_played=1_000))
+        await musicrec.publish(play(user, "t2", ms_played=1_000))
+        await tail.until(lambda t: len(t.records) >= 3)
+    assert [ListenEvent.decode(record.value).track_id for record in tail.records] == ["t0", "t1", "t2"]
 
 
 @pytest.mark.row(6)
