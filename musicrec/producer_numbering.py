@@ -1,4 +1,4 @@
-"""The numbers by which a broker knows what an idempotent producer has sent, and the ways out when they do not fit."""
+"""The numbers by which a broker knows what an idempotent producer has sent, and what aiokafka leaves to its users."""
 
 import asyncio
 from contextlib import suppress
@@ -17,11 +17,7 @@ def begin_anew(producer: AIOKafkaProducer) -> None:
 
 
 async def close_at_once(producer: AIOKafkaProducer) -> None:
-    """Close a producer without sending what waits in it.
-
-    A message whose number the broker does not expect is tried for ever: aiokafka never gives one up, and `stop` would
-    wait for it.
-    """
+    """Close a producer without sending what waits in it, for which `stop` would wait as long as no broker answers."""
     producer._closed = True
     with suppress(asyncio.CancelledError):
         await producer._sender.close()

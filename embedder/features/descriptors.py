@@ -53,7 +53,7 @@ N_DESCRIPTORS = sum(BLOCKS.values())
 class Parts(NamedTuple):
     """What the descriptors of one track are made from."""
 
-    levels_db: Array
+    parts_db: Array
     """Of mix, harmonic and percussive part, (segments, 3, MEL_BANDS, frames)."""
     salience: Array
     """(segments, pitches, frames)"""
@@ -67,10 +67,10 @@ class Parts(NamedTuple):
 
 def describe(parts: Parts) -> Array:
     """Return the descriptors of one track, shape (N_DESCRIPTORS,), float32, finite, in the units of each block."""
-    xp = namespace_of(parts.levels_db)
-    unclipped = parts.levels_db[:, 0]
+    xp = namespace_of(parts.parts_db)
+    unclipped = parts.parts_db[:, 0]
     floor = max(FLOOR_DB, float(xp.max(unclipped)) - DYNAMIC_RANGE_DB)
-    clipped = xp.clip(parts.levels_db, floor, None)
+    clipped = xp.clip(parts.parts_db, floor, None)
     mix, harmonic, percussive = (clipped[:, part] for part in range(3))
     blocks = (
         _timbre(mix),

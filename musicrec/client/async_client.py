@@ -44,9 +44,6 @@ READER_DEADLINE_S: Final = 30.0
 LINGER_MS: Final = 2
 """Messages published together wait so long for each other."""
 
-ATTEMPT_DEADLINE_S: Final = 10.0
-"""After which a message is sent again by another producer."""
-
 STOP_DEADLINE_S: Final = 10.0
 """For what is on its way when the client is closed."""
 
@@ -218,17 +215,13 @@ class AsyncClient:
         try:
             producer = await self._writing()
             try:
-                async with asyncio.timeout(min(ATTEMPT_DEADLINE_S, self._publish_deadline_s / 2)):
-                    await producer.send_and_wait(topic.name, value, key=key.encode())
+                await producer.send_and_wait(topic.name, value, key=key.encode())
             except KafkaError:
                 begin_anew(producer)
                 raise
-            except TimeoutError:
-                await self._give_up(producer)
-                raise
         except _FINAL:
             raise
-        except (KafkaError, TimeoutError) as error:
+        except KafkaError as error:
             logger.warning("%s: %r; trying again", topic.name, error)
             return False
         return True
@@ -248,12 +241,6 @@ class AsyncClient:
                     raise
                 self._producer = producer
         return self._producer
-
-    async def _give_up(self, producer: AIOKafkaProducer) -> None:
-        """Have the next message begin another producer: this one may try what the broker refuses for ever."""
-        if self._producer is producer:
-            self._producer = None
-            await close_at_once(producer)
 
     async def _stop_writing(self) -> None:
         producer, self._producer = self._producer, None

@@ -13,7 +13,7 @@ from probe import reading
 from secured_servers import SecuredKafka
 
 from musicrec.access import PUBLISHER, SUBSCRIBER
-from musicrec.client import AsyncClient, Client, async_client, feedback, play, skip
+from musicrec.client import AsyncClient, Client, feedback, play, skip
 from musicrec.contracts import EventType, ListenEvent, Mode, Recommendation, Track
 from musicrec.errors import BadInput, Incompatible, Unavailable
 from musicrec.local import StackAddresses
@@ -178,10 +178,7 @@ async def test_what_the_broker_refuses_is_told_and_what_follows_it_is_published(
 
 
 @pytest.mark.row(3)
-async def test_a_producer_whose_numbers_do_not_fit_any_more_is_replaced(
-    stack: StackAddresses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(async_client, "ATTEMPT_DEADLINE_S", 2.0)
+async def test_a_producer_whose_numbers_the_broker_does_not_expect_begins_anew(stack: StackAddresses) -> None:
     user = fresh("user")
     async with (
         AsyncClient(stack.kafka, publish_deadline_s=SLOW_S) as musicrec,

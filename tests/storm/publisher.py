@@ -14,6 +14,7 @@ import soundfile
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from musicrec.producer_numbering import begin_anew
 from storm.clock import now_ms
 from storm.schedule import Fault
 from storm.traffic import DENIED, DOOMED, TICK_S, USER_PREFIX, Sent, Traffic, catalogue
@@ -96,6 +97,7 @@ class Publisher:
         if done.cancelled() or done.exception() is not None:
             self.sent_again += 1
             self._waiting.append(message)
+            begin_anew(self._producer)  # or whatever follows on this partition is refused for ever
         else:
             self.acknowledged[message.number] = message
 
@@ -130,6 +132,7 @@ class Publisher:
                 await self._producer.send_and_wait(topic, value, key=key.encode())
                 return
             except KafkaError:
+                begin_anew(self._producer)
                 await asyncio.sleep(0.5)
 
 
