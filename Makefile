@@ -11,6 +11,9 @@ PROCESSES ?= 2
 SEED ?= 7
 MINUTES ?= 10
 
+# Some hundred workers are started by the tests: each would compile what it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test storm lint no-pickle types setup lock clean
 
 demo: $(RUN_SETUP)

@@ -18,6 +18,9 @@ from musicrec.model_announcements import announcements, put_announcement
 from musicrec.settings import KafkaSettings, RedisSettings
 from streams.topic_admin import create_missing_topics
 
+# Brokers of tests live for seconds: what the JVM's second compiler does for them costs more than it earns.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 IN_CI = os.environ.get("CI") == "true"
 
 

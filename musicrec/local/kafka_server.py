@@ -5,6 +5,7 @@ Folder layout: `server.properties`, `cluster-id`, `data/` (the log), and the bro
 
 import asyncio
 import base64
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -15,12 +16,16 @@ from aiokafka.errors import KafkaError
 
 from musicrec.errors import Unavailable
 from musicrec.local.child_process import ChildProcess
+from musicrec.local.class_archive import ClassArchive
 from musicrec.local.free_port import LOOPBACK, free_port
 from musicrec.local.java import find_java
 from musicrec.local.kafka_jars import kafka_class_path
 
 START_DEADLINE_S = 90.0
 """The broker answers after 3 s on a quiet machine; after a kill -9 it first recovers its log."""
+
+STOPPED_IN_ORDER = 128 + signal.SIGTERM
+"""Status of a JVM whose shutdown hooks have run to their end after SIGTERM."""
 
 
 class KafkaServer:
@@ -36,6 +41,7 @@ class KafkaServer:
         self._controller_port = free_port()
         self._heap_mib = heap_mib
         self._process: ChildProcess | None = None
+        self._classes: ClassArchive | None = None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -67,11 +73,12 @@ class KafkaServer:
         java, class_path = await asyncio.to_thread(lambda: (find_java(), kafka_class_path()))
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_properties()
-        await asyncio.to_thread(self._format_if_needed, java, class_path)
+        self._classes = classes = ClassArchive(java, class_path, self.folder)
+        start = [java, *classes.options_to_read(), "-cp", class_path]
+        await asyncio.to_thread(self._format_if_needed, start)
+        start = [java, *classes.options_to_read_or_make(), *self._jvm_options(), "-cp", class_path]
         self._process = ChildProcess.start(
-            "Kafka",
-            [java, *self._jvm_options(), "-cp", class_path, "kafka.Kafka", self.folder / "server.properties"],
-            self.folder / "kafka.log",
+            "Kafka", [*start, "kafka.Kafka", self.folder / "server.properties"], self.folder / "kafka.log"
         )
         await self._wait_until_it_answers()
 
@@ -79,6 +86,8 @@ class KafkaServer:
         """Stop the broker; it flushes its log first."""
         if self._process is not None:
             await self._process.stop(grace_s=30.0)
+            if self._classes is not None and self._process.returncode == STOPPED_IN_ORDER:
+                await asyncio.to_thread(self._classes.keep)
             self._process = None
 
     def _jvm_options(self) -> list[str]:
@@ -121,14 +130,14 @@ class KafkaServer:
         text = "".join(f"{key}={value}\n" for key, value in (properties | self.properties).items())
         (self.folder / "server.properties").write_text(text)
 
-    def _format_if_needed(self, java: Path, class_path: str) -> None:
+    def _format_if_needed(self, start: list[str | Path]) -> None:
         data = self.folder / "data"
         if (data / "meta.properties").exists():
             return
         if data.exists() and any(data.iterdir()):
             # A kill in the middle of formatting leaves a folder without its identity; Kafka would refuse it for ever.
             data.rename(data.with_name(f"data.unfinished-{time.time_ns()}"))
-        command: list[str | Path] = [java, "-Xmx256m", "-cp", class_path, "kafka.tools.StorageTool", "format"]
+        command = [*start, "kafka.tools.StorageTool", "format"]
         command += ["-t", _cluster_id(), "-c", self.folder / "server.properties", "--ignore-formatted"]
         command += self.format_options
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_DEADLINE_S, check=False)

@@ -46,7 +46,11 @@ async def test_events_and_requests_are_answered(stack: StackAddresses, worker: W
                 seen: set[str] = set()
                 while not {passed.list_id, *(made.list_id for made in after)} <= seen:
                     seen.add((await anext(of_all)).list_id)
-        asked = await musicrec.ask(ada, Mode.POPULAR, limit=2, deadline_s=SLOW_S)
+            for track in (fresh("other"), fresh("other")):
+                await musicrec.list_after(play(bob, track, ms_played=200_000), deadline_s=SLOW_S)
+        async with asyncio.timeout(SLOW_S):  # a list answers at once, what was heard is learned a little later
+            while len((asked := await musicrec.ask(ada, Mode.POPULAR, limit=2, deadline_s=SLOW_S)).items) < 2:
+                await asyncio.sleep(0.1)
         assert (asked.user_id, asked.mode, len(asked.items)) == (ada, Mode.POPULAR, 2)
         several = await asyncio.gather(*(musicrec.ask(ada, deadline_s=SLOW_S) for _ in range(20)))
         assert len({made.request_id for made in several}) == 20

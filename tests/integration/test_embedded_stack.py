@@ -1,6 +1,8 @@
 """The embedded Kafka and Valkey: data that outlives a kill -9, folders and ports that are taken, damaged jars."""
 
 import asyncio
+import hashlib
+import shutil
 import signal
 from pathlib import Path
 
@@ -90,6 +92,30 @@ def test_a_damaged_jar_is_replaced_and_the_class_path_is_whole(tmp_path: Path) -
     assert wrong_jars(folder) == [damaged.name]
     kafka_class_path(tmp_path)
     assert wrong_jars(folder) == []
+
+
+async def test_a_broker_leaves_its_classes_to_the_next_and_damaged_ones_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jars = Path(kafka_class_path().split(":")[0]).parent
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    own = tmp_path / "cache" / "musicrec" / jars.name
+    shutil.copytree(jars, own, ignore=shutil.ignore_patterns("*.jsa"))
+
+    async def archive_after_a_start() -> Path:
+        servers = await started(tmp_path / "stack")
+        await servers.stop()
+        (archive,) = own.glob("*.jsa")
+        return archive
+
+    first = await archive_after_a_start()
+    written = first.stat().st_mtime_ns
+    assert (await archive_after_a_start()).stat().st_mtime_ns == written
+    content = bytearray(first.read_bytes())
+    content[len(content) // 2] ^= 1
+    first.write_bytes(content)
+    again = await archive_after_a_start()
+    assert hashlib.sha256(again.read_bytes()).hexdigest() in again.name
 
 
 async def test_a_broker_that_ends_at_once_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
