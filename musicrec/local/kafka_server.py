@@ -74,7 +74,7 @@ class KafkaServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write_properties()
         self._classes = classes = ClassArchive(java, class_path, self.folder)
-        start = [java, *classes.options_to_read(), "-cp", class_path]
+        start: list[str | Path] = [java, *classes.options_to_read(), "-cp", class_path]
         await asyncio.to_thread(self._format_if_needed, start)
         start = [java, *classes.options_to_read_or_make(), *self._jvm_options(), "-cp", class_path]
         self._process = ChildProcess.start(
