@@ -231,6 +231,15 @@ class HealthSettings(_Section):
     """Longest time in which messages wait and none is finished; an embedder's slowest batch is added to it."""
 
 
+class LogSettings(_Section):
+    """What a worker, the page and the gateway write to stderr."""
+
+    format: Literal["text", "json"] = "text"
+    """Lines for people, or a JSON object per line, with `trace_id` where a line is about one message of a trace."""
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe lines that are written."""
+
+
 class WebSettings(_Section):
     """The live page."""
 
@@ -259,6 +268,8 @@ class Settings(BaseSettings):
     """Ranking agent."""
     health: HealthSettings = HealthSettings()
     """Health of a worker."""
+    log: LogSettings = LogSettings()
+    """Log lines."""
     web: WebSettings = WebSettings()
     """Live page."""
     data_dir: Path = Path(".data")

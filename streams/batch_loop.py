@@ -38,11 +38,12 @@ from faust.types import TP
 
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 from musicrec.settings import AgentSettings
+from musicrec.trace_context import trace_context
 from streams.counters import Counters
 from streams.crash_point import CrashPoint, Step
 from streams.express_lane import ExpressLane, Haste
 from streams.fair_queue import FairQueue
-from streams.messages import Batch, Decision, Incoming, Outgoing, dead_letter, incoming
+from streams.messages import NO_TRACE, Batch, Decision, Incoming, Outgoing, Trace, dead_letter, incoming
 from streams.vitals import Work
 
 log = logging.getLogger(__name__)
@@ -274,7 +275,14 @@ class BatchLoop:
 
     async def _dead_letter_after_handler_error(self, message: Incoming, error: Exception) -> None:
         self._handler_errors += 1
-        log.error("%s: cannot handle %s", self._handler.name, message.place, exc_info=error)
+        context = trace_context(message.headers)
+        log.error(
+            "%s: cannot handle %s",
+            self._handler.name,
+            message.place,
+            exc_info=error,
+            extra={"trace_id": context.trace_id} if context else None,
+        )
         if self._handler_errors > MAX_HANDLER_ERRORS:
             raise error
         reason = BadInput(f"{type(error).__name__} in the handler", DeadLetterReason.HANDLER_ERROR)
@@ -286,8 +294,10 @@ class BatchLoop:
         deadline = time.monotonic() + self._settings.retry_deadline_s
         backoff_s = FIRST_BACKOFF_S
         while True:
+            trace: Trace = NO_TRACE
             try:
                 decision = await self._handler.decide(batch)
+                trace = decision.trace
                 self._crash_point.passed(Step.DECIDE)
                 await self._deliver(decision.messages)
                 self._crash_point.passed(Step.EMIT)
@@ -295,8 +305,10 @@ class BatchLoop:
                 await decision.save()
                 self._crash_point.passed(Step.SAVE)
                 self._counters.finished(batch, decision, delivered_ms)
+                trace.end()
                 return
             except (Unavailable, KafkaError, ProducerSendError) as error:
+                trace.end(error)
                 if time.monotonic() > deadline:
                     log.error("%s: gave up after %g s", self._handler.name, self._settings.retry_deadline_s)
                     raise

@@ -10,12 +10,13 @@ from embedder.encoder import AudioEncoder
 from embedder.known_audio import KnownAudio, known_after
 from embedder.service import EmbeddingPipeline, NoNeed, Settled
 from embedder.settings import EmbedderSettings
-from musicrec.cloud_events import check_headers, headers_for
+from musicrec.cloud_events import check_headers
 from musicrec.contracts import Track, TrackEmbedding
 from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.topics import EMBEDDINGS
 from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_message
 from streams.metrics import EventOutcome
+from streams.traces import PASSED_ON, BatchTrace, Traces
 
 _OUTCOMES = {NoNeed.WITHOUT_AUDIO: EventOutcome.WITHOUT_AUDIO, NoNeed.UNCHANGED: EventOutcome.UNCHANGED}
 
@@ -65,6 +66,7 @@ class EmbedderAgent:
         *,
         name: str = name,
         again: bool = False,
+        traces: Traces = PASSED_ON,
     ) -> None:
         """Make an agent.
 
@@ -74,19 +76,21 @@ class EmbedderAgent:
             slowest_batch_s: see the attribute.
             name: in dead letters and logs.
             again: whether a catalogue is embedded again beside the agent of live tracks; see `re_embedder_agent`.
+            traces: where its spans come from.
         """
         self.name = name
         self._pipeline = pipeline
         self._memory = memory
         self._again = again
+        self._traces = traces
         self.model_version = pipeline.model_version
         self.slowest_batch_s = slowest_batch_s
         """What a batch takes of which every fetch and every decoder runs into its deadline."""
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Embed the newest version of each track in the batch."""
-        decision, changes = Decision(), Changes()
-        removed, newest = self._newest(batch, decision)
+        decision, changes = Decision(trace=(trace := self._traces.batch())), Changes()
+        removed, newest = self._newest(batch, decision, trace)
         known = await self._memory.known([*removed.values(), *newest])
         for key, track_id in removed.items():
             if self._again and self._is_anothers(known.get(track_id)):
@@ -98,11 +102,13 @@ class EmbedderAgent:
         for (message, track), result in zip(newest.values(), results, strict=True):
             match result:
                 case BadInput():
-                    self._refuse(decision, message, result)
+                    self._refuse(decision, trace, message, result)
                 case NoNeed():
+                    trace.step(message, _OUTCOMES[result])
                     decision.outcomes[_OUTCOMES[result]] += 1
                 case TrackEmbedding():
-                    decision.messages.append(record_message(EMBEDDINGS, result, headers_for(result)))
+                    context = trace.step(message, EventOutcome.EMBEDDED)
+                    decision.messages.append(record_message(EMBEDDINGS, result, context))
                     decision.outcomes[EventOutcome.EMBEDDED] += 1
                     before = known.get(track.track_id)
                     changes[track.track_id] = (before, known_after(before, result, again=self._again))
@@ -110,7 +116,7 @@ class EmbedderAgent:
         return decision
 
     def _newest(
-        self, batch: Sequence[Incoming], decision: Decision
+        self, batch: Sequence[Incoming], decision: Decision, trace: BatchTrace
     ) -> tuple[dict[bytes, str], dict[str, tuple[Incoming, Track]]]:
         """Return what is removed, by key, and the newest version of each track that was not removed since."""
         removed: dict[bytes, str] = {}
@@ -125,7 +131,7 @@ class EmbedderAgent:
                     track = _decode(message)
                     newest[track.track_id] = (message, track)
             except BadInput as error:
-                self._refuse(decision, message, error)
+                self._refuse(decision, trace, message, error)
         return removed, newest
 
     def _settled_by(self, known: Mapping[str, KnownAudio]) -> Settled:
@@ -139,7 +145,8 @@ class EmbedderAgent:
         """Return whether the last word on a track is that of another model."""
         return known is not None and known.model_version != self.model_version
 
-    def _refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
+    def _refuse(self, decision: Decision, trace: BatchTrace, message: Incoming, error: BadInput) -> None:
+        trace.step(message, EventOutcome.DEAD_LETTERED)
         decision.messages.append(dead_letter(message, error, app=self.name))
 
 
@@ -156,7 +163,12 @@ def _decode(message: Incoming) -> Track:
 
 @asynccontextmanager
 async def embedder_agent(
-    settings: EmbedderSettings, memory: Memory, name: str = EmbedderAgent.name, *, again: bool = False
+    settings: EmbedderSettings,
+    memory: Memory,
+    name: str = EmbedderAgent.name,
+    *,
+    again: bool = False,
+    traces: Traces = PASSED_ON,
 ) -> AsyncIterator[EmbedderAgent]:
     """Load the network, start the decoders, and give the agent; arguments as `EmbedderAgent` has them.
 
@@ -174,4 +186,4 @@ async def embedder_agent(
         fetches = math.ceil(EmbedderAgent.max_batch / settings.concurrent_fetches)
         decodings = math.ceil(EmbedderAgent.max_batch / settings.decoders)
         slowest_batch_s = fetches * settings.fetch_deadline_s + decodings * settings.decode_deadline_s
-        yield EmbedderAgent(pipeline, memory, slowest_batch_s, name=name, again=again)
+        yield EmbedderAgent(pipeline, memory, slowest_batch_s, name=name, again=again, traces=traces)

@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from musicrec import __version__
+from musicrec.cloud_events import headers_for
 from musicrec.contracts import DeadLetter, VersionedRecord
 from musicrec.contracts.dead_letter import HEADER_PREFIX, MAX_MESSAGE_CHARS
 from musicrec.errors import BadInput
 from musicrec.topics import Topic
+from musicrec.trace_context import TraceContext
 from streams.metrics import EventOutcome
 
 DEAD_LETTER_SUFFIX = ".dlq"
@@ -71,6 +73,23 @@ class Outgoing(NamedTuple):
     headers: Headers
 
 
+class Trace(Protocol):
+    """The spans of a batch."""
+
+    def end(self, error: Exception | None = None) -> None:
+        """End them, with the error that another attempt follows."""
+
+
+class NoTrace:
+    """No spans."""
+
+    def end(self, error: Exception | None = None) -> None:
+        """End nothing."""
+
+
+NO_TRACE: Final = NoTrace()
+
+
 class FollowedUp(NamedTuple):
     """What was played after a list."""
 
@@ -101,6 +120,8 @@ class Decision:
     """Listens that had a list before them, by the variant that made it."""
     ranked: list[tuple[str, float]] = field(default_factory=list)
     """Variant and time, in seconds, of each list that was made."""
+    trace: Trace = NO_TRACE
+    """Its spans."""
 
     def dead_letters(self) -> Counter[str]:
         """Return how many of the messages are dead letters, by reason."""
@@ -108,8 +129,9 @@ class Decision:
         return Counter(dict(m.headers)[REASON_HEADER].decode() for m in letters)
 
 
-def record_message(topic: Topic, record: VersionedRecord, headers: Headers) -> Outgoing:
-    """Return the message that carries `record` on `topic`."""
+def record_message(topic: Topic, record: VersionedRecord, context: TraceContext | None = None) -> Outgoing:
+    """Return the message that carries `record` on `topic`, caused by the span of `context`."""
+    headers = headers_for(record) + (context.headers() if context else [])
     return Outgoing(topic.name, str(getattr(record, topic.key)).encode(), record.encode(), headers)
 
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from musicrec.cloud_events import headers_for
 from musicrec.contracts import Outcome, Recommendation, SnapshotHead
 from musicrec.contracts.model import DEFAULT_VARIANT
 from musicrec.errors import BadInput
 from musicrec.topics import OUTCOMES
+from musicrec.trace_context import TraceContext, trace_context
 from streams.list_store import ListStore
 from streams.messages import Decision, FollowedUp, Incoming, dead_letter, record_message
 from streams.metrics import EventOutcome
+from streams.traces import PASSED_ON, Traces
 
 
 class Outcomes:
@@ -21,30 +22,35 @@ class Outcomes:
     name = "outcome"
     max_batch = 500
 
-    def __init__(self, store: ListStore) -> None:
+    def __init__(self, store: ListStore, traces: Traces = PASSED_ON) -> None:
         self._store = store
+        self._traces = traces
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Join; the same listen gives the same outcome again as long as its list is kept."""
-        decision = Decision()
-        listens: list[SnapshotHead] = []
+        decision = Decision(trace=(trace := self._traces.batch()))
+        listens: list[tuple[Incoming, SnapshotHead]] = []
         for message in batch:
             try:
                 snapshot = _decode(message)
             except BadInput as error:
+                trace.step(message, EventOutcome.DEAD_LETTERED)
                 decision.messages.append(dead_letter(message, error, app=self.name))
                 continue
             if snapshot.trigger.type.is_listen:
-                listens.append(snapshot)
-        lists = await self._store.before([(listen.user_id, listen.trigger) for listen in listens])
-        for listen, shown in zip(listens, lists, strict=True):
+                listens.append((message, snapshot))
+        lists = await self._store.before([(listen.user_id, listen.trigger) for _, listen in listens])
+        for (message, listen), shown in zip(listens, lists, strict=True):
             outcome = outcome_of(listen, shown)
-            decision.messages.append(record_message(OUTCOMES, outcome, headers_for(outcome)))
-            hit = EventOutcome.HIT if outcome.rank is not None else EventOutcome.MISS
+            became = _became(outcome)
+            # A list's trace ends with what was played after it; the play that tells is linked, and has its own.
+            caused = trace_context(message.headers)
+            context = trace.step(message, became, parent=_trace_of(shown) or caused, links=[caused])
+            decision.messages.append(record_message(OUTCOMES, outcome, context))
             if shown is not None:
                 skipped = outcome.outcome.is_skip
                 decision.followed_up.append(FollowedUp(outcome.variant or DEFAULT_VARIANT, outcome.rank, skipped))
-            decision.outcomes[hit if shown else EventOutcome.WITHOUT_LIST] += 1
+            decision.outcomes[became] += 1
         return decision
 
 
@@ -54,6 +60,16 @@ def _decode(message: Incoming) -> SnapshotHead:
     if trigger.type.is_listen and (trigger.track_id is None or trigger.outcome is None):
         raise BadInput(f"trigger: a {trigger.type.value} needs track_id and outcome")
     return snapshot
+
+
+def _became(outcome: Outcome) -> EventOutcome:
+    if outcome.list_id is None:
+        return EventOutcome.WITHOUT_LIST
+    return EventOutcome.MISS if outcome.rank is None else EventOutcome.HIT
+
+
+def _trace_of(shown: Recommendation | None) -> TraceContext | None:
+    return TraceContext(shown.traceparent) if shown is not None and shown.traceparent else None
 
 
 def outcome_of(listen: SnapshotHead, shown: Recommendation | None) -> Outcome:

@@ -23,12 +23,14 @@ from musicrec.recommend import RankedList
 from musicrec.recommend.variants import Variants
 from musicrec.settings import RankingAgentSettings
 from musicrec.topics import RECOMMENDATIONS, SHADOW_RECOMMENDATIONS
+from musicrec.trace_context import TraceContext, trace_context
 from streams.express_lane import Haste
 from streams.list_store import EventList, ListStore
 from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_message
 from streams.metrics import EventOutcome
 from streams.running_sessions import RunningSessions
 from streams.shadow_lists import ShadowLists
+from streams.traces import PASSED_ON, BatchTrace, Traces
 
 LIVE_MS = 30_000
 """Who published an event so long before it was applied may still be there, and has waited for others already."""
@@ -46,10 +48,12 @@ class Rankers:
     lists: ListStore
     settings: RankingAgentSettings
     index_version: Callable[[], str]
+    traces: Traces = PASSED_ON
     name: str = "ranking"
 
-    def refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
+    def refuse(self, decision: Decision, trace: BatchTrace, message: Incoming, error: BadInput) -> None:
         """Dead-letter one message."""
+        trace.step(message, EventOutcome.DEAD_LETTERED)
         decision.messages.append(dead_letter(message, error, app=self.name))
 
 
@@ -87,23 +91,27 @@ class SessionRanking:
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Rank once per listener."""
-        decision = Decision()
+        decision = Decision(trace=(trace := self._rankers.traces.batch()))
         made: dict[str, Recommendation] = {}
         shadows: dict[str, list[ShadowRecommendation]] = {}
         events: list[EventList] = []
-        waiting = self._by_listener(decision, batch)
+        waiting = self._by_listener(decision, trace, batch)
         for count, (user_id, snapshots) in enumerate(waiting.items(), start=1):
             if self._is_stale(snapshots[-1].head):
                 decision.outcomes[EventOutcome.STALE] += len(snapshots)
+                for snapshot in snapshots:
+                    trace.step(snapshot.message, EventOutcome.STALE)
                 continue
-            newest = self._newest(decision, snapshots)
+            newest = self._newest(decision, trace, snapshots)
             if newest is None:
                 continue
             answers_too = tuple(each.head.trigger.event_id for each in snapshots[:-1])
-            made[user_id] = self._list_for(newest, answers_too)
+            older = [trace_context(each.message.headers) for each in snapshots[:-1]]
+            context = trace.step(snapshots[-1].message, EventOutcome.LISTED, links=older)
+            made[user_id] = self._list_for(newest, answers_too, context)
             decision.ranked.append(_ranked(made[user_id]))
             if self._rankers.variants.shadows:
-                shadows[user_id] = self._shadows_for(decision, newest, snapshots)
+                shadows[user_id] = self._shadows_for(decision, newest, snapshots, context)
             events.append(EventList(user_id, newest.trigger, made[user_id].encode()))
             if count % LISTS_BEFORE_YIELD == 0:
                 await asyncio.sleep(0)
@@ -111,7 +119,7 @@ class SessionRanking:
             if isinstance(settled, BadInput):
                 # Those that were passed over too: there is no list that answers them.
                 for snapshot in waiting[answered.user_id]:
-                    self._rankers.refuse(decision, snapshot.message, settled)
+                    self._rankers.refuse(decision, trace, snapshot.message, settled)
                 continue
             decision.outcomes[EventOutcome.PASSED_OVER] += len(made[answered.user_id].passed_over)
             if settled is None:
@@ -119,8 +127,7 @@ class SessionRanking:
                 continue
             decision.messages.append(_message(made[answered.user_id], answered.value, settled))
             decision.messages += [
-                record_message(SHADOW_RECOMMENDATIONS, shadow, headers_for(shadow))
-                for shadow in shadows.get(answered.user_id, ())
+                record_message(SHADOW_RECOMMENDATIONS, shadow) for shadow in shadows.get(answered.user_id, ())
             ]
             decision.outcomes[EventOutcome.LISTED] += 1
             decision.answers_published_ms.append(answered.trigger.published_at_ms)
@@ -131,7 +138,9 @@ class SessionRanking:
             decision.messages.append(_message(Recommendation.decode(value), value, value))
         return decision
 
-    def _by_listener(self, decision: Decision, batch: Sequence[Incoming]) -> dict[str, list[_Waiting]]:
+    def _by_listener(
+        self, decision: Decision, trace: BatchTrace, batch: Sequence[Incoming]
+    ) -> dict[str, list[_Waiting]]:
         """Return each listener's snapshots in the order of their events; most of a lag needs no more than the heads."""
         waiting: dict[str, list[_Waiting]] = {}
         seen: set[tuple[str, str]] = set()
@@ -139,7 +148,7 @@ class SessionRanking:
             try:
                 head = SnapshotHead.decode(message.value)
             except BadInput as error:
-                self._rankers.refuse(decision, message, error)
+                self._rankers.refuse(decision, trace, message, error)
                 continue
             event = (head.user_id, head.trigger.event_id)
             if event not in seen:  # else the same snapshot again, emitted twice around a crash
@@ -150,20 +159,22 @@ class SessionRanking:
             snapshots.sort(key=lambda snapshot: snapshot.head.trigger.offset)
         return waiting
 
-    def _newest(self, decision: Decision, snapshots: list[_Waiting]) -> SessionSnapshot | None:
+    def _newest(self, decision: Decision, trace: BatchTrace, snapshots: list[_Waiting]) -> SessionSnapshot | None:
         """Return the newest snapshot that can be read; those after it are refused and taken from `snapshots`."""
         while snapshots:
             try:
                 return SessionSnapshot.decode(snapshots[-1].message.value)
             except BadInput as error:
-                self._rankers.refuse(decision, snapshots.pop().message, error)
+                self._rankers.refuse(decision, trace, snapshots.pop().message, error)
         return None
 
     def _is_stale(self, snapshot: SnapshotHead) -> bool:
         limit_ms = self._rankers.settings.stale_after_ms
         return limit_ms > 0 and time.time() * 1000 - snapshot.trigger.published_at_ms > limit_ms
 
-    def _list_for(self, snapshot: SessionSnapshot, passed_over: tuple[str, ...]) -> Recommendation:
+    def _list_for(
+        self, snapshot: SessionSnapshot, passed_over: tuple[str, ...], context: TraceContext | None
+    ) -> Recommendation:
         started_s = time.perf_counter()
         ranked = self._rankers.variants.rank(snapshot, limit=self._rankers.settings.list_length)
         now_ms = time.time_ns() // 1_000_000
@@ -172,12 +183,17 @@ class SessionRanking:
             passed_over=passed_over,
             timings=_timings(started_s, now_ms - snapshot.trigger.published_at_ms),
             generated_at_ms=now_ms,
+            traceparent=context.traceparent if context else None,
             **_question(snapshot),
             **_answer_of(self._rankers, ranked),
         )
 
     def _shadows_for(
-        self, decision: Decision, newest: SessionSnapshot, snapshots: Sequence[_Waiting]
+        self,
+        decision: Decision,
+        newest: SessionSnapshot,
+        snapshots: Sequence[_Waiting],
+        context: TraceContext | None,
     ) -> list[ShadowRecommendation]:
         """Return the lists that nobody is shown, after the former ones were held against what was played."""
         for snapshot in snapshots:
@@ -191,6 +207,7 @@ class SessionRanking:
                     list_id=derived_id("l", newest.user_id, "shadow", name, newest.trigger.event_id),
                     timings=_timings(started_s, None),
                     generated_at_ms=time.time_ns() // 1_000_000,
+                    traceparent=context.traceparent if context else None,
                     **_question(newest),
                     **_answer_of(self._rankers, ranked),
                 )
@@ -213,7 +230,7 @@ class RequestRanking:
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Answer each request with what is known of the listener now."""
-        decision = Decision()
+        decision = Decision(trace=(trace := self._rankers.traces.batch()))
         requests: list[Incoming] = []
         made: list[Recommendation] = []
         for message in batch:
@@ -221,22 +238,22 @@ class RequestRanking:
                 check_headers(message.headers, RecommendationRequest)
                 request = RecommendationRequest.decode(message.value)
             except BadInput as error:
-                self._rankers.refuse(decision, message, error)
+                self._rankers.refuse(decision, trace, message, error)
                 continue
             requests.append(message)
-            made.append(self._answer(request))
+            made.append(self._answer(request, trace.step(message, EventOutcome.ANSWERED)))
             await asyncio.sleep(0)
         values = [answer.encode() for answer in made]
         settled = await self._rankers.lists.settle_answers([(a.list_id, v) for a, v in zip(made, values, strict=True)])
         for message, answer, value, first in zip(requests, made, values, settled, strict=True):
             if isinstance(first, BadInput):
-                self._rankers.refuse(decision, message, first)
+                self._rankers.refuse(decision, trace, message, first)
                 continue
             decision.messages.append(_message(answer, value, first))
             decision.outcomes[EventOutcome.ANSWERED] += 1
         return decision
 
-    def _answer(self, request: RecommendationRequest) -> Recommendation:
+    def _answer(self, request: RecommendationRequest, context: TraceContext | None) -> Recommendation:
         started_s = time.perf_counter()
         now_ms = time.time_ns() // 1_000_000
         snapshot = self._rankers.running.get(request.user_id)
@@ -249,6 +266,7 @@ class RequestRanking:
             request_id=request.request_id,
             timings=_timings(started_s, None),
             generated_at_ms=now_ms,
+            traceparent=context.traceparent if context else None,
             **_answer_of(self._rankers, ranked),
         )
 
@@ -290,4 +308,11 @@ def _answer_of(rankers: Rankers, ranked: RankedList) -> dict[str, Any]:
 def _message(made: Recommendation, value: bytes, settled: bytes) -> Outgoing:
     """Return the message of a settled list; `made` is what was settled unless another was stored before."""
     settled_list = made if settled == value else Recommendation.decode(settled)
-    return Outgoing(RECOMMENDATIONS.name, settled_list.user_id.encode(), settled, headers_for(settled_list))
+    # Of the span that made what was stored first, as the list itself has it.
+    context = _made_in(settled_list)
+    headers = headers_for(settled_list) + (context.headers() if context else [])
+    return Outgoing(RECOMMENDATIONS.name, settled_list.user_id.encode(), settled, headers)
+
+
+def _made_in(made: Recommendation) -> TraceContext | None:
+    return TraceContext(made.traceparent) if made.traceparent else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from musicrec.cloud_events import check_headers, headers_for
+from musicrec.cloud_events import check_headers
 from musicrec.contracts import ListenEvent
 from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.ids import UserId
@@ -13,6 +13,7 @@ from streams.express_lane import Haste
 from streams.messages import Decision, Incoming, dead_letter, record_message
 from streams.metrics import EventOutcome
 from streams.session_store import SessionStore
+from streams.traces import PASSED_ON, BatchTrace, Traces
 
 
 class SessionAgent:
@@ -26,20 +27,21 @@ class SessionAgent:
     name = "session"
     max_batch = 500
 
-    def __init__(self, store: SessionStore, rules: SessionSettings, origin: str) -> None:
+    def __init__(self, store: SessionStore, rules: SessionSettings, origin: str, traces: Traces = PASSED_ON) -> None:
         self._store = store
         self._rules = rules
         self._origin = origin
+        self._traces = traces
 
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Apply a batch in order; several events of one listener build on each other."""
-        decision = Decision()
+        decision = Decision(trace=(trace := self._traces.batch()))
         events: list[tuple[Incoming, ListenEvent]] = []
         for message in batch:
             try:
                 events.append((message, _decode(message)))
             except BadInput as error:
-                self._refuse(decision, message, error)
+                self._refuse(decision, trace, message, error)
         users = list(dict.fromkeys(UserId(event.user_id) for _, event in events))
         stored = await self._store.load(users)
         current = dict(stored)
@@ -47,19 +49,21 @@ class SessionAgent:
             user = UserId(event.user_id)
             state = current[user]
             if isinstance(state, BadInput):
-                self._refuse(decision, message, state)
+                self._refuse(decision, trace, message, state)
                 continue
             position = Position(self._origin, message.partition, message.offset, message.timestamp_ms)
             try:
                 result = apply(state, event, position, self._rules)
             except BadInput as error:
-                self._refuse(decision, message, error)
+                self._refuse(decision, trace, message, error)
                 continue
             if isinstance(result, Applied):
                 current[user] = result.state
-                decision.messages.append(record_message(SESSIONS, result.snapshot, headers_for(result.snapshot)))
+                context = trace.step(message, EventOutcome.APPLIED)
+                decision.messages.append(record_message(SESSIONS, result.snapshot, context))
                 decision.outcomes[EventOutcome.APPLIED] += 1
             else:
+                trace.step(message, EventOutcome.DUPLICATE)
                 decision.outcomes[EventOutcome.DUPLICATE] += 1
         decision.save = lambda: self._store.save(_changed(stored, current))
         return decision
@@ -68,7 +72,8 @@ class SessionAgent:
         """Let each event overtake those of other listeners: an event needs its own listener's older ones alone."""
         return Haste.LIVE
 
-    def _refuse(self, decision: Decision, message: Incoming, error: BadInput) -> None:
+    def _refuse(self, decision: Decision, trace: BatchTrace, message: Incoming, error: BadInput) -> None:
+        trace.step(message, EventOutcome.DEAD_LETTERED)
         decision.messages.append(dead_letter(message, error, app=self.name))
 
 

@@ -30,6 +30,7 @@ from streams.health import Health, must_not_fail
 from streams.read_ahead import ReadAhead
 from streams.topic_admin import create_missing_topics
 from streams.topic_ids import topic_ids
+from streams.traces import Traces, traces_of
 from streams.vitals import Phase
 from streams.watchdog import end_process, end_process_after
 
@@ -230,7 +231,7 @@ async def _session_handlers(settings: Settings, counters: Counters, health: Heal
     redis = await _redis(settings, SESSION, health, stack)
     store = SessionStore(redis, settings.session.redis_ttl_ms, counters.redis_call)
     origin = await _origin(settings, health, LISTENS)
-    return [(LISTENS, SessionAgent(store, settings.session, origin))]
+    return [(LISTENS, SessionAgent(store, settings.session, origin, _traces(settings, SESSION, stack)))]
 
 
 async def _ranking_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
@@ -256,6 +257,7 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
         lists,
         settings.ranking,
         index_version=state.index_version,
+        traces=_traces(settings, RANKING, stack),
     )
     return [(SESSIONS, SessionRanking(rankers)), (REQUESTS, RequestRanking(rankers))]
 
@@ -266,7 +268,7 @@ async def _outcome_handlers(settings: Settings, counters: Counters, health: Heal
 
     origin = await _origin(settings, health, LISTENS)
     store = ListStore(await _redis(settings, OUTCOME, health, stack), origin, counters.redis_call)
-    return [(SESSIONS, Outcomes(store))]
+    return [(SESSIONS, Outcomes(store, _traces(settings, OUTCOME, stack)))]
 
 
 async def _embedder_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
@@ -275,7 +277,7 @@ async def _embedder_handlers(settings: Settings, counters: Counters, health: Hea
 
     own = load_embedder_settings()
     memory = await _memory(settings, own.memory_ttl_ms, EMBEDDER, counters, health, stack)
-    embedder = await stack.enter_async_context(embedder_agent(own, memory))
+    embedder = await stack.enter_async_context(embedder_agent(own, memory, traces=_traces(settings, EMBEDDER, stack)))
     health.allow(embedder.slowest_batch_s)
     return [(TRACKS, embedder)]
 
@@ -316,6 +318,10 @@ async def _memory(
     origin = await _origin(settings, health, EMBEDDINGS)
     failed = counters.memory_failures.inc
     return EmbeddingMemory(client, origin, ttl_ms, failed=failed, timed=counters.redis_call)
+
+
+def _traces(settings: Settings, service: Service, stack: AsyncExitStack) -> Traces:
+    return traces_of(service.name, settings.agent.instance_id, stack)
 
 
 async def _origin(settings: Settings, health: Health, *topics: Topic) -> str:

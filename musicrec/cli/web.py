@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import sys
 from contextlib import suppress
 from typing import Annotated
 
@@ -13,9 +12,8 @@ from musicrec.access import WEB
 from musicrec.cli.connection import KafkaServers, kafka_settings
 from musicrec.errors import Unavailable
 from musicrec.kafka_access import check_access
+from musicrec.log_lines import log_to_stderr
 from musicrec.settings import Settings, load_settings
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def command(
@@ -32,10 +30,10 @@ def command(
     """
     import uvloop
 
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    settings = _settings(host, port, kafka)
+    log_to_stderr(settings.log, "web")
     # It writes a hundred lines a second while a broker is away; the page's own line says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    settings = _settings(host, port, kafka)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 

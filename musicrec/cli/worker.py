@@ -2,15 +2,14 @@
 
 import asyncio
 import logging
-import sys
 from typing import Annotated
 
 import typer
 
+from musicrec.log_lines import log_to_stderr
 from musicrec.settings import load_settings
 
 LIBRARIES = ("aiokafka", "faust", "mode")
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 def _table(wanted: bool) -> None:
@@ -44,14 +43,14 @@ def command(
         which = Agent(agent)
     except ValueError:
         raise typer.BadParameter(f"{agent!r} is none of {', '.join(Agent)}") from None
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    settings = load_settings()
+    log_to_stderr(settings.log, which.value, settings.agent.instance_id)
     for name in LIBRARIES:
         # Records that nobody reads cost 7 % of a worker.
         logging.getLogger(name).setLevel(logging.NOTSET if verbose else logging.WARNING)
     if not verbose:
         for handler in logging.getLogger().handlers:
             handler.addFilter(Seldom(LIBRARIES))
-    settings = load_settings()
     check_file_limit()
     print(f"{which}: starting", flush=True)
     # By policy, because Faust's consumer makes the loop of its own thread: on asyncio's own it takes a third of a core.

@@ -21,6 +21,7 @@ from musicrec.access import KafkaRule, Operation, Resource
 from musicrec.client.events import now_ms, refused_fields
 from musicrec.client.list_readers import ListReaders
 from musicrec.client.list_subscription import ListSubscription
+from musicrec.client.publishing_span import publishing
 from musicrec.contracts import ListenEvent, Mode, Recommendation, RecommendationRequest, Track
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 from musicrec.kafka_access import check_access, refused_rules
@@ -54,6 +55,7 @@ _FINAL: Final = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError,
 """What no further attempt can mend."""
 
 Published = ListenEvent | Track | RecommendationRequest
+Headers = list[tuple[str, bytes]]
 _TOPICS: Final[dict[type[Published], Topic]] = {ListenEvent: LISTENS, Track: TRACKS, RecommendationRequest: REQUESTS}
 
 
@@ -205,17 +207,17 @@ class AsyncClient:
 
     async def _send(self, topic: Topic, key: str, value: bytes | None) -> None:
         unknown = f"whether {topic.name} has what was published for {key!r} is not known; publish the same again"
-        with _refusals(self._kafka, topic, unknown):
+        with _refusals(self._kafka, topic, unknown), publishing(topic) as headers:
             async with asyncio.timeout(self._publish_deadline_s):
-                while not await self._sent(topic, key, value):
+                while not await self._sent(topic, key, value, headers):
                     await asyncio.sleep(PAUSE_S)
 
-    async def _sent(self, topic: Topic, key: str, value: bytes | None) -> bool:
+    async def _sent(self, topic: Topic, key: str, value: bytes | None, headers: Headers) -> bool:
         """Send; return whether it is there, or whether it shall be tried again."""
         try:
             producer = await self._writing()
             try:
-                await producer.send_and_wait(topic.name, value, key=key.encode())
+                await producer.send_and_wait(topic.name, value, key=key.encode(), headers=headers)
             except KafkaError:
                 begin_anew(producer)
                 raise

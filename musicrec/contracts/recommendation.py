@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from musicrec.contracts.record import (
     Dial,
@@ -18,6 +18,7 @@ from musicrec.contracts.record import (
     reject,
 )
 from musicrec.contracts.session import Trigger
+from musicrec.trace_context import TRACEPARENT_PATTERN
 
 MAX_LIST_LENGTH = 200
 
@@ -246,6 +247,8 @@ class Recommendation(VersionedRecord):
     """Where the time went."""
     making: Making | None = None
     """How it came to be; `musicrec explain` puts it into words."""
+    traceparent: Annotated[str, StringConstraints(pattern=TRACEPARENT_PATTERN)] | None = None
+    """The span that made it (W3C Trace Context), as the message header of this name; absent where nobody traces."""
 
 
 class ShadowRecommendation(Recommendation):

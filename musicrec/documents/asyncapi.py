@@ -12,6 +12,7 @@ from musicrec.contracts.record import MAX_ID_CHARS
 from musicrec.documents.contract_prose import KEY, OVERVIEW
 from musicrec.documents.json_schemas import Json, dead_letter_headers, schema_definitions
 from musicrec.topics import RECORD_TOPICS, TOPICS, Topic
+from musicrec.trace_context import MAX_TRACESTATE_BYTES, TRACEPARENT, TRACEPARENT_PATTERN, TRACESTATE
 
 VERSION: Final = "1.0.0"
 """Of the contract: the first number is that of the topics and of `schema_version`, the second grows with new fields."""
@@ -128,7 +129,7 @@ def _cloud_event_headers() -> Json:
     text: Json = {"type": "string"}
     return {
         "type": "object",
-        "description": "CloudEvents in binary mode. Publishers may leave them out.",
+        "description": "CloudEvents in binary mode, and W3C Trace Context. Publishers may leave them out.",
         "properties": {
             "content-type": {"const": CONTENT_TYPE},
             "ce_specversion": {"const": SPEC_VERSION},
@@ -136,6 +137,8 @@ def _cloud_event_headers() -> Json:
             "ce_source": text,
             "ce_id": text | {"description": "The same for a message that is repeated after a crash."},
             "ce_time": text | {"format": "date-time", "description": "Event time."},
+            TRACEPARENT: text | {"pattern": TRACEPARENT_PATTERN, "description": "The span that published it."},
+            TRACESTATE: text | {"maxLength": MAX_TRACESTATE_BYTES},
         },
     }
 

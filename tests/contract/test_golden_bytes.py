@@ -288,6 +288,7 @@ RECORDS: dict[str, Record] = {
     ),
 }
 
+IN_A_TRACE = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
 WITH_VARIANT = {"variant": "calm_2"}
 RECORDS |= {
     # Fields that came later stand in files of their own.
@@ -381,6 +382,10 @@ RECORDS |= {
             ),
             "spread": 0.25,
         }
+    ),
+    "recommendation.v1.trace.json": RECORDS["recommendation.v1.minimal.json"].model_copy(update=IN_A_TRACE),
+    "shadow-recommendation.v1.trace.json": RECORDS["shadow-recommendation.v1.minimal.json"].model_copy(
+        update=IN_A_TRACE
     ),
     "track.v1.rights.json": Track(track_id="t-1", label="Ü Records", markets=("AT", "DE")),
     "track.v1.nowhere.json": Track(track_id="t-1", markets=()),

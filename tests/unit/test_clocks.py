@@ -19,6 +19,7 @@ STAMPS = {
     "musicrec/demo/show.py": "event times that end now",
     "musicrec/local/kafka_server.py": "name of a folder",
     "streams/batch_loop.py": "from event to list",
+    "streams/exported_traces.py": "when a span began",
     "streams/ranking_agent.py": "when a list was made, and staleness by the broker's clock",
     "streams/ranking_state.py": "age of a snapshot",
     "streams/read_ahead.py": "what was published lately, by the broker's clock",
