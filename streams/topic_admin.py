@@ -1,8 +1,11 @@
 """Topics on a broker, compared with the table of topics."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from musicrec.access import KafkaRule, Operation, Resource
@@ -10,9 +13,12 @@ from musicrec.errors import Incompatible, Unavailable
 from musicrec.kafka_access import check_partitions, refused_rules
 from musicrec.kafka_connection import check_connection
 from musicrec.settings import KafkaSettings
+from musicrec.topic_plan import TopicPlan, TopicState, wanted_config
 from musicrec.topics import TOPICS, Topic
+from streams.incremental_alter_configs import IncrementalAlterConfigsRequest
 
-REQUEST_TIMEOUT_MS = 30_000
+REQUEST_TIMEOUT_MS: Final = 30_000
+PREFIXES: Final = tuple({f"{topic.name.partition('.')[0]}." for topic in TOPICS})
 
 
 async def create_missing_topics(
@@ -28,10 +34,7 @@ async def create_missing_topics(
             or the credentials, the certificate or the right to create a topic are refused.
         Unavailable: the broker does not answer.
     """
-    await check_connection(kafka)
-    client = AIOKafkaAdminClient(**kafka.client_options(), request_timeout_ms=REQUEST_TIMEOUT_MS)
-    try:
-        await client.start()
+    async with _administrating(kafka) as client:
         present = set(await client.list_topics())
         missing = [topic for topic in topics if topic.name not in present]
         if missing:
@@ -42,16 +45,87 @@ async def create_missing_topics(
         if known:
             described = await client.describe_topics([topic.name for topic in known])
             check_partitions(known, {str(found["topic"]): len(found["partitions"]) for found in described})
+    return [topic.name for topic in missing]
+
+
+async def found_topics(kafka: KafkaSettings) -> dict[str, TopicState]:
+    """Return the broker's topics whose names begin as ours do.
+
+    Raises:
+        Incompatible: credentials, the certificate or the right to see a topic's settings are refused.
+        Unavailable: the broker does not answer.
+    """
+    async with _administrating(kafka) as client:
+        names = [name for name in await client.list_topics() if name.startswith(PREFIXES)]
+        if not names:
+            return {}
+        described = {str(found["topic"]): found["partitions"] for found in await client.describe_topics(names)}
+        config = await _config_of(client, kafka, names)
+        return {
+            name: TopicState(len(parts), min((len(part["replicas"]) for part in parts), default=0), config[name])
+            for name, parts in described.items()
+        }
+
+
+async def apply_plan(kafka: KafkaSettings, plan: TopicPlan, *, replication_factor: int) -> None:
+    """Create and alter what a plan says; what it refuses is left.
+
+    Raises:
+        Incompatible: the broker refuses a part of it; what came before is done, and another plan shows the rest.
+        Unavailable: the broker does not answer.
+    """
+    async with _administrating(kafka) as client:
+        created = [topic for topic in TOPICS if topic.name in plan.created]
+        refused = await _create(client, created, replication_factor) if created else []
+        if refused:
+            raise refused_rules(kafka, [KafkaRule(Resource.TOPIC, name, Operation.CREATE) for name in refused])
+        if plan.altered:
+            await _alter(client, kafka, {name: plan.settings(name) for name in plan.altered})
+
+
+@asynccontextmanager
+async def _administrating(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    await check_connection(kafka)
+    client = AIOKafkaAdminClient(**kafka.client_options(), request_timeout_ms=REQUEST_TIMEOUT_MS)
+    try:
+        await client.start()
+        yield client
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {kafka.bootstrap_servers} refuses the topics: {error!r}") from error
     finally:
         await client.close()
-    return [topic.name for topic in missing]
+
+
+async def _config_of(
+    client: AIOKafkaAdminClient, kafka: KafkaSettings, names: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    config: dict[str, dict[str, str]] = {}
+    for response in await client.describe_configs(resources):
+        for code, message, _, name, entries in response.resources:
+            _check(kafka, code, message, name, "DescribeConfigs")
+            config[name] = {entry[0]: entry[1] or "" for entry in entries}
+    return config
+
+
+async def _alter(client: AIOKafkaAdminClient, kafka: KafkaSettings, changed: dict[str, dict[str, str]]) -> None:
+    response = await client._send_request(IncrementalAlterConfigsRequest(changed))
+    for code, message, _, name in response.responses:
+        _check(kafka, code, message, name, "AlterConfigs")
+
+
+def _check(kafka: KafkaSettings, code: int, message: str | None, topic: str, right: str) -> None:
+    if code == TopicAuthorizationFailedError.errno:
+        who = f"user {kafka.sasl_username!r}" if kafka.uses_sasl else "this client, which has no user,"
+        raise Incompatible(f"Kafka refuses {who}: {right} on topic {topic}; an administrator has it")
+    if code:
+        raise Incompatible(f"{topic}: the broker refuses {right} (error {code}: {message})")
 
 
 async def _create(client: AIOKafkaAdminClient, topics: Sequence[Topic], replication_factor: int) -> list[str]:
     """Create topics; return those that this client may not create."""
-    new = [NewTopic(topic.name, topic.partitions, replication_factor, topic_configs=topic.config) for topic in topics]
+    config = {topic.name: wanted_config(topic, replication_factor) for topic in topics}
+    new = [NewTopic(t.name, t.partitions, replication_factor, topic_configs=config[t.name]) for t in topics]
     response = await client.create_topics(new)
     known = (0, TopicAlreadyExistsError.errno, TopicAuthorizationFailedError.errno)
     for name, code, *rest in response.topic_errors:

@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules list": ("musicrec.cli.rules:list_rules", "List the rules that stand."),
     "rules withdraw": ("musicrec.cli.rules:withdraw", "Withdraw a rule."),
     "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
+    "topics plan": ("musicrec.cli.topics:plan", "Show how the topics of a broker differ from the table."),
+    "topics apply": ("musicrec.cli.topics:apply", "Create and alter topics; nothing that would lose data."),
+    "access plan": ("musicrec.cli.access:plan", "Show which rights of our services a broker lacks."),
+    "access apply": ("musicrec.cli.access:apply", "Grant what a broker lacks."),
     "settings": ("musicrec.cli.settings:command", "Show every setting with the value in force."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),
     "contracts check": ("musicrec.cli.contracts:check", "Fail where the published schemas differ from the code."),
@@ -101,6 +105,8 @@ GROUPS: dict[str, str] = {
     "dlq": "Dead letters: what was refused, why, and back onto its topic.",
     "model": "Trained models and variants of the ranking: what the running workers use.",
     "rules": "Rules on what lists may hold: rights by market, disputes, allow-lists.",
+    "topics": "Create the topics that are missing; compare the others with the table.",
+    "access": "Rights of each service on Kafka, compared with what a broker grants.",
     "contracts": "The published schemas: AsyncAPI, JSON Schemas, the table of topics.",
     "import": "Turn listening histories of other formats into listen events.",
     "evaluate": "Measure how good the recommendations and the vectors are.",
@@ -115,6 +121,19 @@ class LazyGroup(TyperGroup):
     def __init__(self, prefix: str = "", **kwargs: Any) -> None:
         super().__init__(rich_markup_mode=None, **kwargs)
         self.prefix = prefix
+        self.names_another = False
+
+    @classmethod
+    def beside(cls, own: Any, **kwargs: Any) -> "LazyGroup":
+        """Return a group that is `own` where no subcommand is named."""
+        group = cls(params=own.params, invoke_without_command=True, **kwargs)
+        group.callback = lambda **values: None if group.names_another else own.callback(**values)
+        return group
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run what the arguments name."""
+        self.names_another = bool(ctx.args or ctx._protected_args)
+        return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names below this group, in table order."""
@@ -124,14 +143,11 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, name: str) -> Any:
         """Return the group or the command of that name, or None."""
         path = f"{self.prefix}{name}"
+        if path in GROUPS and path in COMMANDS:
+            return LazyGroup.beside(_command(path, name), prefix=f"{path} ", name=name, help=GROUPS[path])
         if path in GROUPS:
             return LazyGroup(prefix=f"{path} ", name=name, help=GROUPS[path])
-        if path not in COMMANDS:
-            return None
-        module, _, function = COMMANDS[path][0].partition(":")
-        app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(name)(getattr(importlib.import_module(module), function))
-        return typer.main.get_command(app)
+        return _command(path, name) if path in COMMANDS else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of subcommands without importing any."""
@@ -141,6 +157,13 @@ class LazyGroup(TyperGroup):
             rows.append((name, GROUPS[path] if path in GROUPS else COMMANDS[path][1]))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _command(path: str, name: str) -> Any:
+    module, _, function = COMMANDS[path][0].partition(":")
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name)(getattr(importlib.import_module(module), function))
+    return typer.main.get_command(app)
 
 
 def main() -> None:
