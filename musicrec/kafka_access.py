@@ -34,6 +34,17 @@ async def check_access(kafka: KafkaSettings, rules: Collection[KafkaRule]) -> No
         Incompatible: credentials, a certificate or a right is refused, or a topic has the wrong number of partitions.
         Unavailable: no broker answers, or a topic does not exist.
     """
+    partitions = await partitions_of(kafka, rules)
+    check_partitions((topic for topic in TOPICS if topic.name in partitions), partitions)
+
+
+async def partitions_of(kafka: KafkaSettings, rules: Collection[KafkaRule]) -> dict[str, int]:
+    """Ask the broker for every topic and group of `rules`; return the number of partitions of each topic.
+
+    Raises:
+        Incompatible: credentials, a certificate or a right is refused.
+        Unavailable: no broker answers, or a topic does not exist.
+    """
     names = {rule.name for rule in rules if rule.resource is Resource.TOPIC}
     async with connected(kafka) as connection:
         try:
@@ -48,7 +59,7 @@ async def check_access(kafka: KafkaSettings, rules: Collection[KafkaRule]) -> No
         raise Unavailable(
             f"Kafka at {kafka.bootstrap_servers} lacks {_listed(missing)}: `musicrec topics` creates them"
         )
-    check_partitions((topic for topic in TOPICS if topic.name in names), partitions)
+    return partitions
 
 
 def check_partitions(topics: Iterable[Topic], partitions: dict[str, int]) -> None:

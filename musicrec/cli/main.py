@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "access plan": ("musicrec.cli.access:plan", "Show which rights of our services a broker lacks."),
     "access apply": ("musicrec.cli.access:apply", "Grant what a broker lacks."),
     "settings": ("musicrec.cli.settings:command", "Show every setting with the value in force."),
+    "conformance": ("musicrec.cli.conformance:command", "Whether what a platform publishes keeps the contract."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),
     "contracts check": ("musicrec.cli.contracts:check", "Fail where the published schemas differ from the code."),
     "import lastfm-1k": ("musicrec.cli.import_lastfm:command", "Last.fm-1K TSV."),

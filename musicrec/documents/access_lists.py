@@ -15,8 +15,8 @@ The smallest rights with which each service works; the tests run every service w
 taken away. Names are literal, but for the groups of the re-embedder, one for each model, which are given by their \
 beginning (`musicrec-re-embedder-`); nobody may alter or delete a topic.
 
-**Kafka**: `musicrec access plan` shows what a broker lacks of these rights and what it grants beyond, `musicrec access \
-apply` grants them. `kafka-acls.sh` in this folder does it without musicrec, by Kafka's own command:
+**Kafka**: `musicrec access plan` shows what a broker lacks of these rights and what it grants beyond, \
+`musicrec access apply` grants them. `kafka-acls.sh` in this folder does it without musicrec, by Kafka's own command:
 
     KAFKA_ACLS="bin/kafka-acls.sh --bootstrap-server broker:9093 --command-config admin.properties" sh kafka-acls.sh
 
