@@ -7,8 +7,8 @@
 """
 
 from musicrec.client.async_client import AsyncClient
-from musicrec.client.blocking_client import BlockingLists, Client
+from musicrec.client.blocking_client import BlockingSubscription, Client
 from musicrec.client.events import feedback, play, skip
-from musicrec.client.list_subscription import ListSubscription
+from musicrec.client.subscription import Subscription
 
-__all__ = ["AsyncClient", "BlockingLists", "Client", "ListSubscription", "feedback", "play", "skip"]
+__all__ = ["AsyncClient", "BlockingSubscription", "Client", "Subscription", "feedback", "play", "skip"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Final, Self
@@ -20,16 +20,17 @@ from pydantic import ValidationError
 from musicrec.access import KafkaRule, Operation, Resource
 from musicrec.client.events import now_ms, refused_fields
 from musicrec.client.list_readers import ListReaders
-from musicrec.client.list_subscription import ListSubscription
 from musicrec.client.publishing_span import publishing
-from musicrec.contracts import ListenEvent, Mode, Recommendation, RecommendationRequest, Track
+from musicrec.client.subscription import Subscription
+from musicrec.client.subscriptions import Message, Subscriptions
+from musicrec.contracts import ListenEvent, Mode, Outcome, Recommendation, RecommendationRequest, Track
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 from musicrec.kafka_access import check_access, refused_rules
 from musicrec.kafka_connection import check_connection
 from musicrec.producer_numbering import begin_anew, close_at_once
 from musicrec.settings import KafkaSettings, load_settings
-from musicrec.topic_follower import StartAt, TopicFollower
-from musicrec.topics import LISTENS, RECOMMENDATIONS, REQUESTS, TRACKS, Topic
+from musicrec.topic_follower import Handler, StartAt, TopicFollower
+from musicrec.topics import LISTENS, OUTCOMES, RECOMMENDATIONS, REQUESTS, TRACKS, Topic
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ ANSWER_DEADLINE_S: Final = 2.0
 """For a list; it comes within a tenth of a second where ranking workers keep up."""
 
 READER_DEADLINE_S: Final = 30.0
-"""For the topic of lists to be followed."""
+"""For a topic to be followed."""
 
 LINGER_MS: Final = 2
 """Messages published together wait so long for each other."""
@@ -82,9 +83,10 @@ class AsyncClient:
         self._kafka = _settings(kafka)
         self._publish_deadline_s = publish_deadline_s
         self._readers = ListReaders()
+        self._outcomes = Subscriptions(Outcome.decode)
         self._connected = False
         self._starting = asyncio.Lock()
-        self._follower: TopicFollower | None = None
+        self._followers: dict[str, TopicFollower] = {}
         self._producer: AIOKafkaProducer | None = None
 
     async def __aenter__(self) -> Self:
@@ -104,10 +106,11 @@ class AsyncClient:
         """Send what is on its way, end all subscriptions and close the connections."""
         self._connected = False
         self._readers.end()
+        self._outcomes.end()
         await self._stop_writing()
-        if self._follower is not None:
-            await self._follower.stop()
-            self._follower = None
+        followers, self._followers = self._followers, {}
+        for follower in followers.values():
+            await follower.stop()
 
     async def publish(self, record: Published) -> None:
         """Publish an event, a track or a request; returns once the broker has it for good.
@@ -182,19 +185,34 @@ class AsyncClient:
         return await self._answered(request, user_id, request.request_id, deadline_s)
 
     @asynccontextmanager
-    async def lists(self, user_id: str | None = None) -> AsyncIterator[ListSubscription]:
+    async def lists(self, user_id: str | None = None) -> AsyncIterator[Subscription[Recommendation]]:
         """Give the lists of a listener, or of all listeners, that come from now on.
 
         Raises:
             Incompatible: the broker does not let this user read the topic.
             Unavailable: the broker does not answer, or the topic does not exist.
         """
-        await self._read()
+        await self._read(RECOMMENDATIONS, self._readers.take)
         with self._readers.subscription(user_id) as subscription:
             yield subscription
 
+    @asynccontextmanager
+    async def outcomes(self, user_id: str | None = None) -> AsyncIterator[Subscription[Outcome]]:
+        """Give what was played after the lists of a listener, or of all listeners, and where in the list it stood.
+
+        Raises:
+            Incompatible, Unavailable: as of `lists`.
+        """
+        await self._read(OUTCOMES, self._take_outcomes)
+        with self._outcomes.subscription(user_id) as subscription:
+            yield subscription
+
+    def _take_outcomes(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._outcomes.hand_over(message)
+
     async def _answered(self, record: Published, user_id: str, cause: str, deadline_s: float) -> Recommendation:
-        await self._read()
+        await self._read(RECOMMENDATIONS, self._readers.take)
         with self._readers.answer_to(user_id, cause) as answer:
             await self.publish(record)
             try:
@@ -252,21 +270,17 @@ class AsyncClient:
             except TimeoutError:
                 await close_at_once(producer)
 
-    async def _read(self) -> None:
-        """Have the topic of lists followed; returns once it is, so that no later list is missed."""
+    async def _read(self, topic: Topic, take: Handler) -> None:
+        """Have a topic followed; returns once it is, so that no later record is missed."""
         async with self._starting:
             self._check_connected()
-            if self._follower is None:
-                await check_access(self._kafka, [KafkaRule(Resource.TOPIC, RECOMMENDATIONS.name, Operation.READ)])
-                follower = TopicFollower(
-                    self._kafka.client_options(),
-                    [RECOMMENDATIONS.name],
-                    self._readers.take,
-                    start_at=StartAt(end=True),
-                )
+            follower = self._followers.get(topic.name)
+            if follower is None:
+                await check_access(self._kafka, [KafkaRule(Resource.TOPIC, topic.name, Operation.READ)])
+                follower = TopicFollower(self._kafka.client_options(), [topic.name], take, start_at=StartAt(end=True))
                 follower.start()
-                self._follower = follower
-        await self._follower.ready(READER_DEADLINE_S)
+                self._followers[topic.name] = follower
+        await follower.ready(READER_DEADLINE_S)
 
     def _check_connected(self) -> None:
         if not self._connected:

@@ -4,38 +4,38 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from musicrec.client.async_client import ANSWER_DEADLINE_S, PUBLISH_DEADLINE_S, AsyncClient, Published
-from musicrec.client.list_subscription import ListSubscription
-from musicrec.contracts import ListenEvent, Mode, Recommendation
+from musicrec.client.subscription import Subscription
+from musicrec.contracts import ListenEvent, Mode, Outcome, Recommendation
 from musicrec.errors import Incompatible
 from musicrec.settings import KafkaSettings
 
 T = TypeVar("T")
 
 
-class BlockingLists(Iterator[Recommendation]):
-    """Lists as they come; `next` waits for one, and the iterator ends with its context."""
+class BlockingSubscription(Iterator[T], Generic[T]):
+    """Records as they come; `next` waits for one, and the iterator ends with its context."""
 
-    def __init__(self, client: "Client", subscription: ListSubscription) -> None:
+    def __init__(self, client: "Client", subscription: Subscription[T]) -> None:
         self._client = client
         self._subscription = subscription
 
     @property
     def missed(self) -> int:
-        """Lists that went because the reader was too slow."""
+        """Records that went because the reader was too slow."""
         return self._subscription.missed
 
-    def __next__(self) -> Recommendation:
-        made = self._client._run(self._next())
-        if made is None:
+    def __next__(self) -> T:
+        record = self._client._run(self._next())
+        if record is None:
             raise StopIteration
-        return made
+        return record
 
-    async def _next(self) -> Recommendation | None:
+    async def _next(self) -> T | None:
         return await anext(self._subscription, None)
 
 
@@ -102,13 +102,19 @@ class Client:
             self._connection.ask(user_id, mode, track_id=track_id, limit=limit, market=market, deadline_s=deadline_s)
         )
 
-    @contextmanager
-    def lists(self, user_id: str | None = None) -> Iterator[BlockingLists]:
+    def lists(self, user_id: str | None = None) -> AbstractContextManager[BlockingSubscription[Recommendation]]:
         """See `AsyncClient.lists`."""
-        context = self._connection.lists(user_id)
+        return self._reading(self._connection.lists(user_id))
+
+    def outcomes(self, user_id: str | None = None) -> AbstractContextManager[BlockingSubscription[Outcome]]:
+        """See `AsyncClient.outcomes`."""
+        return self._reading(self._connection.outcomes(user_id))
+
+    @contextmanager
+    def _reading(self, context: AbstractAsyncContextManager[Subscription[T]]) -> Iterator[BlockingSubscription[T]]:
         subscription = self._run(_entered(context))
         try:
-            yield BlockingLists(self, subscription)
+            yield BlockingSubscription(self, subscription)
         finally:
             if self._loop is not None:
                 self._run(_left(context))
@@ -141,9 +147,9 @@ class Client:
             loop.close()
 
 
-async def _entered(context: AbstractAsyncContextManager[ListSubscription]) -> ListSubscription:
+async def _entered(context: AbstractAsyncContextManager[T]) -> T:
     return await context.__aenter__()
 
 
-async def _left(context: AbstractAsyncContextManager[ListSubscription]) -> None:
+async def _left(context: AbstractAsyncContextManager[Any]) -> None:
     await context.__aexit__(None, None, None)

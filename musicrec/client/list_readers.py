@@ -1,98 +1,56 @@
 """Who waits for which lists."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager
 
-from musicrec.client.list_subscription import ListSubscription
+from musicrec.client.subscription import Subscription
+from musicrec.client.subscriptions import Message, Subscriptions
 from musicrec.contracts import Recommendation
-from musicrec.errors import BadInput
 
 Answer = asyncio.Future[Recommendation]
 
 
-class Message(Protocol):
-    """What is needed of a Kafka record."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The listener."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The list."""
-
-
 class ListReaders:
-    """Hands each list to whoever waits for it; a list that nobody waits for is not even parsed."""
+    """Hands each list to whoever waits for it: as the answer to something, or as one of a listener's."""
 
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], list[Answer]] = {}
         """By listener and id of the event or the request: whoever waits for its list."""
-        self._subscriptions: dict[ListSubscription, bytes | None] = {}
-        """By subscription its listener; None for all."""
-        self._wanted: Counter[bytes] = Counter()
-        """Listeners somebody waits for."""
+        self._subscriptions = Subscriptions(Recommendation.decode)
 
     @contextmanager
     def answer_to(self, user_id: str, cause: str) -> Iterator[Answer]:
         """Give the future list that answers an event or a request, while the body runs."""
-        place, key = (user_id, cause), user_id.encode()
+        place = (user_id, cause)
         answer: Answer = asyncio.get_running_loop().create_future()
         self._answers.setdefault(place, []).append(answer)
-        self._wanted[key] += 1
-        try:
-            yield answer
-        finally:
-            self._answers[place].remove(answer)
-            if not self._answers[place]:
-                del self._answers[place]
-            self._unwant(key)
+        with self._subscriptions.wanting(user_id):
+            try:
+                yield answer
+            finally:
+                self._answers[place].remove(answer)
+                if not self._answers[place]:
+                    del self._answers[place]
 
-    @contextmanager
-    def subscription(self, user_id: str | None) -> Iterator[ListSubscription]:
-        """Give the lists of a listener, or of all, while the body runs."""
-        subscription, key = ListSubscription(), None if user_id is None else user_id.encode()
-        self._subscriptions[subscription] = key
-        if key is not None:
-            self._wanted[key] += 1
-        try:
-            yield subscription
-        finally:
-            subscription.end()
-            del self._subscriptions[subscription]
-            if key is not None:
-                self._unwant(key)
+    def subscription(self, user_id: str | None) -> AbstractContextManager[Subscription[Recommendation]]:
+        """Give the lists of a listener, or of all, while the context is open."""
+        return self._subscriptions.subscription(user_id)
 
     def take(self, messages: Sequence[Message]) -> None:
         """Hand over the lists among messages; what is no list is passed over."""
-        everybodys = None in self._subscriptions.values()
         for message in messages:
-            if not everybodys and message.key not in self._wanted:
-                continue
-            try:
-                self._hand_over(message.key, Recommendation.decode(message.value))
-            except BadInput:
-                continue  # of a later version, or of another writer: not for this reader
+            made = self._subscriptions.hand_over(message)
+            if made is not None:
+                self._answer(made)
 
     def end(self) -> None:
         """End all subscriptions."""
-        for subscription in self._subscriptions:
-            subscription.end()
+        self._subscriptions.end()
 
-    def _hand_over(self, key: bytes | None, made: Recommendation) -> None:
+    def _answer(self, made: Recommendation) -> None:
         causes = [made.request_id, made.trigger.event_id if made.trigger else None, *made.passed_over]
         for cause in causes:
             for answer in self._answers.get((made.user_id, cause), ()) if cause is not None else ():
                 if not answer.done():
                     answer.set_result(made)
-        for subscription, listener in self._subscriptions.items():
-            if listener is None or listener == key:
-                subscription.put(made)
-
-    def _unwant(self, key: bytes) -> None:
-        self._wanted[key] -= 1
-        if self._wanted[key] == 0:
-            del self._wanted[key]

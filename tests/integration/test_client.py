@@ -56,6 +56,30 @@ async def test_events_and_requests_are_answered(stack: StackAddresses, worker: W
         assert len({made.request_id for made in several}) == 20
 
 
+async def test_what_was_played_after_a_list_is_told_to_whoever_reads_outcomes(
+    stack: StackAddresses, worker: Worker
+) -> None:
+    ada, bob = fresh("ada"), fresh("bob")
+    tracks = [fresh("track") for _ in range(3)]
+    async with (
+        worker("session"),
+        worker("ranking"),
+        worker("outcome"),
+        AsyncClient(stack.kafka) as musicrec,
+        musicrec.outcomes(ada) as of_ada,
+        musicrec.outcomes() as of_all,
+    ):
+        for user in (bob, ada):
+            heard = [play(user, track, ms_played=200_000, duration_ms=200_000) for track in tracks]
+            lists = [await musicrec.list_after(event, deadline_s=SLOW_S) for event in heard]
+        async with asyncio.timeout(SLOW_S):
+            of_hers = [await anext(of_ada) for _ in heard]
+            of_both = [await anext(of_all) for _ in range(6)]
+    assert [outcome.track_id for outcome in of_hers] == tracks
+    assert [outcome.list_id for outcome in of_hers] == [None, lists[0].list_id, lists[1].list_id]
+    assert [outcome for outcome in of_both if outcome.user_id == ada] == of_hers
+
+
 async def test_many_tasks_share_a_client_and_every_event_arrives_once(stack: StackAddresses) -> None:
     users = [fresh("user") for _ in range(40)]
     async with AsyncClient(stack.kafka.bootstrap_servers) as musicrec:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from musicrec.client.list_readers import ListReaders
-from musicrec.client.list_subscription import ListSubscription
+from musicrec.client.subscription import Subscription
 from musicrec.contracts import EventType, Mode, Recommendation
 from musicrec.contracts.recommendation import Timings
 from musicrec.contracts.session import Trigger
@@ -100,11 +100,11 @@ async def test_what_nobody_waits_for_any_more_is_not_parsed() -> None:
     with readers.answer_to("ada", "play-1"), readers.subscription("ada"):
         pass
     readers.take([Message(b"ada", None)])
-    assert not readers._wanted
+    assert not readers._subscriptions._wanted
 
 
 async def test_a_reader_who_is_too_slow_misses_the_oldest_and_is_told_how_many() -> None:
-    subscription = ListSubscription(most_waiting=2)
+    subscription = Subscription[Recommendation](most_waiting=2)
     for number in range(5):
         subscription.put(made("ada", number))
     subscription.end()
@@ -113,7 +113,7 @@ async def test_a_reader_who_is_too_slow_misses_the_oldest_and_is_told_how_many()
 
 
 async def test_a_reader_who_waits_is_woken_by_a_list_and_by_the_end() -> None:
-    subscription = ListSubscription()
+    subscription = Subscription[Recommendation]()
     waiting = asyncio.create_task(anext(subscription))
     await asyncio.sleep(0)
     subscription.put(made("ada"))

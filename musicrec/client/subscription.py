@@ -1,30 +1,30 @@
-"""Lists as they come, for one who reads them one after the other."""
+"""Records as they come, for one who reads them one after the other."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from musicrec.contracts import Recommendation
+T = TypeVar("T")
 
 MOST_WAITING = 1_000
-"""Lists that wait for a reader.  What is older is worth less than what is newer, so the oldest go first."""
+"""Records that wait for a reader.  What is older is worth less than what is newer, so the oldest go first."""
 
 
-class ListSubscription(AsyncIterator[Recommendation]):
+class Subscription(AsyncIterator[T], Generic[T]):
     """An iterator that ends with its context, or with its client."""
 
     def __init__(self, most_waiting: int = MOST_WAITING) -> None:
-        self._waiting: deque[Recommendation] = deque(maxlen=most_waiting)
+        self._waiting: deque[T] = deque(maxlen=most_waiting)
         self._came = asyncio.Event()
         self._ended = False
         self.missed = 0
-        """Lists that went because the reader was too slow."""
+        """Records that went because the reader was too slow."""
 
-    def put(self, made: Recommendation) -> None:
-        """Add a list."""
+    def put(self, record: T) -> None:
+        """Add a record."""
         self.missed += len(self._waiting) == self._waiting.maxlen
-        self._waiting.append(made)
+        self._waiting.append(record)
         self._came.set()
 
     def end(self) -> None:
@@ -35,7 +35,7 @@ class ListSubscription(AsyncIterator[Recommendation]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Recommendation:
+    async def __anext__(self) -> T:
         while not self._waiting:
             if self._ended:
                 raise StopAsyncIteration
