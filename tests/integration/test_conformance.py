@@ -80,6 +80,15 @@ async def test_a_publisher_on_librdkafka_is_told_of_its_partitioner_and_passes_w
         assert (status, found["event ids"]["verdict"], found["key"]["verdict"]) == (1, "fails", "holds")
 
 
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_what_a_publisher_compresses_is_read(codec: str, stack: StackAddresses, tmp_path: Path) -> None:
+    """A codec that a worker cannot read would end it at every start."""
+    async with own_topic(stack, f"acme.{codec}.v1") as topic:
+        await asyncio.to_thread(publish, stack, topic, **{"partitioner": "murmur2_random", "compression.type": codec})
+        status, _ = await command(stack, tmp_path, "conformance", "--topic", topic)
+        assert status == 0
+
+
 async def test_a_topic_that_is_not_there_is_named(stack: StackAddresses, tmp_path: Path) -> None:
     status, said = await command(stack, tmp_path, "conformance", "--topic", "acme.lisstens.v1")
     assert (status, "acme.lisstens.v1" in said, "Traceback" in said) == (REFUSED, True, False)
