@@ -38,6 +38,8 @@ class KafkaServer:
         self.format_options: list[str] = []
         """Options of Kafka's storage tool for the first start: users, say."""
         self.port = free_port(port)
+        self.cluster_id = _new_cluster_id()
+        """Brokers of one cluster share it."""
         self._controller_port = free_port()
         self._heap_mib = heap_mib
         self._process: ChildProcess | None = None
@@ -49,9 +51,14 @@ class KafkaServer:
         return f"{LOOPBACK}:{self.port}"
 
     @property
+    def controller(self) -> str:
+        """HOST:PORT of its controller."""
+        return f"{LOOPBACK}:{self._controller_port}"
+
+    @property
     def listeners(self) -> str:
         """Kafka's `listeners` without further ones."""
-        return f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{LOOPBACK}:{self._controller_port}"
+        return f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{self.controller}"
 
     @property
     def process(self) -> ChildProcess:
@@ -106,7 +113,7 @@ class KafkaServer:
         properties = {
             "process.roles": "broker,controller",
             "node.id": 1,
-            "controller.quorum.voters": f"1@{LOOPBACK}:{self._controller_port}",
+            "controller.quorum.voters": f"1@{self.controller}",
             "listeners": self.listeners,
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -138,7 +145,7 @@ class KafkaServer:
             # A kill in the middle of formatting leaves a folder without its identity; Kafka would refuse it for ever.
             data.rename(data.with_name(f"data.unfinished-{time.time_ns()}"))
         command = [*start, "kafka.tools.StorageTool", "format"]
-        command += ["-t", _cluster_id(), "-c", self.folder / "server.properties", "--ignore-formatted"]
+        command += ["-t", self.cluster_id, "-c", self.folder / "server.properties", "--ignore-formatted"]
         command += self.format_options
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_DEADLINE_S, check=False)
         if done.returncode != 0:
@@ -173,7 +180,7 @@ class KafkaServer:
         return True
 
 
-def _cluster_id() -> str:
+def _new_cluster_id() -> str:
     """Return a new cluster id: a random UUID in Kafka's URL-safe base64 form, which must not begin with a dash."""
     while True:
         encoded = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
