@@ -105,6 +105,8 @@ class RedisSettings(_Section):
 
     url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
     """`redis://` or `rediss://` (TLS), with user and password where the server asks for them."""
+    cluster: bool = False
+    """Whether it is a Redis Cluster; `url` is then that of any of its nodes."""
     deadline_s: Annotated[float, Field(gt=0)] = 5.0
     """Longest wait for one answer."""
 

@@ -17,10 +17,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from redis.asyncio import Redis
-
 from embedder.known_audio import KnownAudio
 from streams.counters import Timed, untimed
+from streams.redis_connection import RedisClient
 from streams.redis_errors import REDIS_AWAY, said
 from streams.stored_script import Call, StoredScript
 from streams.unreadable_key import answers, is_of_another_type
@@ -53,7 +52,7 @@ class EmbeddingMemory:
     """What is known of the tracks on one embeddings topic."""
 
     def __init__(
-        self, redis: Redis, origin: str, ttl_ms: int, *, failed: Callable[[], None], timed: Timed = untimed
+        self, redis: RedisClient, origin: str, ttl_ms: int, *, failed: Callable[[], None], timed: Timed = untimed
     ) -> None:
         """Make a memory.
 

@@ -12,11 +12,10 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from redis.asyncio import Redis
-
 from musicrec.contracts import Recommendation, Trigger
 from musicrec.errors import BadInput, Unavailable
 from streams.counters import Timed, untimed
+from streams.redis_connection import RedisClient
 from streams.redis_errors import REDIS_AWAY, said
 from streams.stored_script import Call, StoredScript
 from streams.unreadable_key import answers, is_of_another_type, unreadable
@@ -67,7 +66,7 @@ class EventList(NamedTuple):
 class ListStore:
     """Lists that answer events of one listens topic, and requests."""
 
-    def __init__(self, redis: Redis, origin: str, timed: Timed = untimed) -> None:
+    def __init__(self, redis: RedisClient, origin: str, timed: Timed = untimed) -> None:
         self._redis = redis
         self._timed = timed
         self._origin = origin

@@ -5,12 +5,13 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from musicrec.settings import KafkaSettings
+from streams.redis_connection import RedisClient, ping
 from streams.redis_errors import REDIS_AWAY
 from streams.topic_ids import TopicIds
 from streams.vitals import NOT_ASKED
@@ -90,7 +91,7 @@ class KafkaProbe:
 class RedisProbe:
     """Pings."""
 
-    def __init__(self, redis: Any) -> None:
+    def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self.error: str | None = NOT_ASKED
         """Why Redis did not answer when it was last asked; None where it did."""
@@ -99,7 +100,7 @@ class RedisProbe:
         """Ask; the client's own deadline ends a wait."""
         while True:
             try:
-                await self._redis.ping()
+                await ping(self._redis)
                 self.error = None
             except REDIS_AWAY as error:
                 self.error = f"does not answer: {error}"

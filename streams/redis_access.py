@@ -6,23 +6,27 @@ Inside MULTI a server checks each command's rights as it queues it, and DISCARD 
 import ssl
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, ResponseError
 
 from musicrec.access import KEY, RedisAccess
 from musicrec.errors import Incompatible, MusicrecError, Unavailable
+from streams.redis_connection import RedisClient
 from streams.redis_errors import REDIS_AWAY
 
 VARIABLE = "MUSICREC_REDIS__URL"
 
 
-async def check_redis(client: Redis, access: RedisAccess) -> None:
+async def check_redis(client: RedisClient, access: RedisAccess) -> None:
     """Connect, and ask for every command on every key pattern of `access`.
 
     Raises:
         Incompatible: the URL, the credentials, a certificate or a command is refused.
         Unavailable: the server does not answer.
     """
+    if isinstance(client, RedisCluster):
+        await _check_cluster(client, access)
+        return
     pool: Any = client.connection_pool
     try:
         connection = await pool.get_connection()
@@ -32,10 +36,31 @@ async def check_redis(client: Redis, access: RedisAccess) -> None:
             await pool.release(connection)
     except (*REDIS_AWAY, TypeError, ValueError) as error:
         raise refusal(pool.connection_kwargs, error) from error
+    _check(pool.connection_kwargs, refused)
+
+
+async def _check_cluster(client: RedisCluster, access: RedisAccess) -> None:
+    """Ask every node that holds keys."""
+    about: dict[str, Any] = client.connection_kwargs | {"host": "the cluster", "port": "MUSICREC_REDIS__URL"}
+    try:
+        await client.initialize()
+        for node in client.get_primaries():
+            about = node.connection_kwargs
+            connection = node.acquire_connection()
+            try:
+                refused = await _refused_commands(connection, access)
+            finally:
+                node.release(connection)
+            _check(about, refused)
+    except (*REDIS_AWAY, TypeError, ValueError) as error:
+        raise refusal(about, error) from error
+
+
+def _check(connection: dict[str, Any], refused: dict[str, list[str]]) -> None:
     if refused:
         lacking = "; ".join(f"{', '.join(names)} on {pattern}" for pattern, names in refused.items())
         raise Incompatible(
-            f"{_where(pool.connection_kwargs)} refuses {_user(pool.connection_kwargs)}: {lacking}; "
+            f"{_where(connection)} refuses {_user(connection)}: {lacking}; "
             "redis-users.acl in deploy/contracts has the rights"
         )
 
@@ -57,6 +82,8 @@ async def _refused_commands(connection: Any, access: RedisAccess) -> dict[str, l
                 await say(*(key if word == KEY else word for word in call))
             except NoPermissionError:
                 refused.setdefault(pattern, []).append(name)
+            except MovedError:
+                pass  # allowed, and on another node
     await say("discard")
     return refused
 

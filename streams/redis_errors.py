@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
-REDIS_AWAY: Final = (RedisError, OSError, RuntimeError)
-"""What a client raises where no answer comes; uvloop a RuntimeError, if the other side hangs up while it connects."""
+REDIS_AWAY: Final = (RedisError, RedisClusterException, OSError, RuntimeError)
+"""What a client raises where no answer comes; uvloop a RuntimeError, if the other side hangs up while it connects; a
+cluster without a node that answers what is no RedisError."""
 
 _ASKED: Final = " of pipeline caused error: "
 """redis-py puts the command before this, and Redis' answer behind it."""

@@ -3,15 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from musicrec.errors import BadInput, Unavailable
 from musicrec.ids import UserId
 from musicrec.session import ListenerState
-from musicrec.settings import RedisSettings
 from streams.counters import Timed, untimed
+from streams.redis_connection import RedisClient
 from streams.redis_errors import REDIS_AWAY, said
 from streams.stored_script import Call, StoredScript
 from streams.unreadable_key import answers, is_of_another_type, unreadable
@@ -42,21 +38,10 @@ class Overtaken(Unavailable):
     """Another worker saved a newer state in between: load again and decide again."""
 
 
-def connect(settings: RedisSettings) -> Redis:
-    """Return a client with one deadline per answer and no retries of its own: the agent's loop is the one retry."""
-    return Redis.from_url(
-        settings.url.get_secret_value(),
-        socket_timeout=settings.deadline_s,
-        socket_connect_timeout=settings.deadline_s,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
-
-
 class SessionStore:
     """States by listener."""
 
-    def __init__(self, redis: Redis, ttl_ms: int, timed: Timed = untimed) -> None:
+    def __init__(self, redis: RedisClient, ttl_ms: int, timed: Timed = untimed) -> None:
         self._redis = redis
         self._ttl_ms = ttl_ms
         self._timed = timed

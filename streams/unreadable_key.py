@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from redis.asyncio.client import Pipeline
+from redis.asyncio.cluster import ClusterPipeline
 from redis.exceptions import ResponseError
 
 from musicrec.errors import BadInput, DeadLetterReason
 
 
-async def answers(pipeline: Pipeline) -> Sequence[Any]:
+async def answers(pipeline: Pipeline | ClusterPipeline) -> Sequence[Any]:
     """Run a pipeline; return the answer to each command, the error itself where its key is of another type.
 
     Raises:
@@ -22,6 +23,9 @@ async def answers(pipeline: Pipeline) -> Sequence[Any]:
     given = await pipeline.execute(raise_on_error=False)
     for answer in given:
         if isinstance(answer, Exception) and not is_of_another_type(answer):
+            if isinstance(pipeline, ClusterPipeline):
+                # Asked for no exceptions, it goes on sending to a node that is gone, or holds the key no more.
+                await pipeline.cluster_client.aclose()
             raise answer
     return given
 

@@ -304,7 +304,7 @@ async def _memory(
     from streams.embedder_agent import NoMemory
     from streams.embedding_memory import EmbeddingMemory
     from streams.redis_access import check_redis
-    from streams.session_store import connect
+    from streams.redis_connection import connect
 
     if ttl_ms == 0:
         return NoMemory()
@@ -332,7 +332,7 @@ async def _origin(settings: Settings, health: Health, *topics: Topic) -> str:
 
 async def _redis(settings: Settings, service: Service, health: Health, stack: AsyncExitStack) -> Any:
     from streams.redis_access import check_redis
-    from streams.session_store import connect
+    from streams.redis_connection import connect
 
     client = connect(settings.redis)
     stack.push_async_callback(client.aclose)

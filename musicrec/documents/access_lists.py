@@ -7,8 +7,9 @@ from musicrec.access import SERVICES, KafkaRule, Operation, RedisAccess, Resourc
 
 COLUMNS: Final = ("user", "who", "topics", "consumer groups", "Redis keys", "Redis commands")
 
-CONNECTION_COMMANDS: Final = ("ping", "client|setinfo", "multi", "discard")
-"""What every Redis client of ours calls beside its own commands: the start asks inside MULTI, and discards."""
+CONNECTION_COMMANDS: Final = ("ping", "client|setinfo", "multi", "discard", "cluster|slots", "command")
+"""What every Redis client of ours calls beside its own commands: the start asks inside MULTI, and discards; a
+client of a cluster asks which node holds what, and where the keys of a command stand."""
 
 NOTES: Final = """\
 The smallest rights with which each service works; the tests run every service with these and miss each one that is \

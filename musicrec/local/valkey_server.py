@@ -20,6 +20,8 @@ class ValkeyServer:
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
         self.folder = folder
         self.port = free_port(port)
+        self.options: dict[str, str] = {}
+        """Options beside ours, or instead of them: `cluster-enabled`, say."""
         self._process: ChildProcess | None = None
 
     @property
@@ -51,8 +53,8 @@ class ValkeyServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         options = {
             "bind": LOOPBACK,
-            "port": self.port,
-            "dir": self.folder.resolve(),
+            "port": str(self.port),
+            "dir": str(self.folder.resolve()),
             "appendonly": "yes",
             "appendfsync": "everysec",
             # A kill -9 can leave half a command at the end; everything before it is good.
@@ -60,7 +62,7 @@ class ValkeyServer:
             "save": "",
             "maxmemory-policy": "noeviction",
         }
-        arguments = [text for key, value in options.items() for text in (f"--{key}", str(value))]
+        arguments = [text for key, value in (options | self.options).items() for text in (f"--{key}", value)]
         self._process = ChildProcess.start("Valkey", [get_binary_path(), *arguments], self.folder / "valkey.log")
         await self._wait_until_it_answers()
 

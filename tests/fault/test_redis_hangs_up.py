@@ -11,7 +11,8 @@ import uvloop
 from musicrec.errors import Unavailable
 from musicrec.ids import UserId
 from musicrec.settings import RedisSettings
-from streams.session_store import SessionStore, connect
+from streams.redis_connection import connect
+from streams.session_store import SessionStore
 
 CLIENTS, TRIES = 20, 100
 

@@ -12,7 +12,7 @@ from musicrec.local.valkey_server import ValkeyServer
 from musicrec.settings import RedisSettings
 from streams import embedding_memory
 from streams.embedding_memory import DEADLINE_S, KEY_PREFIX, EmbeddingMemory
-from streams.session_store import connect
+from streams.redis_connection import connect
 
 pytestmark = [pytest.mark.kafka]
 

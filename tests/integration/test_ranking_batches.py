@@ -18,8 +18,8 @@ from streams.list_store import ListStore
 from streams.messages import Decision, Incoming
 from streams.metrics import EventOutcome
 from streams.ranking_agent import Rankers, SessionRanking
+from streams.redis_connection import connect
 from streams.running_sessions import RunningSessions
-from streams.session_store import connect
 
 pytestmark = pytest.mark.kafka
 

@@ -11,7 +11,7 @@ from services import REFUSED, stack_of, status_of
 from musicrec.access import SERVICES, SESSION, Service
 from musicrec.errors import Incompatible
 from streams.redis_access import check_redis
-from streams.session_store import connect
+from streams.redis_connection import connect
 
 pytestmark = pytest.mark.kafka
 

@@ -13,7 +13,8 @@ from musicrec import topics
 from musicrec.contracts import DeadLetter, EventType, ListenEvent, SessionSnapshot
 from musicrec.errors import DeadLetterReason
 from musicrec.local import StackAddresses
-from streams.session_store import KEY_PREFIX, connect
+from streams.redis_connection import connect
+from streams.session_store import KEY_PREFIX
 
 pytestmark = pytest.mark.kafka
 

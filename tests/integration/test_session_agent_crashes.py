@@ -10,8 +10,9 @@ from musicrec.contracts import ListenEvent
 from musicrec.local import StackAddresses
 from musicrec.settings import SessionSettings
 from streams.messages import Incoming
+from streams.redis_connection import connect
 from streams.session_agent import SessionAgent
-from streams.session_store import Overtaken, SessionStore, connect
+from streams.session_store import Overtaken, SessionStore
 
 pytestmark = pytest.mark.kafka
 

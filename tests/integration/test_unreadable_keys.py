@@ -33,9 +33,10 @@ from streams.messages import Decision, Incoming
 from streams.metrics import EventOutcome
 from streams.outcome_agent import Outcomes
 from streams.ranking_agent import Rankers, RequestRanking, SessionRanking
+from streams.redis_connection import connect
 from streams.running_sessions import RunningSessions
 from streams.session_agent import SessionAgent
-from streams.session_store import KEY_PREFIX, SessionStore, connect
+from streams.session_store import KEY_PREFIX, SessionStore
 
 pytestmark = pytest.mark.kafka
 
