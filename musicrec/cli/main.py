@@ -93,11 +93,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "musicrec.cli.train_adapt:command",
         "Adapt the audio network to a catalogue of your own, without labels.",
     ),
+    "plan": ("musicrec.cli.plan:command", "How many processes and servers a load needs."),
     "bench path": ("musicrec.cli.bench_path:command", "Event to list on the real broker, beside a bare relay."),
     "bench ingest": ("musicrec.cli.bench_ingest:command", "Events applied per second by the session agent."),
     "bench rank": ("musicrec.cli.bench_rank:command", "Time to rank one session at 380,000 tracks."),
     "bench embed": ("musicrec.cli.bench_embed:command", "Tracks embedded per second and core, beside librosa."),
     "bench index": ("musicrec.cli.bench_index:command", "Vector search, beside exact search."),
+    "bench costs": ("musicrec.cli.bench_costs:command", "What one event costs each process, topic and server."),
     "bench restart": ("musicrec.cli.bench_restart:command", "Start of a ranking worker with a full memory on disk."),
 }
 """Command path ▸ `module:function` and help; the function has parameters as Typer takes them."""

@@ -14,6 +14,7 @@ from conftest import Worker
 from musicrec.cli.main import COMMANDS, GROUPS, LazyGroup
 from musicrec.cli.settings import settings_document
 from musicrec.local import StackAddresses
+from musicrec.sizing.sizing_document import measured_costs, sizing_document
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -90,3 +91,9 @@ async def test_the_blocks_run_as_they_stand(
                 assert re.search(r"^\d+ tracks for ada; without: ", done.stdout, re.MULTILINE)
             else:
                 assert "2 events delivered" in done.stderr
+
+
+def test_the_page_of_sizes_is_what_the_code_says() -> None:
+    assert (ROOT / "docs/sizing.md").read_text() == sizing_document(measured_costs()), (
+        "run `musicrec plan --markdown > docs/sizing.md`"
+    )

@@ -1,0 +1,1 @@
+"""How many machines a load needs, by what one event was measured to cost."""

@@ -1,0 +1,168 @@
+"""From a load to processes, servers and the first limit, by measured costs.
+
+Nothing here queues: a process is planned at a share of a core, so that it catches up after a restart and waits are
+short.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from musicrec.recommend.settings import RankingSettings
+from musicrec.sizing.costs import Costs
+from musicrec.topics import LISTENS, OUTCOMES, RECOMMENDATIONS, SESSIONS, USER_PARTITIONS, Topic
+
+GIB: Final = 2**30
+DAY_S: Final = 86_400
+REDIS_NODE_GIB: Final = 16
+"""Data of one node: larger ones take minutes to load after a restart."""
+DISK_MIB_PER_S: Final = 200
+"""Written by a broker whose disks also serve readers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked for."""
+
+    events_per_s: float
+    listeners: int
+    """Who were there in the last day: so long Redis keeps lists and state."""
+    replicas: int = 3
+    """Of each partition, and likewise one replica of each Redis node where it is above 1."""
+    utilisation: float = 0.6
+    """Share of a core that a process is planned for."""
+    ranking_listeners: int = RankingSettings().max_listeners
+    """Most listeners that a ranking worker remembers: `MUSICREC_RANKING__MAX_LISTENERS`."""
+    retention_days: float = 1.0
+    """Of lists and outcomes; of listens and sessions as the topics have it."""
+
+
+class Limit(NamedTuple):
+    """Where a stage ends, whatever is added to it."""
+
+    events_per_s: float
+    stage: str
+    way_out: str
+
+
+class Part(NamedTuple):
+    """One row of a plan."""
+
+    what: str
+    number: int | None
+    """Processes or servers; None where no number is enough."""
+    cores: float
+    memory_gib: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a load needs."""
+
+    load: Load
+    parts: tuple[Part, ...]
+    limits: tuple[Limit, ...]
+    """Lowest first."""
+
+    @property
+    def passed(self) -> tuple[Limit, ...]:
+        """Limits that the load is beyond."""
+        return tuple(limit for limit in self.limits if limit.events_per_s < self.load.events_per_s)
+
+
+def plan_for(load: Load, costs: Costs) -> Plan:
+    """Return what a load needs; a stage that cannot carry it has no count, and its limit says why."""
+    return Plan(
+        load,
+        (
+            _workers("session workers", costs.session_cpu_ms, load, base_gib=0.1),
+            _ranking(load, costs),
+            _workers("outcome workers", costs.outcome_cpu_ms, load, base_gib=0.1),
+            _redis(load, costs),
+            _brokers(load, costs),
+        ),
+        tuple(sorted(_limits(load, costs))),
+    )
+
+
+def _budget_ms(load: Load) -> float:
+    return 1_000 * load.utilisation
+
+
+def _workers(what: str, cpu_ms: float, load: Load, *, base_gib: float) -> Part:
+    count = max(2, math.ceil(load.events_per_s * cpu_ms / _budget_ms(load)))
+    cores = load.events_per_s * cpu_ms / 1_000
+    if count > USER_PARTITIONS:
+        return Part(what, None, cores, base_gib * count, f"{count} would be needed for {USER_PARTITIONS} partitions")
+    return Part(what, count, cores, base_gib * count, f"{load.events_per_s / count:,.0f} events/s each")
+
+
+def _ranking(load: Load, costs: Costs) -> Part:
+    what, left_ms = "ranking workers", _budget_ms(load) - load.events_per_s * costs.learn_cpu_ms
+    memory_gib = 0.4 + min(load.listeners, load.ranking_listeners) * costs.ranking_bytes_per_listener / GIB
+    lists_ms = load.events_per_s * costs.list_cpu_ms
+    if left_ms <= 0:
+        return Part(what, None, math.inf, memory_gib, "each learns from everybody, and one has no time for that")
+    count = max(2, math.ceil(lists_ms / left_ms))
+    cores = (lists_ms + count * load.events_per_s * costs.learn_cpu_ms) / 1_000
+    if count > USER_PARTITIONS:
+        return Part(what, None, cores, memory_gib * count, f"{count} would be needed for {USER_PARTITIONS} partitions")
+    share = load.events_per_s * costs.learn_cpu_ms / _budget_ms(load)
+    return Part(
+        what, count, cores, memory_gib * count, f"{share:.0%} of each learns from everybody; tracks come on top"
+    )
+
+
+def _redis(load: Load, costs: Costs) -> Part:
+    data_gib = load.listeners * costs.redis_bytes_per_listener / GIB
+    cores = load.events_per_s * costs.redis_cpu_ms / 1_000
+    nodes = max(1, math.ceil(cores / load.utilisation), math.ceil(data_gib / REDIS_NODE_GIB))
+    copies = 2 if load.replicas > 1 else 1
+    note = f"{load.events_per_s * costs.redis_commands:,.0f} commands/s"
+    note += f"; a cluster of {nodes}, each with a replica" if nodes > 1 and copies > 1 else ""
+    return Part("Redis servers", nodes * copies, cores * copies, data_gib * copies, note)
+
+
+def _brokers(load: Load, costs: Costs) -> Part:
+    written = sum(costs.topic_bytes.values()) * load.events_per_s
+    disk = sum(costs.topic_bytes[t.name] * _kept_s(t, load) for t in _topics()) * load.events_per_s * load.replicas
+    cores = load.events_per_s * costs.kafka_cpu_ms * load.replicas / 1_000
+    by_disk = math.ceil(written * load.replicas / (DISK_MIB_PER_S * 2**20))
+    count = max(load.replicas, math.ceil(cores / (8 * load.utilisation)), by_disk)
+    note = f"{written / 2**20:,.1f} MiB/s in, {disk / GIB:,.0f} GiB on disk, of 8 cores each"
+    return Part("Kafka brokers", count, cores, 4.0 * count, note)
+
+
+def _topics() -> tuple[Topic, ...]:
+    return LISTENS, SESSIONS, RECOMMENDATIONS, OUTCOMES
+
+
+def _kept_s(topic: Topic, load: Load) -> float:
+    if topic in (LISTENS, SESSIONS) and topic.retention_ms is not None:
+        return topic.retention_ms / 1_000
+    return load.retention_days * DAY_S
+
+
+def _limits(load: Load, costs: Costs) -> list[Limit]:
+    budget, most = _budget_ms(load), USER_PARTITIONS
+    partitions = "more partitions: another number in musicrec/topics.py, and topics that are made anew"
+    limits = [
+        Limit(most * budget / costs.session_cpu_ms, f"{most} session workers, one per partition", partitions),
+        Limit(most * budget / costs.outcome_cpu_ms, f"{most} outcome workers, one per partition", partitions),
+        Limit(
+            budget / (costs.learn_cpu_ms + costs.list_cpu_ms / most),
+            f"{most} ranking workers, one per partition, each of which learns from everybody",
+            partitions,
+        ),
+        Limit(budget / costs.redis_cpu_ms, "one Redis server, which runs commands one by one", "a cluster"),
+    ]
+    if costs.learn_cpu_ms > 0:
+        limits.append(
+            Limit(
+                budget / costs.learn_cpu_ms,
+                "a ranking worker that does nothing but learn from everybody",
+                "learning from a share of the listeners, which is not built",
+            )
+        )
+    return limits

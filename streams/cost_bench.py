@@ -1,0 +1,151 @@
+"""What one event costs: processor time of each process, bytes on each topic, commands and memory of Redis.
+
+A ranking worker does two things: it makes the lists of its own partitions, and it learns from everybody's sessions.
+What learning costs is measured apart, on the sessions of the run; the rest is what lists cost.  What a process needs
+while nothing comes is measured first, and taken off.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from pydantic_core import from_json
+from redis.asyncio import Redis
+
+from musicrec.bench.listen_load import LISTENERS, listen_load
+from musicrec.bench.path_probe import PathProbe, start_worker
+from musicrec.local import EmbeddedStack
+from musicrec.local.child_process import ChildProcess
+from musicrec.recommend.settings import RankingSettings
+from musicrec.settings import KafkaSettings
+from musicrec.sizing.costs import Costs
+from musicrec.topics import LISTENS, OUTCOMES, RECOMMENDATIONS, SESSIONS
+from streams.counters import Counters
+from streams.ranking_state import RankingState
+from streams.topic_admin import create_missing_topics
+from streams.warm_up import compile_kernels
+
+TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+AGENTS: Final = ("session", "ranking", "outcome")
+IDLE_S: Final = 10.0
+TOPICS: Final = (LISTENS, SESSIONS, RECOMMENDATIONS, OUTCOMES)
+
+
+async def measure_costs(folder: Path, *, rate_per_s: float, seconds: float, progress: Callable[[str], None]) -> Costs:
+    """Run the embedded servers and all agents, and count.
+
+    Args:
+        folder: for data and logs.
+        rate_per_s: events per second.
+        seconds: how long.
+        progress: called with what happens now.
+    """
+    async with EmbeddedStack(folder) as stack:
+        await create_missing_topics(stack.addresses.kafka)
+        kafka, valkey = stack.kafka_server, stack.valkey_server
+        assert kafka is not None
+        assert valkey is not None
+        async with (
+            PathProbe(stack.addresses.kafka, LISTENS.name, RECOMMENDATIONS.name, _answered) as probe,
+            Redis.from_url(valkey.url) as redis,
+        ):
+            agents = {name: await start_worker(name, stack.addresses, folder) for name in AGENTS}
+            count = round(rate_per_s * seconds)
+            try:
+                progress(f"warm-up at {rate_per_s:g}/s")
+                await probe.run(listen_load("warm-up"), rate_per_s=rate_per_s, count=count // 3)
+                processes = {**agents, "kafka": kafka.process, "redis": valkey.process}
+                idle_ms = await _idle_ms_per_s(processes)
+                at_rest = await _redis_bytes(redis), _resident_bytes(agents["ranking"])
+                progress(f"{rate_per_s:g}/s for {seconds:g} s")
+                before = _cpu_ms(processes), await _commands(redis), _topic_bytes(kafka.folder)
+                await probe.run(listen_load("measured"), rate_per_s=rate_per_s, count=count)
+                after = _cpu_ms(processes), await _commands(redis), _topic_bytes(kafka.folder)
+                grown = await _redis_bytes(redis) - at_rest[0], _resident_bytes(agents["ranking"]) - at_rest[1]
+                progress("learning, apart")
+                learn_ms = await _learning_ms(stack.addresses.kafka)
+            finally:
+                await asyncio.gather(*(worker.stop() for worker in agents.values()))
+    spent = {name: (after[0][name] - before[0][name] - idle_ms[name] * seconds) / count for name in before[0]}
+    listeners = min(LISTENERS, count)
+    return Costs(
+        events_per_s=rate_per_s,
+        session_cpu_ms=spent["session"],
+        list_cpu_ms=max(0.0, spent["ranking"] - learn_ms),
+        learn_cpu_ms=learn_ms,
+        outcome_cpu_ms=spent["outcome"],
+        kafka_cpu_ms=spent["kafka"],
+        redis_cpu_ms=spent["redis"],
+        redis_commands=(after[1] - before[1]) / count,
+        topic_bytes={name: (after[2][name] - before[2][name]) / count for name in after[2]},
+        redis_bytes_per_listener=grown[0] / listeners,
+        ranking_bytes_per_listener=max(0.0, grown[1]) / listeners,
+    )
+
+
+def _answered(record: Any) -> list[str]:
+    value = from_json(record.value)
+    trigger = value.get("trigger")
+    return [trigger["event_id"], *value.get("passed_over", ())] if trigger else []
+
+
+def _cpu_ms(processes: Mapping[str, ChildProcess]) -> dict[str, float]:
+    """Return the processor time that each process has used, its own and the system's for it (proc(5), stat)."""
+    used = {}
+    for name, process in processes.items():
+        fields: Sequence[str] = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        used[name] = (int(fields[11]) + int(fields[12])) * 1_000 / TICKS_PER_S
+    return used
+
+
+async def _learning_ms(kafka: KafkaSettings) -> float:
+    """Return the processor time in which one session is read and learned from, with the kernels compiled."""
+    compile_kernels()
+    state = RankingState(RankingSettings(), Counters("bench"), None)
+    consumer = AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(SESSIONS.name, number) for number in range(SESSIONS.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        there = sum((await consumer.end_offsets(partitions)).values())
+        learned, began_s = 0, time.process_time()
+        while learned < there:
+            for records in (await consumer.getmany(timeout_ms=1_000, max_records=500)).values():
+                state.take_sessions(records)
+                learned += len(records)
+        return (time.process_time() - began_s) * 1_000 / learned
+    finally:
+        await consumer.stop()
+
+
+async def _idle_ms_per_s(processes: Mapping[str, ChildProcess]) -> dict[str, float]:
+    before = _cpu_ms(processes)
+    await asyncio.sleep(IDLE_S)
+    return {name: (used_ms - before[name]) / IDLE_S for name, used_ms in _cpu_ms(processes).items()}
+
+
+def _resident_bytes(process: ChildProcess) -> int:
+    return int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def _topic_bytes(folder: Path) -> dict[str, float]:
+    """Return the size of each topic's log; the broker fills a segment's file as it goes."""
+    data = folder / "data"
+    return {
+        topic.name: float(sum(log.stat().st_size for log in data.glob(f"{topic.name}-[0-9]*/*.log")))
+        for topic in TOPICS
+    }
+
+
+async def _commands(redis: Redis) -> int:
+    return sum(int(command["calls"]) for command in (await redis.info("commandstats")).values())
+
+
+async def _redis_bytes(redis: Redis) -> int:
+    return int((await redis.info("memory"))["used_memory_dataset"])
