@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+HELM_VERSION := v3.22.0
 SETUP := $(VENV)/.set-up
 RUN_SETUP := $(VENV)/.set-up-run
 ARGS ?=
@@ -11,7 +12,7 @@ PROCESSES ?= 2
 SEED ?= 7
 MINUTES ?= 10
 
-.PHONY: demo test storm lint no-pickle types setup lock clean
+.PHONY: demo test storm lint no-pickle types setup helm lock clean
 
 demo: $(RUN_SETUP)
 	@exec $(BIN)/musicrec demo $(ARGS)
@@ -36,6 +37,13 @@ types: $(SETUP)
 
 setup: $(SETUP)
 
+# For the tests of the chart; built by Go, whose own checksums say that it is what was published: two to three minutes.
+helm: $(BIN)/helm
+
+$(BIN)/helm:
+	mkdir -p $(BIN)
+	GOBIN=$(CURDIR)/$(BIN) go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+
 # Exact versions with hashes; uv keeps them in a cache that all checkouts share.  What the demo needs is set up in a
 # minute: training, tests and comparisons bring torch and 5 GB of CUDA libraries along, so they are a second step.
 define install
@@ -59,7 +67,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 RUN_EXTRAS := --extra cpu --extra embedder --extra local --extra import --extra editable
 
 lock: $(SETUP)
-	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra dev $(ARGS) --output-file requirements.lock
+	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra dev --extra release $(ARGS) --output-file requirements.lock
 	$(LOCK) $(RUN_EXTRAS) --constraint requirements.lock --output-file requirements-run.lock
 
 clean:
