@@ -69,6 +69,10 @@ RUN_EXTRAS := --extra cpu --extra embedder --extra local --extra import --extra 
 lock: $(SETUP)
 	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra dev --extra release $(ARGS) --output-file requirements.lock
 	$(LOCK) $(RUN_EXTRAS) --constraint requirements.lock --output-file requirements-run.lock
+	$(LOCK) --extra cpu --constraint requirements.lock --output-file deploy/requirements-worker.lock
+	$(LOCK) --extra embedder --constraint requirements.lock --output-file deploy/requirements-embedder.lock
+	$(LOCK) --extra embedder --extra torch --constraint requirements.lock --output-file deploy/requirements-embedder-gpu.lock
+	printf 'uv==$(UV_VERSION)\nhatchling\n' | $(subst pyproject.toml,-,$(LOCK)) --constraint requirements.lock --output-file deploy/requirements-build.lock
 
 clean:
 	rm -rf $(VENV) .data

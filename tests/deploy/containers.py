@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import Any
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("container.sh")
 NEW_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Container:
     """What a manifest says of one container, in one form for both kinds of manifest."""
 
@@ -32,6 +30,17 @@ class Container:
     """That its probes ask."""
     paths: tuple[str, ...] = ()
     """Those that its probes ask for."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """What a container finds there before it starts."""
+
+    environment: Mapping[str, str]
+    folders: Mapping[str, Path]
+    """Where they lie on this machine, by the place where a container sees them."""
+    known: tuple[str, ...]
+    """Folders of this machine that it sees below their own names."""
 
 
 def of_pod(kind: Mapping[str, Any], secrets: Mapping[str, str]) -> Container:
@@ -89,19 +98,8 @@ def of_compose(name: str, service: Mapping[str, Any]) -> Container:
     )
 
 
-def image_environment(dockerfile: str) -> dict[str, str]:
-    """Return the variables that a Dockerfile sets for what runs in its images."""
-    lines = dockerfile.replace("\\\n", " ")
-    return dict(
-        word.split("=", 1)
-        for line in re.findall(r"^ENV (.+)$", lines, re.MULTILINE)
-        for word in line.split()
-        if not word.startswith("PATH=")
-    )
-
-
 def on_these_servers(container: Container, stack: StackAddresses, port: int = 0) -> Container:
-    """Put the addresses of the servers that are here in the place of those that the manifest names, and nothing else."""
+    """Put the addresses of the servers that are here in the place of those that the manifest names, no more."""
     here = stack.environment()
     ours = {name: here[name] for name in container.environment.keys() & here.keys()}
     # All pods have the same port; here they share a machine.
@@ -122,27 +120,26 @@ def _namespace() -> tuple[str, ...]:
     return NEW_MOUNTS if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", *NEW_MOUNTS[1:])
 
 
-def start(container: Container, folder: Path, image: Mapping[str, str], shared: Mapping[str, Path]) -> ChildProcess:
+def start(container: Container, folder: Path, image: Image, shared: Mapping[str, Path]) -> ChildProcess:
     """Start a container: read-only but for its mounts, without rights, with no variables but its own and the image's.
 
     Args:
         container: what to run.
         folder: for its root, its volumes and its log.
-        image: variables of the image.
+        image: what it is made from.
         shared: folders that stand for volumes, by path; others begin empty.
     """
     assert container.read_only
     root_here = os.geteuid() == 0
     (folder / "root").mkdir(parents=True)
-    mounts = []
+    mounts = [f"ro:{place}:{path}" for path, place in image.folders.items()]
     for path, writable in container.mounts.items():
         place = shared.get(path, folder / "volumes" / path.strip("/").replace("/", "-"))
         place.mkdir(parents=True, exist_ok=True)
-        if writable and root_here:
-            os.chown(place, int(container.user), int(container.user))
+        if writable and root_here:  # as fsGroup does, and a new volume of docker
+            for inside in (place, *place.rglob("*")):
+                os.chown(inside, int(container.user), int(container.user))
         mounts.append(f"{'rw' if writable else 'ro'}:{place}:{path}")
-    known = {str(ROOT), sys.prefix, sys.base_prefix} - {"/usr"}
-    variables = {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", **image, **container.environment}
     return ChildProcess.start(
         container.name,
         [
@@ -153,9 +150,9 @@ def start(container: Container, folder: Path, image: Mapping[str, str], shared: 
             container.user if root_here else "-",
             *mounts,
             "--",
-            *sorted(known),
+            *image.known,
             "--",
-            *(f"{name}={value}" for name, value in variables.items()),
+            *(f"{name}={value}" for name, value in {**image.environment, **container.environment}.items()),
             *container.command,
         ],
         folder / f"{container.name}.log",
