@@ -12,7 +12,7 @@ PROCESSES ?= 2
 SEED ?= 7
 MINUTES ?= 10
 
-.PHONY: demo test storm lint no-pickle types setup helm lock clean
+.PHONY: demo test storm lint no-pickle types setup helm images sbom audit licences lock clean
 
 demo: $(RUN_SETUP)
 	@exec $(BIN)/musicrec demo $(ARGS)
@@ -43,6 +43,26 @@ helm: $(BIN)/helm
 $(BIN)/helm:
 	mkdir -p $(BIN)
 	GOBIN=$(CURDIR)/$(BIN) go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+
+# Builds the images' environments by the Dockerfile's own commands, and starts every container on them; needs root, no
+# container engine, and IMAGE_PYTHON, an interpreter of the base image's version.
+IMAGE_PYTHON ?= $(shell command -v python3.13 || command -v python3)
+images: $(SETUP) helm
+	MUSICREC_TEST_IMAGES=$(IMAGE_PYTHON) $(BIN)/pytest tests/deploy/test_containers_start.py $(ARGS)
+
+# What a release carries: CycloneDX, one file for each lock file.
+sbom: $(SETUP)
+	mkdir -p dist
+	for lock in requirements-run.lock deploy/requirements-worker.lock deploy/requirements-embedder.lock deploy/requirements-embedder-gpu.lock; do \
+	  $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate \
+	    --output-file dist/$$(basename $$lock .lock).cdx.json $$lock || exit 1; done
+
+# Status 2 where the advisory service cannot be reached: that is no "no known vulnerability".
+audit: $(SETUP)
+	$(BIN)/python deploy/release/audit.py $(ARGS)
+
+licences: $(SETUP)
+	$(BIN)/python deploy/release/licences.py >deploy/licences.md
 
 # Exact versions with hashes; uv keeps them in a cache that all checkouts share.  What the demo needs is set up in a
 # minute: training, tests and comparisons bring torch and 5 GB of CUDA libraries along, so they are a second step.

@@ -1,4 +1,4 @@
-"""compose.yaml, as docker compose reads it: everything is there, checked, bounded, and of the versions that tests use."""
+"""compose.yaml, as docker compose reads it: everything is there, checked, bounded, and of the versions tested."""
 
 import re
 
