@@ -82,7 +82,9 @@ def built_image(target: str, folder: Path, python: Path) -> Image:
         place.mkdir(parents=True)
     # What the commands call `python` is the interpreter of the base image.
     (folder / "bin").mkdir()
-    (folder / "bin/python").symlink_to(python)
+    # Not a link: the environment would be one to this name, which a container does not see.
+    (folder / "bin/python").write_text(f'#!/bin/sh\nexec {python} "$@"\n')
+    (folder / "bin/python").chmod(0o755)
     for instruction, rest in chain(stage):
         if instruction == "COPY":
             *sources, target_path = rest.split()
