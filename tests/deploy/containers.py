@@ -15,6 +15,9 @@ SCRIPT = Path(__file__).with_name("container.sh")
 NEW_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 
 
+ADDRESSES = {"MUSICREC_KAFKA__BOOTSTRAP_SERVERS", "MUSICREC_REDIS__URL"}
+
+
 @dataclass(frozen=True, eq=False)
 class Container:
     """What a manifest says of one container, in one form for both kinds of manifest."""
@@ -100,7 +103,7 @@ def of_compose(name: str, service: Mapping[str, Any]) -> Container:
 
 def on_these_servers(container: Container, stack: StackAddresses, port: int = 0) -> Container:
     """Put the addresses of the servers that are here in the place of those that the manifest names, no more."""
-    here = stack.environment()
+    here = {name: value for name, value in stack.environment().items() if name in ADDRESSES}
     ours = {name: here[name] for name in container.environment.keys() & here.keys()}
     # All pods have the same port; here they share a machine.
     ports = {name: str(port) for name in container.environment if name.endswith("__PORT")}

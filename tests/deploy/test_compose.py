@@ -109,6 +109,11 @@ def test_what_is_mounted_from_here_is_here() -> None:
         jobs = yaml.safe_load(scraped.read_text())["scrape_configs"]
         names = {name for job in jobs for where in job.get("dns_sd_configs", ()) for name in where["names"]}
         assert names >= {"session", "ranking", "outcome", "embedder", "web"}
+    provided = ROOT / "deploy/grafana/provisioning/dashboards"
+    if provided.exists():
+        mounted = {volume["target"] for volume in services()["grafana"]["volumes"]}
+        files = [yaml.safe_load(path.read_text()) for path in provided.glob("*.y*ml")]
+        assert {provider["options"]["path"] for file in files for provider in file["providers"]} <= mounted
 
 
 def test_one_more_service_is_a_block_of_a_few_lines() -> None:

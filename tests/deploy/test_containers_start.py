@@ -25,6 +25,7 @@ from containers import Container, Image, can_run, of_compose, of_pod, on_these_s
 from images import TARGETS, built_image, development_image
 from numba.core.caching import UserProvidedCacheLocator
 from rendering import ROOT, of_kind, rendered
+from secured_servers import PASSWORD, SecuredKafka
 
 from musicrec.errors import MusicrecError
 from musicrec.local import EmbeddedStack, StackAddresses
@@ -37,6 +38,10 @@ READY_DEADLINE_S = 240.0
 LISTENING = re.compile(r"https?://(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)")
 TARGET = {"embedder": "embedder", "re-embedder": "embedder"}
 """Image of a container; others have `worker`."""
+
+
+FROM_OTHERS = ("/weights", "/models", "/audio", "/kafka-tls")
+"""Volumes that are there before a container is."""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +95,7 @@ def compiled_already(folder: Path) -> None:
 
 def started(container: Container, folder: Path, image: Image, volumes: Path) -> ChildProcess:
     """Start with the volumes that others fill too; what was compiled for one container serves the next of its kind."""
-    given = {path: volumes / path.strip("/") for path in ("/weights", "/models", "/audio") if path in container.mounts}
+    given = {path: volumes / path.strip("/") for path in FROM_OTHERS if path in container.mounts}
     own = {"/data": volumes / f"data-{container.name}"} if "/data" in container.mounts else {}
     return start(container, folder / container.name, image, given | own)
 
@@ -170,3 +175,26 @@ async def test_tools_have_the_command_line_and_the_servers(
     for tools in (of_the_chart, of_the_file):
         listing = replace(tools, command=("musicrec", "model", "list"))
         assert "no model is announced" in await check_end(listing, tmp_path, images["worker"], volumes)
+
+
+async def test_users_and_certificates_come_from_secrets(
+    servers: StackAddresses,
+    secured_kafka: SecuredKafka,
+    images: Mapping[str, Image],
+    volumes: Path,
+    tmp_path: Path,
+) -> None:
+    """With exactly the rights of deploy/contracts/access.md; no broker asks for a client certificate here."""
+    (volumes / "kafka-tls").mkdir()
+    shutil.copy(secured_kafka.trusted, volumes / "kafka-tls/ca.crt")
+    secrets = {"redis-session/url": servers.redis.url.get_secret_value()}
+    for part in ("session", "web", "topics"):
+        secrets |= {f"kafka-{part}/username": f"musicrec-{part}", f"kafka-{part}/password": PASSWORD}
+    workloads = of_kind(rendered("production", "kafka.tls.clientCertificate=false"), "StatefulSet", "Deployment", "Job")
+    addresses = StackAddresses(secured_kafka.settings("nobody"), servers.redis)
+    topics, session, web = (
+        on_these_servers(of_pod(workloads[f"m-musicrec-{part}"], secrets), addresses)
+        for part in ("topics", "session", "web")
+    )
+    assert "0 topics created" in await check_end(topics, tmp_path, images["worker"], volumes)
+    await check([session, web], tmp_path, images, volumes)

@@ -19,12 +19,12 @@ Arguments: root, values (with kafkaSecret, redisSecret), redis.
 {{- end }}
 {{- if and (hasSuffix "SSL" $kafka.securityProtocol) $kafka.tls.existingSecret }}
 - name: MUSICREC_KAFKA__SSL_CA_FILE
-  value: /etc/musicrec/kafka-tls/ca.crt
+  value: /kafka-tls/ca.crt
 {{- if $kafka.tls.clientCertificate }}
 - name: MUSICREC_KAFKA__SSL_CERT_FILE
-  value: /etc/musicrec/kafka-tls/tls.crt
+  value: /kafka-tls/tls.crt
 - name: MUSICREC_KAFKA__SSL_KEY_FILE
-  value: /etc/musicrec/kafka-tls/tls.key
+  value: /kafka-tls/tls.key
 {{- end }}
 {{- end }}
 {{- if .redis }}
@@ -51,7 +51,7 @@ Arguments: root, values (with kafkaSecret, redisSecret), redis.
 {{- define "musicrec.volumeMounts" -}}
 - {name: tmp, mountPath: /tmp}
 {{- if and (hasSuffix "SSL" .Values.kafka.securityProtocol) .Values.kafka.tls.existingSecret }}
-- {name: kafka-tls, mountPath: /etc/musicrec/kafka-tls, readOnly: true}
+- {name: kafka-tls, mountPath: /kafka-tls, readOnly: true}
 {{- end }}
 {{- end -}}
 
