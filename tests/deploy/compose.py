@@ -18,7 +18,7 @@ def compose(*arguments: str, **environment: str) -> "subprocess.CompletedProcess
     """Run docker compose on the file; it needs no engine as long as nothing is started."""
     program = Path(sys.executable).with_name("docker-compose")
     if not program.exists():
-        skip_or_fail("no docker-compose in this environment: there is a wheel for Linux alone")
+        skip_or_fail("no docker-compose in this environment: `make setup`")
     plain = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
     return subprocess.run(
         [program, "--file", FILE, *arguments],

@@ -299,6 +299,14 @@ def test_a_pod_reaches_what_it_needs_and_nothing_else() -> None:
     assert allowed(objects, "m-musicrec-tools", "ingress") == set()
 
 
+def test_whoever_scrapes_reaches_the_metrics_of_a_service_too() -> None:
+    gate = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gate"}}}
+    objects = rendered("production", f"networkPolicy.servicesFrom=[{json.dumps(gate)}]")
+    (rule,) = of_kind(objects, "NetworkPolicy")["m-musicrec-web"]["spec"]["ingress"]
+    names = [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for peer in rule["from"]]
+    assert names == ["gate", "monitoring"]
+
+
 def test_embedders_on_gpus_have_their_nodes_and_the_re_embedder_its_own_model() -> None:
     found = {name: (spec, container) for name, spec, container in pods(rendered("gpu"))}
     spec, container = found["music-embedder"]
