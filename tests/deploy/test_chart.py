@@ -78,6 +78,7 @@ def test_the_schema_knows_the_values_that_there_are_and_no_others() -> None:
         ("workers.session.env.MUSICREC_AGENT__INSTANCE_ID=one", "MUSICREC_AGENT__INSTANCE_ID"),
         ("services.web.port=0", "/services/web/port"),
         ("services.Web_2.enabled=true", "Web_2"),
+        ('services.web.secretFiles=[{"secret": "tokens"}]', "/services/web/secretFiles/0"),
         ("podSecurityContext.runAsNonRoot=false", "/podSecurityContext/runAsNonRoot"),
         ("securityContext.privileged=true", "/securityContext/privileged"),
         ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
@@ -328,7 +329,11 @@ def test_embedders_on_gpus_have_their_nodes_and_the_re_embedder_its_own_model() 
 def test_one_more_service_is_one_more_entry() -> None:
     objects = rendered("gpu")
     assert of_kind(objects, "Service")["music-second-page"]["spec"]["type"] == "LoadBalancer"
-    (container,) = of_kind(objects, "Deployment")["music-second-page"]["spec"]["template"]["spec"]["containers"]
+    spec = of_kind(objects, "Deployment")["music-second-page"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["mountPath"] == "/tokens"]
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == mount["name"]]
+    assert volume["secret"]["secretName"] == "tokens"
     assert variables(container)["MUSICREC_REDIS__URL"] == {"secretKeyRef": {"name": "redis", "key": "url"}}
 
 
