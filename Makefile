@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+HELM_VERSION := v3.22.0
 SETUP := $(VENV)/.set-up
 RUN_SETUP := $(VENV)/.set-up-run
 ARGS ?=
@@ -14,7 +15,7 @@ MINUTES ?= 10
 # Some hundred workers are started by the tests: each would compile what it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test storm lint no-pickle types setup lock clean
+.PHONY: demo test storm lint no-pickle types setup helm images sbom audit licences lock clean
 
 demo: $(RUN_SETUP)
 	@exec $(BIN)/musicrec demo $(ARGS)
@@ -39,6 +40,33 @@ types: $(SETUP)
 
 setup: $(SETUP)
 
+# For the tests of the chart; built by Go, whose own checksums say that it is what was published: two to three minutes.
+helm: $(BIN)/helm
+
+$(BIN)/helm:
+	mkdir -p $(BIN)
+	GOBIN=$(CURDIR)/$(BIN) go install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+
+# Builds the images' environments by the Dockerfile's own commands, and starts every container on them; needs root, no
+# container engine, and IMAGE_PYTHON, an interpreter of the base image's version.
+IMAGE_PYTHON ?= $(shell command -v python3.13 || command -v python3)
+images: $(SETUP) helm
+	MUSICREC_TEST_IMAGES=$(IMAGE_PYTHON) $(BIN)/pytest tests/deploy/test_containers_start.py $(ARGS)
+
+# What a release carries: CycloneDX, one file for each lock file.
+sbom: $(SETUP)
+	mkdir -p dist
+	for lock in requirements-run.lock deploy/requirements-worker.lock deploy/requirements-embedder.lock deploy/requirements-embedder-gpu.lock; do \
+	  $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate \
+	    --output-file dist/$$(basename $$lock .lock).cdx.json $$lock || exit 1; done
+
+# Status 2 where the advisory service cannot be reached: that is no "no known vulnerability".
+audit: $(SETUP)
+	$(BIN)/python deploy/release/audit.py $(ARGS)
+
+licences: $(SETUP)
+	$(BIN)/python deploy/release/licences.py >deploy/licences.md
+
 # Exact versions with hashes; uv keeps them in a cache that all checkouts share.  What the demo needs is set up in a
 # minute: training, tests and comparisons bring torch and 5 GB of CUDA libraries along, so they are a second step.
 define install
@@ -62,8 +90,12 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 RUN_EXTRAS := --extra cpu --extra embedder --extra local --extra import --extra editable
 
 lock: $(SETUP)
-	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra traces --extra dev $(ARGS) --output-file requirements.lock
+	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra traces --extra dev --extra release $(ARGS) --output-file requirements.lock
 	$(LOCK) $(RUN_EXTRAS) --constraint requirements.lock --output-file requirements-run.lock
+	$(LOCK) --extra cpu --extra traces --constraint requirements.lock --output-file deploy/requirements-worker.lock
+	$(LOCK) --extra embedder --extra traces --constraint requirements.lock --output-file deploy/requirements-embedder.lock
+	$(LOCK) --extra embedder --extra torch --extra traces --constraint requirements.lock --output-file deploy/requirements-embedder-gpu.lock
+	printf 'uv==$(UV_VERSION)\nhatchling\n' | $(subst pyproject.toml,-,$(LOCK)) --constraint requirements.lock --output-file deploy/requirements-build.lock
 
 clean:
 	rm -rf $(VENV) .data

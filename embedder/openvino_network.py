@@ -13,13 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
-import openvino
 from numpy.typing import NDArray
-from openvino import opset13 as ops
 
 from embedder.features.geometry import MEL_BANDS, SEGMENT_FRAMES
 from embedder.features.namespace import Array
 from embedder.network_shape import Architecture, Precision
+from embedder.openvino_runtime import openvino, ops
 from embedder.segment_network import SegmentAnswer
 from embedder.weights import Tensors, Weights
 from musicrec.errors import Incompatible
