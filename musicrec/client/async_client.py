@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from musicrec.access import KafkaRule, Operation, Resource
 from musicrec.client.events import now_ms, refused_fields
 from musicrec.client.list_readers import ListReaders
-from musicrec.client.list_subscription import ListSubscription
+from musicrec.client.list_subscription import MOST_WAITING, ListSubscription
 from musicrec.contracts import ListenEvent, Mode, Recommendation, RecommendationRequest, Track
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
 from musicrec.kafka_access import check_access, refused_rules
@@ -180,19 +180,47 @@ class AsyncClient:
         return await self._answered(request, user_id, request.request_id, deadline_s)
 
     @asynccontextmanager
-    async def lists(self, user_id: str | None = None) -> AsyncIterator[ListSubscription]:
+    async def lists(
+        self, user_id: str | None = None, *, most_waiting: int = MOST_WAITING
+    ) -> AsyncIterator[ListSubscription]:
         """Give the lists of a listener, or of all listeners, that come from now on.
+
+        Args:
+            user_id: the listener; None for all.
+            most_waiting: lists that wait for a slow reader; with one more the oldest goes, and counts as `missed`.
 
         Raises:
             Incompatible: the broker does not let this user read the topic.
             Unavailable: the broker does not answer, or the topic does not exist.
         """
-        await self._read()
-        with self._readers.subscription(user_id) as subscription:
+        await self.follow()
+        with self._readers.subscription(user_id, most_waiting) as subscription:
             yield subscription
 
+    async def follow(self) -> None:
+        """Have the topic of lists followed; returns once it is, so that no later list is missed.
+
+        Whoever asks for a list or subscribes to lists does it too; done before, the first of them need not wait for it.
+
+        Raises:
+            Incompatible, Unavailable: as of `lists`.
+        """
+        async with self._starting:
+            self._check_connected()
+            if self._follower is None:
+                await check_access(self._kafka, [KafkaRule(Resource.TOPIC, RECOMMENDATIONS.name, Operation.READ)])
+                follower = TopicFollower(
+                    self._kafka.client_options(),
+                    [RECOMMENDATIONS.name],
+                    self._readers.take,
+                    start_at=StartAt(end=True),
+                )
+                follower.start()
+                self._follower = follower
+        await self._follower.ready(READER_DEADLINE_S)
+
     async def _answered(self, record: Published, user_id: str, cause: str, deadline_s: float) -> Recommendation:
-        await self._read()
+        await self.follow()
         with self._readers.answer_to(user_id, cause) as answer:
             await self.publish(record)
             try:
@@ -249,22 +277,6 @@ class AsyncClient:
                 await asyncio.wait_for(producer.stop(), STOP_DEADLINE_S)
             except TimeoutError:
                 await close_at_once(producer)
-
-    async def _read(self) -> None:
-        """Have the topic of lists followed; returns once it is, so that no later list is missed."""
-        async with self._starting:
-            self._check_connected()
-            if self._follower is None:
-                await check_access(self._kafka, [KafkaRule(Resource.TOPIC, RECOMMENDATIONS.name, Operation.READ)])
-                follower = TopicFollower(
-                    self._kafka.client_options(),
-                    [RECOMMENDATIONS.name],
-                    self._readers.take,
-                    start_at=StartAt(end=True),
-                )
-                follower.start()
-                self._follower = follower
-        await self._follower.ready(READER_DEADLINE_S)
 
     def _check_connected(self) -> None:
         if not self._connected:

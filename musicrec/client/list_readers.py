@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from musicrec.client.list_subscription import ListSubscription
+from musicrec.client.list_subscription import MOST_WAITING, ListSubscription
 from musicrec.contracts import Recommendation
 from musicrec.errors import BadInput
 
@@ -31,8 +31,8 @@ class ListReaders:
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], list[Answer]] = {}
         """By listener and id of the event or the request: whoever waits for its list."""
-        self._subscriptions: dict[ListSubscription, bytes | None] = {}
-        """By subscription its listener; None for all."""
+        self._subscriptions: dict[bytes | None, set[ListSubscription]] = {}
+        """By listener; None for all."""
         self._wanted: Counter[bytes] = Counter()
         """Listeners somebody waits for."""
 
@@ -52,23 +52,25 @@ class ListReaders:
             self._unwant(key)
 
     @contextmanager
-    def subscription(self, user_id: str | None) -> Iterator[ListSubscription]:
+    def subscription(self, user_id: str | None, most_waiting: int = MOST_WAITING) -> Iterator[ListSubscription]:
         """Give the lists of a listener, or of all, while the body runs."""
-        subscription, key = ListSubscription(), None if user_id is None else user_id.encode()
-        self._subscriptions[subscription] = key
+        subscription, key = ListSubscription(most_waiting), None if user_id is None else user_id.encode()
+        self._subscriptions.setdefault(key, set()).add(subscription)
         if key is not None:
             self._wanted[key] += 1
         try:
             yield subscription
         finally:
             subscription.end()
-            del self._subscriptions[subscription]
+            self._subscriptions[key].remove(subscription)
+            if not self._subscriptions[key]:
+                del self._subscriptions[key]
             if key is not None:
                 self._unwant(key)
 
     def take(self, messages: Sequence[Message]) -> None:
         """Hand over the lists among messages; what is no list is passed over."""
-        everybodys = None in self._subscriptions.values()
+        everybodys = None in self._subscriptions
         for message in messages:
             if not everybodys and message.key not in self._wanted:
                 continue
@@ -79,8 +81,9 @@ class ListReaders:
 
     def end(self) -> None:
         """End all subscriptions."""
-        for subscription in self._subscriptions:
-            subscription.end()
+        for subscriptions in self._subscriptions.values():
+            for subscription in subscriptions:
+                subscription.end()
 
     def _hand_over(self, key: bytes | None, made: Recommendation) -> None:
         causes = [made.request_id, made.trigger.event_id if made.trigger else None, *made.passed_over]
@@ -88,8 +91,8 @@ class ListReaders:
             for answer in self._answers.get((made.user_id, cause), ()) if cause is not None else ():
                 if not answer.done():
                     answer.set_result(made)
-        for subscription, listener in self._subscriptions.items():
-            if listener is None or listener == key:
+        for listener in (None, key):
+            for subscription in self._subscriptions.get(listener, ()):
                 subscription.put(made)
 
     def _unwant(self, key: bytes) -> None:
