@@ -59,7 +59,7 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 RUN_EXTRAS := --extra cpu --extra embedder --extra local --extra import --extra editable
 
 lock: $(SETUP)
-	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra dev $(ARGS) --output-file requirements.lock
+	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra gateway --extra dev $(ARGS) --output-file requirements.lock
 	$(LOCK) $(RUN_EXTRAS) --constraint requirements.lock --output-file requirements-run.lock
 
 clean:
