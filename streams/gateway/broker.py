@@ -124,8 +124,8 @@ class Broker:
             except TimeoutError:
                 pass
         raise NoListYet(
-            f"no list for {record.user_id!r} within {deadline_s:g} s of {cause!r}: it is published; ranking workers "
-            "may be behind, or what was asked is too old to be answered"
+            f"no list for {record.user_id!r} within {deadline_s:g} s of {cause!r}, which is published: workers are "
+            "behind, it is too old to be answered, or it was answered before; /v1/list?mode=session gives the newest"
         )
 
     def _there(self) -> AsyncClient:

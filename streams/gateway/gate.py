@@ -39,7 +39,7 @@ class Gate:
         token = token or token_of(connection)
         grant = self._tokens.grant_of(token, now_ms()) if token else None
         if grant is None:
-            self._take(connection, f"address {_address(connection)}", self._settings.address_requests_per_minute)
+            self.count_stranger(connection)
             raise Problem(
                 401,
                 "unauthorized",
@@ -48,6 +48,14 @@ class Gate:
             )
         self.charge(connection, grant, 1)
         return grant
+
+    def count_stranger(self, connection: HTTPConnection) -> None:
+        """Count a request without a token by its address.
+
+        Raises:
+            Problem: it comes too often (429).
+        """
+        self._take(connection, f"address {_address(connection)}", self._settings.address_requests_per_minute)
 
     def charge(self, connection: HTTPConnection, grant: Grant, cost: int) -> None:
         """Count requests of a token, or what counts as so many.

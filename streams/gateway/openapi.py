@@ -29,7 +29,7 @@ The records of musicrec's Kafka topics over HTTP and WebSocket, for players that
 and what is refused are those of the AsyncAPI document.
 
 A token comes in `Authorization: Bearer mr_...`. A listener's token writes and reads for its listener alone; a \
-platform's for all, and it writes the catalogue.
+platform's for all, and it writes the catalogue. Scrobblers may send `Token` in the place of `Bearer`.
 
 `GET /v1/lists/socket?user_id=` is a WebSocket: each message is one list, as of `GET /v1/lists`. Its token comes in \
 the header, or as a subprotocol `musicrec.token.mr_...` beside `musicrec.lists.v1`. It ends with 1013 (the reader is \
@@ -87,5 +87,5 @@ def _complete(document: dict[str, Any]) -> None:
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            if path.startswith("/v1/"):
+            if path.startswith(("/v1/", "/1/")):
                 operation["security"] = [{"token": []}]
