@@ -54,6 +54,28 @@ STATUSES: Final = {
     429: "Too many requests.",
     503: "Kafka is away.",
 }
+_NAME: Final[Json] = {"type": "string", "minLength": 1, "pattern": r"\S"}
+LISTEN: Final[Json] = {
+    "type": "object",
+    "required": ["track_metadata"],
+    "properties": {
+        "listened_at": {
+            "type": "integer",
+            "minimum": EARLIEST_S,
+            "description": "Start of the listen, Unix seconds; absent of what is playing now.",
+        },
+        "track_metadata": {
+            "type": "object",
+            "required": ["artist_name", "track_name"],
+            "properties": {
+                "artist_name": _NAME,
+                "track_name": _NAME,
+                "release_name": {"type": "string"},
+                "additional_info": {"type": "object"},
+            },
+        },
+    },
+}
 SUBMISSION: Final[Json] = {
     "requestBody": {
         "required": True,
@@ -69,7 +91,7 @@ SUBMISSION: Final[Json] = {
                             "type": "array",
                             "minItems": 1,
                             "maxItems": MOST_LISTENS,
-                            "items": {"type": "object", "required": ["track_metadata"]},
+                            "items": LISTEN,
                         },
                     },
                 }

@@ -19,6 +19,8 @@ from streams.gateway.publishing import EntryResult
 
 OPENAPI: Final = "openapi.json"
 """Its name below the folder of contracts."""
+OPEN: Final = frozenset({"/1/validate-token"})
+"""Answers without a token too: that there is none."""
 NOBODYS: Final = GatewaySettings(tokens_file=Path(os.devnull))
 VERSION: Final = "1.0.0"
 """Of the HTTP contract: the first number is that of `/v1`, the second grows with new routes and optional fields."""
@@ -87,5 +89,5 @@ def _complete(document: dict[str, Any]) -> None:
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            if path.startswith(("/v1/", "/1/")):
+            if path.startswith(("/v1/", "/1/")) and path not in OPEN:
                 operation["security"] = [{"token": []}]

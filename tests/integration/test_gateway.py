@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
 import re
+import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -31,6 +34,7 @@ LISTENS, TRACKS, LISTS = "musicrec.listens.v1", "musicrec.tracks.v1", "musicrec.
 SLOW_S = 60.0
 SLOW = f"deadline_ms={int(SLOW_S * 1_000)}"
 """For a list on a loaded machine."""
+PAGE = (Path(__file__).resolve().parents[2] / "docs/gateway.md").read_text()
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 LIMITS: dict[str, object] = {
     "LIST_DEADLINE_S": SLOW_S,
@@ -126,10 +130,10 @@ async def test_an_event_is_answered_by_one_list_whoever_reads_it(gateway: Gatewa
     header = gateway.token(ada)
     event = play(fresh("track"), event_id=fresh("event"), occurred_at_ms=now_ms())
     async with (
-        http.ws_connect("/v1/lists/socket", headers=header, protocols=["musicrec.lists.v1"]) as socket,
+        http.ws_connect("/v1/lists/socket", headers=header, protocols=["musicrec.lists.v1"]) as lists,
         http.get("/v1/lists", headers=header) as events,
     ):
-        assert socket.protocol == "musicrec.lists.v1"
+        assert lists.protocol == "musicrec.lists.v1"
         assert await events.content.readuntil(b"\n\n") == b": lists\n\n"
         async with http.post(f"/v1/list-after?{SLOW}", headers=header, json=event) as response:
             answered = await response.read()
@@ -138,7 +142,7 @@ async def test_an_event_is_answered_by_one_list_whoever_reads_it(gateway: Gatewa
         assert made.trigger is not None
         assert (made.user_id, made.trigger.event_id) == (ada, event["event_id"])
         async with asyncio.timeout(SLOW_S):
-            assert (await socket.receive_str()).encode() == answered
+            assert (await lists.receive_str()).encode() == answered
             while (block := await events.content.readuntil(b"\n\n")) == b": beat\n\n":
                 pass
     assert block == b"id: %s\nevent: list\ndata: %s\n\n" % (made.list_id.encode(), answered)
@@ -148,7 +152,7 @@ async def test_an_event_is_answered_by_one_list_whoever_reads_it(gateway: Gatewa
     assert "/v1/list?mode=session" in body["detail"]
     async with http.get(f"/v1/list?mode=session&{SLOW}", headers=header) as response:
         again = Recommendation.decode(await response.read())
-    assert [item.track_id for item in again.items] == [item.track_id for item in made.items]
+    assert (again.mode, again.session_id) == (Mode.SESSION, made.session_id)
     async with http.get(f"/v1/list?mode=popular&limit=1&{SLOW}", headers=header) as response:
         asked = Recommendation.decode(await response.read())
     assert (asked.user_id, asked.mode, len(asked.items)) == (ada, Mode.POPULAR, 1)
@@ -228,12 +232,12 @@ async def test_a_token_that_is_taken_back_ends_its_streams(gateway: GatewayProce
     token = header["Authorization"].split()[1]
     protocols = ["musicrec.lists.v1", f"musicrec.token.{token}"]
     async with (
-        http.ws_connect("/v1/lists/socket", protocols=protocols) as socket,
+        http.ws_connect("/v1/lists/socket", protocols=protocols) as lists,
         http.get("/v1/lists", headers=header) as events,
     ):
         gateway.take_back(header)
         async with asyncio.timeout(SLOW_S):
-            message = await socket.receive()
+            message = await lists.receive()
             said = await events.content.read()
     assert (message.type, message.data, "token" in message.extra) == (WSMsgType.CLOSE, 1008, True)
     assert b'event: cut\ndata: {"reason":"token"' in said
@@ -258,9 +262,9 @@ async def test_whoever_speaks_on_a_websocket_of_lists_is_told_that_nobody_listen
 ) -> None:
     header = gateway.token(fresh("ada"))
     for said, code in (("hello", 1003), ("x" * 10_000, 1009)):
-        async with http.ws_connect("/v1/lists/socket", headers=header) as socket:
-            await socket.send_str(said)
-            message = await socket.receive(SLOW_S)
+        async with http.ws_connect("/v1/lists/socket", headers=header) as lists:
+            await lists.send_str(said)
+            message = await lists.receive(SLOW_S)
             assert (message.type, message.data) == (WSMsgType.CLOSE, code)
 
 
@@ -289,7 +293,10 @@ async def test_a_reader_who_reads_nothing_is_cut_off(
 ) -> None:
     ada = fresh("ada")
     host, port = gateway.address
-    reader, writer = await asyncio.open_connection(host, port, limit=4_096)
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    small.connect((host, port))
+    reader, writer = await asyncio.open_connection(sock=small, limit=4_096)
     upgrade = (
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -366,6 +373,28 @@ async def test_a_used_up_allowance_is_429_and_says_when_to_come_again(
         "/v1/events", headers=gateway.token(fresh("bob"), requests_per_minute=3), json=[play("t")] * 51
     ) as response:
         assert (response.status, response.headers["X-RateLimit-Remaining"]) == (200, "1"), "51 records are two requests"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl's")
+async def test_the_examples_of_the_page_run_as_they_stand(gateway: GatewayProcess, http: ClientSession) -> None:
+    (block,) = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    token = gateway.token(fresh("ada"))["Authorization"].split()[1]
+    # A loaded machine takes its time.
+    script = block.replace("deadline_ms=10000", SLOW)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["bash", "-euo", "pipefail"],
+        input=script,
+        env={**os.environ, "GATEWAY": gateway.url, "TOKEN": token},
+        capture_output=True,
+        text=True,
+        timeout=3 * SLOW_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    said = done.stdout
+    assert ['"a-1"' in said, '"a-3"' in said, '"mode":"session"' in said, '"mode":"popular"' in said] == [True] * 4
+    assert ": lists" in said
 
 
 def submission(kind: str, *listens: dict[str, Any]) -> bytes:
@@ -484,7 +513,7 @@ async def test_whatever_the_openapi_document_allows_and_forbids_is_answered_as_i
     gateway: GatewayProcess, http: ClientSession, tmp_path: Path
 ) -> None:
     """Schemathesis, for a few seconds; 500 is no documented status."""
-    token = gateway.token(fresh("ada"))["Authorization"]
+    token = gateway.token(None)["Authorization"]
     checks = (
         "status_code_conformance,content_type_conformance,response_schema_conformance,negative_data_rejection,"
         "unsupported_method,ignored_auth"
@@ -513,14 +542,14 @@ async def test_a_gateway_that_is_told_to_stop_answers_what_has_come_and_ends_str
             asyncio.timeout(SLOW_S),
         ):
             await until_readyz(http, 200)
-            async with http.ws_connect("/v1/lists/socket") as socket, http.get("/v1/lists") as events:
+            async with http.ws_connect("/v1/lists/socket") as lists, http.get("/v1/lists") as events:
                 await http.post("/v1/events", json=play("t"))
-                assert (await socket.receive()).type == WSMsgType.TEXT
+                assert (await lists.receive()).type == WSMsgType.TEXT
                 late = play("t", event_id="late", occurred_at_ms=now_ms() - 86_400_000)
                 waiting = asyncio.create_task(http.post("/v1/list-after?deadline_ms=2000", json=late))
                 await asyncio.sleep(0.5)
                 stopping.process.signal(signal.SIGTERM)
-                message = await socket.receive()
+                message = await lists.receive()
                 assert (message.type, message.data in (1001, 1012)) == (WSMsgType.CLOSE, True)
                 assert b'"reason":"stopping"' in await events.content.read()
                 assert (await problem(await waiting, 503))["event"]["status"] == "accepted"
