@@ -1,6 +1,6 @@
 """The gateway's own routes: events and tracks in, lists out."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Path, Query, Request, Response, WebSocket
@@ -218,9 +218,9 @@ def routes(gateway: Gateway) -> APIRouter:
 
 
 async def _list_after(gateway: Gateway, event: ListenEvent, deadline_s: float) -> Recommendation:
-    def counted(status: str) -> EntryResult:
+    def counted(status: Literal["accepted", "refused", "unknown"]) -> EntryResult:
         gateway.counts.records.labels("listens", status).inc()
-        return EntryResult(index=0, status=status, id=event.event_id)  # type: ignore[arg-type]
+        return EntryResult(index=0, status=status, id=event.event_id)
 
     known_away = gateway.broker.away is not None
     try:

@@ -72,6 +72,36 @@ def test_the_commands_write_and_check(tmp_path: Path) -> None:
     assert f"{len(contract_files() | openapi_files())} documents changed" in written.stdout
 
 
+def test_without_the_gateways_libraries_its_document_is_left_as_it_is(tmp_path: Path) -> None:
+    def run(verb: str) -> subprocess.CompletedProcess[str]:
+        program = "import sys; sys.modules['fastapi'] = None; from musicrec.cli.main import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", program, "contracts", verb, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert "openapi.json is left as it is: fastapi is missing" in run("write").stderr
+    assert not (tmp_path / "openapi.json").exists()
+    (tmp_path / "openapi.json").write_text("{}")
+    assert (run("write").returncode, run("check").returncode) == (0, 0)
+    assert (tmp_path / "openapi.json").read_text() == "{}"
+
+
+def test_every_reference_of_the_openapi_document_leads_somewhere() -> None:
+    document = json.loads(openapi_files()["openapi.json"])
+    references = [value["$ref"] for value in values(document) if isinstance(value.get("$ref"), str)]
+
+    assert references
+    for reference in references:
+        assert isinstance(resolve(document, reference), dict)
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    used = json.dumps(document)
+    assert [name for name in document["components"]["schemas"] if f"#/components/schemas/{name}" not in used] == []
+
+
 def test_the_asyncapi_document_is_valid(specification: Draft7Validator) -> None:
     assert [error.message for error in specification.iter_errors(json.loads(json.dumps(asyncapi_document())))] == []
 

@@ -52,3 +52,9 @@ def test_without_a_subcommand_it_serves(arguments: list[str], parsed: list[str])
     group = LazyGroup(prefix="gateway ", name="gateway")
     context = group.make_context("gateway", list(arguments))
     assert [*context._protected_args, *context.args] == parsed
+
+
+def test_without_its_libraries_the_extra_is_named() -> None:
+    program = "import sys; sys.modules['fastapi'] = None; from musicrec.cli.main import main; main()"
+    refused = subprocess.run([sys.executable, "-c", program, "gateway"], capture_output=True, text=True, check=False)
+    assert (refused.returncode, "pip install 'musicrec[gateway]'" in refused.stderr) == (2, True), refused.stderr
