@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from musicrec.errors import MusicrecError
 from musicrec.settings import Settings
-from streams.gateway import api, health, listenbrainz, subsonic
+from streams.gateway import api, audioscrobbler, health, listenbrainz, subsonic
 from streams.gateway.counts import Counted
 from streams.gateway.gateway import Gateway
 from streams.gateway.openapi import OVERVIEW, VERSION, openapi_document
@@ -52,6 +52,7 @@ def application(settings: Settings) -> FastAPI:
     app.include_router(api.routes(gateway))
     app.include_router(listenbrainz.routes(gateway))
     app.include_router(subsonic.routes(gateway))
+    app.include_router(audioscrobbler.routes(gateway))
     app.include_router(health.routes(gateway))
     if settings.gateway.cors_origins:
         app.add_middleware(

@@ -36,7 +36,7 @@ class Gate:
         Raises:
             Problem: there is no token or none that holds (401), or it comes too often (429).
         """
-        token = token or token_of(connection)
+        token = token_of(connection) if token is None else token
         grant = self._tokens.grant_of(token, now_ms()) if token else None
         if grant is None:
             self.count_stranger(connection)

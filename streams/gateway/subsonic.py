@@ -8,8 +8,6 @@ Source: OpenSubsonic API reference: "API key authentication", "scrobble", "error
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
-from xml.sax.saxutils import quoteattr
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -20,21 +18,17 @@ from musicrec.contracts.record import MAX_ID_CHARS
 from musicrec.errors import MusicrecError
 from musicrec.importers.rows import EARLIEST_MS, LATEST_MS, Listen
 from musicrec.importers.scrobbles import LONGEST_ESTIMATE_MS, Scrobble
-from streams.gateway.bodies import read_body
+from streams.gateway.forms import Fields, fields_of, first, xml_attributes
 from streams.gateway.gateway import Gateway
 from streams.gateway.problems import Problem, problem_of
 from streams.gateway.scrobbling import accept, events_in, listener_who_scrobbles
 from streams.gateway.tokens import Grant
 
 API_VERSION: Final = "1.16.1"
-MOST_FORM_BYTES: Final = 64 * 1024
-MOST_FIELDS: Final = 1_000
 EXTENSIONS: Final = ({"name": "apiKeyAuthentication", "versions": [1]}, {"name": "formPost", "versions": [1]})
 
 GENERIC, MISSING, WRONG_PASSWORD, NO_SALTED, CONFLICTING, WRONG_KEY, NOT_ALLOWED = 0, 10, 40, 41, 43, 44, 50
 """Error codes."""
-
-Fields = dict[str, list[str]]
 
 
 class Failed(Exception):
@@ -52,7 +46,7 @@ def routes(gateway: Gateway) -> APIRouter:
     async def answered(request: Request, method: str) -> Response:
         fields: Fields = {}
         try:
-            fields = await _fields(gateway, request)
+            fields = await fields_of(request, gateway.settings)
             return _answer(fields, await _call(gateway, request, method, fields))
         except Failed as failure:
             return _answer(fields, {"error": {"code": failure.code, "message": str(failure)}})
@@ -87,7 +81,7 @@ async def _call(gateway: Gateway, request: Request, method: str, fields: Fields)
 
 
 def _token(fields: Fields) -> str:
-    key, user, password = (_first(fields, name) for name in ("apiKey", "u", "p"))
+    key, user, password = (first(fields, name) for name in ("apiKey", "u", "p"))
     if key is not None and (user is not None or password is not None):
         raise Failed(CONFLICTING, "apiKey comes alone: no u, no p")
     if key is None and ("t" in fields or "s" in fields):
@@ -99,7 +93,7 @@ def _token(fields: Fields) -> str:
 
 
 def _grant(gateway: Gateway, request: Request, fields: Fields, token: str) -> Grant:
-    user = _first(fields, "u")
+    user = first(fields, "u")
     try:
         grant = gateway.gate.admit(request, token)
     except Problem as problem:
@@ -133,7 +127,7 @@ async def _scrobble(gateway: Gateway, request: Request, grant: Grant, fields: Fi
     if not all(1 <= len(track_id) <= MAX_ID_CHARS for track_id in ids):
         raise Failed(GENERIC, f"id: 1 to {MAX_ID_CHARS} characters")
     gateway.gate.charge_records(request, grant, len(ids))
-    if (_first(fields, "submission") or "true").lower() == "false":
+    if (first(fields, "submission") or "true").lower() == "false":
         return  # what is playing now
     now = now_ms()
     # Without a time the listen ends now.
@@ -155,27 +149,6 @@ def _time(text: str) -> int:
     return int(text)
 
 
-async def _fields(gateway: Gateway, request: Request) -> Fields:
-    texts = [request.scope["query_string"].decode("latin-1")]
-    if request.method == "POST":
-        body = await read_body(request, gateway.settings, MOST_FORM_BYTES)
-        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            texts.append(body.decode("latin-1"))
-    fields: Fields = {}
-    for text in texts:
-        try:
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="replace")
-        except ValueError:
-            raise Failed(GENERIC, f"more than {MOST_FIELDS} fields") from None
-        for name, value in pairs:
-            fields.setdefault(name, []).append(value)
-    return fields
-
-
-def _first(fields: Fields, name: str) -> str | None:
-    return fields[name][0] if name in fields else None
-
-
 def _failed(fields: Fields, problem: Problem) -> Response:
     """Return what went wrong with the status of HTTP, so that a client that queues scrobbles keeps them."""
     error = {"code": GENERIC, "message": problem.detail}
@@ -194,22 +167,16 @@ def _answer(fields: Fields, more: Mapping[str, Any]) -> Response:
         "openSubsonic": True,
     }
     # jsonp would run here whatever a page names; it gets JSON.
-    if (_first(fields, "f") or "xml").startswith("json"):
+    if (first(fields, "f") or "xml").startswith("json"):
         return JSONResponse({"subsonic-response": head | dict(more)})
-    body = f'<subsonic-response xmlns="http://subsonic.org/restapi"{_attributes(head)}>{_elements(more)}</subsonic-response>'
+    body = f'<subsonic-response xmlns="http://subsonic.org/restapi"{xml_attributes(head)}>{_elements(more)}</subsonic-response>'
     return Response(f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n', media_type="text/xml; charset=utf-8")
 
 
 def _elements(more: Mapping[str, Any]) -> str:
-    parts = [f"<error{_attributes(more['error'])}/>"] if "error" in more else []
+    parts = [f"<error{xml_attributes(more['error'])}/>"] if "error" in more else []
     for extension in more.get("openSubsonicExtensions", ()):
         versions = "".join(f"<versions>{version}</versions>" for version in extension["versions"])
-        name = _attributes({"name": extension["name"]})
+        name = xml_attributes({"name": extension["name"]})
         parts.append(f"<openSubsonicExtensions{name}>{versions}</openSubsonicExtensions>")
     return "".join(parts)
-
-
-def _attributes(values: Mapping[str, Any]) -> str:
-    """Return attributes; what XML cannot hold, as a control character of a client's own field, is left out."""
-    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
-    return "".join(f" {name}={quoteattr(''.join(c for c in text if c.isprintable()))}" for name, text in texts.items())

@@ -375,6 +375,57 @@ async def test_a_used_up_allowance_is_429_and_says_when_to_come_again(
         assert (response.status, response.headers["X-RateLimit-Remaining"]) == (200, "1"), "51 records are two requests"
 
 
+async def test_a_client_of_audioscrobbler_logs_in_and_scrobbles(
+    gateway: GatewayProcess, http: ClientSession, stack: StackAddresses
+) -> None:
+    ada, started_s = fresh("ada"), now_ms() // 1_000 - 600
+    token = gateway.token(ada)["Authorization"].split()[1]
+
+    async def call(method: str, **fields: object) -> tuple[int, Any]:
+        form = urlencode({"method": method, "api_key": "k", "api_sig": "s", "format": "json"} | fields)
+        async with http.post("/2.0/", data=form, headers=FORM) as response:
+            return response.status, await response.json()
+
+    status, said = await call("auth.getMobileSession", username=ada, password=token)
+    assert (status, said["session"]["name"], said["session"]["key"]) == (200, ada, token)
+    numb = {"artist[0]": "Portishead", "track[0]": "Numb", "timestamp[0]": started_s, "duration[0]": 237}
+    roads = {"artist[1]": "Portishead", "track[1]": "Roads", "timestamp[1]": started_s + 240}
+    async with reading(stack, LISTENS, only=lambda record: record.key == ada.encode()) as tail:
+        assert await call("track.updateNowPlaying", sk=token, artist="Portishead", track="Numb") == (
+            200,
+            {"nowplaying": {}},
+        )
+        status, said = await call("track.scrobble", sk=token, **numb, **roads)
+        assert (status, said) == (200, {"scrobbles": {"@attr": {"accepted": 2, "ignored": 0}}})
+        form = urlencode(
+            {"method": "track.scrobble", "sk": token, "artist": "A", "track": "<&>", "timestamp": started_s}
+        )
+        async with http.post("/2.0/", data=form, headers=FORM) as response:
+            assert '<lfm status="ok"><scrobbles accepted="1" ignored="0"/></lfm>' in await response.text()
+        await tail.until(lambda t: len(t.records) == 3)
+    events = [ListenEvent.decode(record.value) for record in tail.records]
+    assert [event.started_at_ms for event in events] == [
+        started_s * 1_000,
+        (started_s + 240) * 1_000,
+        started_s * 1_000,
+    ]
+    assert [event.ms_played for event in events] == [237_000, 240_000, 240_000]
+    wrong: list[tuple[str, dict[str, object], int, int]] = [
+        ("track.love", {}, 400, 3),
+        ("auth.getMobileSession", {"username": "bob", "password": token}, 403, 4),
+        ("auth.getMobileSession", {}, 403, 4),
+        ("track.scrobble", {"sk": token}, 400, 6),
+        ("track.scrobble", {"sk": token} | numb | {"timestamp[0]": "noon"}, 400, 6),
+        ("track.scrobble", {"sk": token} | numb | {"timestamp[0]": "9" * 400}, 400, 6),
+        ("track.scrobble", {"sk": token} | numb | {"duration[0]": "nan"}, 400, 6),
+        ("track.scrobble", {"sk": token} | {f"track[{n}]": "t" for n in range(51)}, 400, 6),
+        ("track.scrobble", {"sk": "mr_x"} | numb, 403, 9),
+        ("track.scrobble", numb, 403, 9),
+    ]
+    for method, fields, status, code in wrong:
+        assert (status, code) == ((got := await call(method, **fields))[0], got[1]["error"]), (method, fields, got)
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl's")
 async def test_the_examples_of_the_page_run_as_they_stand(gateway: GatewayProcess, http: ClientSession) -> None:
     (block,) = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
