@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final, Literal
 from uuid import uuid4
 
-from fastapi import APIRouter, Path, Query, Request, Response, WebSocket
+from fastapi import APIRouter, Path, Query, Request, Response, WebSocket, WebSocketDisconnect
 
 from musicrec.client.events import now_ms
 from musicrec.contracts import ListenEvent, Mode, Recommendation, RecommendationRequest
@@ -213,6 +213,8 @@ def routes(gateway: Gateway) -> APIRouter:
             await socket.send_denial_response(problem.response())
         except MusicrecError as error:
             await socket.send_denial_response(problem_of(error).response())
+        except WebSocketDisconnect:
+            return  # it has gone before it was let in
 
     return router
 

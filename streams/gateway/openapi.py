@@ -72,7 +72,8 @@ def _complete(document: dict[str, Any]) -> None:
     schemas["PostedEvent"] = event | {
         "title": "PostedEvent",
         "description": "A listen event. Without `event_id` it gets one, and posting it again counts it twice; without "
-        "`user_id` it is of the token's listener, without `occurred_at_ms` of now.",
+        "`user_id` it is of the token's listener, without `occurred_at_ms` of now, which is another one when it is "
+        "posted again, and that leaves a dead letter.",
         "required": [name for name in event["required"] if name not in LEFT_OUT],
     }
     del schemas[ListenEvent.__name__]

@@ -144,7 +144,7 @@ class Streams:
                     await send(made)
             except TimeoutError:
                 return Cut.SLOW
-            except WebSocketDisconnect:
+            except (WebSocketDisconnect, RuntimeError):  # the latter where uvicorn has just given it up
                 return Cut.GONE
         return Cut.STOPPING
 
