@@ -14,7 +14,7 @@ async def read_body(request: Request, settings: GatewaySettings, most_bytes: int
     """Return the body.
 
     Raises:
-        Problem: it has too many bytes (413), or comes too slowly (408); the connection is then closed.
+        Problem: it has too many bytes (413), or comes too slowly (408).
     """
     most = min(settings.max_body_bytes, most_bytes or settings.max_body_bytes)
     announced = request.headers.get("content-length", "")
@@ -54,6 +54,6 @@ def json_in(body: bytes) -> Any:
 
 
 def _too_large(most: int) -> Problem:
-    return Problem(
-        413, "too-large", f"the body has more than {most} bytes: send less at a time", headers={"Connection": "close"}
-    )
+    # The connection stays: a client that is still sending would see it reset, and not the answer.  What comes is thrown
+    # away, for as long as headers may take (`GuardedConnection`).
+    return Problem(413, "too-large", f"the body has more than {most} bytes: send less at a time")

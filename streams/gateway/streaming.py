@@ -108,6 +108,7 @@ class Streams:
                     await write(b"", more=False)
             except TimeoutError:
                 _abort(scope)
+                await _end_of(receive)  # else uvicorn finds that the response has no end
 
     @contextmanager
     def _counted(self, kind: str, grant: Grant) -> Iterator[None]:
