@@ -273,7 +273,7 @@ class GatewaySettings(_Section):
     """Streams of lists, WebSockets and server-sent events together."""
     max_streams_per_listener: Annotated[int, Field(ge=1)] = 10
     """Those of one listener's token; a platform's token has none but `max_streams`."""
-    stream_waiting: Annotated[int, Field(ge=1, le=1_000)] = 20
+    stream_waiting: Annotated[int, Field(ge=1, le=1_000)] = 100
     """Lists that wait for a slow stream; with one more it is cut off."""
     send_deadline_s: Annotated[float, Field(gt=0)] = 10.0
     """A stream that takes nothing for so long is cut off."""

@@ -85,6 +85,10 @@ async def _error(request: Request, error: MusicrecError) -> Response:
 
 
 async def _wrong_parameter(request: Request, error: RequestValidationError) -> Response:
+    try:  # FastAPI looks at parameters before a route is asked who comes
+        request.app.state.gateway.gate.admit(request)
+    except Problem as problem:
+        return problem.response()
     first = error.errors()[0]
     name = str(first["loc"][-1])
     return Problem(422, "invalid", f"{name}: {first['msg']}", field=name).response()

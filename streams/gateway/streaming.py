@@ -20,7 +20,7 @@ from streams.gateway.gate import SUBPROTOCOL, Gate
 from streams.gateway.problems import Problem, problem_of
 from streams.gateway.tokens import Grant
 
-CLOSE_DEADLINE_S: Final = 1.0
+CLOSE_DEADLINE_S: Final = 3.0
 """For the last words to a reader; then the connection is cut."""
 
 
