@@ -41,7 +41,7 @@ LIMITS: dict[str, object] = {
     "LIST_DEADLINE_S": SLOW_S,
     "BODY_DEADLINE_S": 1,
     "HEADERS_DEADLINE_S": 1,
-    "MAX_BODY_BYTES": 100_000,
+    "MAX_BODY_BYTES": 400_000,
     "MAX_STREAMS_PER_LISTENER": 2,
     "STREAM_WAITING": 5,
     "SEND_DEADLINE_S": 1,
@@ -367,9 +367,9 @@ async def test_slow_and_large_requests_are_ended(gateway: GatewayProcess, http: 
     assert await answer_to(gateway, *dripping, pause_s=0.1) == b""
     assert b" 400 " in await answer_to(gateway, b"GET /livez HTTP/1.1\r\nX: " + b"y" * 40_000 + b"\r\n\r\n")
     closing = head + b"Connection: close\r\n"
-    assert b" 413 " in await answer_to(gateway, closing + b"Content-Length: 100001\r\n\r\n")
+    assert b" 413 " in await answer_to(gateway, closing + b"Content-Length: 400001\r\n\r\n")
     chunk = b"2710\r\n" + b" " * 10_000 + b"\r\n"
-    assert b" 413 " in await answer_to(gateway, closing + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 11)
+    assert b" 413 " in await answer_to(gateway, closing + b"Transfer-Encoding: chunked\r\n\r\n", *[chunk] * 41)
     async with http.post("/v1/events", headers=header, data=b" " * 5_000_000) as response:
         await problem(response, 413)  # and no connection that is reset while the body is still on its way
     async with http.get("/livez") as response:
