@@ -90,9 +90,9 @@ LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -
 RUN_EXTRAS := --extra cpu --extra embedder --extra local --extra import --extra editable
 
 lock: $(SETUP)
-	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra traces --extra dev --extra release $(ARGS) --output-file requirements.lock
+	$(LOCK) $(RUN_EXTRAS) --extra aac --extra train --extra bench --extra gateway --extra traces --extra dev --extra release $(ARGS) --output-file requirements.lock
 	$(LOCK) $(RUN_EXTRAS) --constraint requirements.lock --output-file requirements-run.lock
-	$(LOCK) --extra cpu --extra traces --constraint requirements.lock --output-file deploy/requirements-worker.lock
+	$(LOCK) --extra cpu --extra gateway --extra traces --constraint requirements.lock --output-file deploy/requirements-worker.lock
 	$(LOCK) --extra embedder --extra traces --constraint requirements.lock --output-file deploy/requirements-embedder.lock
 	$(LOCK) --extra embedder --extra torch --extra traces --constraint requirements.lock --output-file deploy/requirements-embedder-gpu.lock
 	printf 'uv==$(UV_VERSION)\nhatchling\n' | $(subst pyproject.toml,-,$(LOCK)) --constraint requirements.lock --output-file deploy/requirements-build.lock

@@ -198,6 +198,7 @@ WEB: Final = Service(
     describes=(LISTENS, REQUESTS),
     watches=("musicrec-session", "musicrec-ranking", "musicrec-outcome", "musicrec-embedder"),
 )
+GATEWAY: Final = Service("gateway", "gateway", reads=(RECOMMENDATIONS,), writes=(LISTENS, TRACKS, REQUESTS))
 TOPICS_COMMAND: Final = Service("topics", "`musicrec topics`", describes=TOPICS, creates=TOPICS)
 MODEL_COMMAND: Final = Service("model", "`musicrec model`", reads=(MODELS,), writes=(MODELS,))
 RULES_COMMAND: Final = Service("rules", "`musicrec rules`", reads=(RULES,), writes=(RULES,))
@@ -208,4 +209,4 @@ SUBSCRIBER: Final = Service(
 
 AGENTS: Final = {service.name: service for service in (SESSION, RANKING, OUTCOME, EMBEDDER, RE_EMBEDDER)}
 """The agents' rows by the name that `musicrec worker` takes."""
-SERVICES: Final = (*AGENTS.values(), WEB, TOPICS_COMMAND, MODEL_COMMAND, RULES_COMMAND, PUBLISHER, SUBSCRIBER)
+SERVICES: Final = (*AGENTS.values(), WEB, GATEWAY, TOPICS_COMMAND, MODEL_COMMAND, RULES_COMMAND, PUBLISHER, SUBSCRIBER)

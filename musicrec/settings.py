@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from musicrec.environment import PREFIX, READ_ELSEWHERE, check_variables
 from musicrec.errors import Incompatible
@@ -251,6 +251,63 @@ class WebSettings(_Section):
     """Port; 0 takes a free one."""
 
 
+class GatewaySettings(_Section):
+    """HTTP and WebSocket for players without a Kafka client."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; bound to this machine unless told otherwise."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8500
+    """Port; 0 takes a free one."""
+    tokens_file: Path | None = None
+    """Hashes of tokens, which `musicrec gateway token` writes; by default `gateway-tokens.jsonl` in the data folder."""
+    tls_cert_file: Path | None = None
+    """Certificate chain to serve HTTPS with, PEM; without one TLS is a proxy's affair."""
+    tls_key_file: Path | None = None
+    """Key of the certificate, PEM, where it is not in the same file."""
+    trusted_proxies: str = ""
+    """Comma-separated addresses or networks whose `X-Forwarded-For` tells where a request comes from."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated origins whose pages may call the gateway from a browser: `https://player.example.org`."""
+    publish_deadline_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """How long a record is tried on the broker before the answer is 503."""
+    list_deadline_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """Longest wait for a list that a request may ask for."""
+    max_body_bytes: Annotated[int, Field(ge=10_240, le=64 * 1024 * 1024)] = 2 * 1024 * 1024
+    """Largest request body."""
+    body_deadline_s: Annotated[float, Field(gt=0)] = 10.0
+    """Longest time that a request body takes to arrive."""
+    headers_deadline_s: Annotated[float, Field(gt=0)] = 10.0
+    """Longest time from a connection, or the first byte of a request, to the end of its headers."""
+    max_connections: Annotated[int, Field(ge=10)] = 1_000
+    """Open connections; more are closed at once."""
+    max_streams: Annotated[int, Field(ge=1)] = 500
+    """Streams of lists, WebSockets and server-sent events together."""
+    max_streams_per_listener: Annotated[int, Field(ge=1)] = 10
+    """Those of one listener's token; a platform's token has none but `max_streams`."""
+    stream_waiting: Annotated[int, Field(ge=1, le=1_000)] = 100
+    """Lists that wait for a slow stream; with one more it is cut off."""
+    send_deadline_s: Annotated[float, Field(gt=0)] = 10.0
+    """A stream that takes nothing for so long is cut off."""
+    beat_s: Annotated[float, Field(gt=0)] = 15.0
+    """A silent stream says so often that it is alive; its token is looked at as often."""
+    token_requests_per_minute: Annotated[int, Field(ge=1)] = 600
+    """Requests of one token, unless its line in the file says otherwise; each fifty records count as a request."""
+    address_requests_per_minute: Annotated[int, Field(ge=1)] = 60
+    """Requests without a valid token from one IPv4 address, or one IPv6 network of 64 bits."""
+    stop_deadline_s: Annotated[float, Field(gt=0)] = 10.0
+    """For requests that are being answered when the gateway is told to stop."""
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        for origin in value:
+            if re.fullmatch(r"https?://[^/\s*]+", origin) is None:
+                raise ValueError(f"{origin!r} is no origin; an example: https://player.example.org")
+        return value
+
+
 class Settings(BaseSettings):
     """All settings; the environment prefix is `MUSICREC_`, a section's fields follow after `__`."""
 
@@ -274,6 +331,8 @@ class Settings(BaseSettings):
     """Log lines."""
     web: WebSettings = WebSettings()
     """Live page."""
+    gateway: GatewaySettings = GatewaySettings()
+    """Gateway."""
     data_dir: Path = Path(".data")
     """Folder of a worker's snapshots, and of the embedded stack: broker and server data, logs, audio."""
 

@@ -87,7 +87,7 @@ LISTENS: Final = Topic(
     partitions=USER_PARTITIONS,
     cleanup="delete",
     retention_ms=7 * DAY_MS,
-    written_by="platform",
+    written_by="platform, gateway",
     read_by="session agent",
     purpose="plays, skips and feedback",
     stamped_by_broker=True,
@@ -99,7 +99,7 @@ TRACKS: Final = Topic(
     partitions=TRACK_PARTITIONS,
     cleanup="compact",
     retention_ms=None,
-    written_by="platform",
+    written_by="platform, gateway",
     read_by="embedder, re-embedder, ranking agent, page",
     purpose="the catalogue; a tombstone removes a track",
 )
@@ -121,7 +121,7 @@ REQUESTS: Final = Topic(
     partitions=USER_PARTITIONS,
     cleanup="delete",
     retention_ms=DAY_MS,
-    written_by="platform",
+    written_by="platform, gateway",
     read_by="ranking agent",
     purpose="explicit requests for a list",
 )
@@ -144,7 +144,7 @@ RECOMMENDATIONS: Final = Topic(
     cleanup="delete",
     retention_ms=DAY_MS,
     written_by="ranking agent",
-    read_by="platform, page",
+    read_by="platform, gateway, page",
     purpose="lists, for an event or a request",
 )
 SHADOW_RECOMMENDATIONS: Final = Topic(

@@ -1,4 +1,4 @@
-"""The metrics of a worker: names, labels, meanings; and the table of deploy/metrics.md from them.
+"""The metrics of a worker, and of the gateway: names, labels, meanings; and the table of deploy/metrics.md from them.
 
 Names follow Prometheus: base units, `_total`, `_seconds`.  Labels are bounded: topics, partitions, reasons, never a
 listener or a track.
@@ -175,6 +175,30 @@ VARIANT_SKIPS: Final = Metric("musicrec_variant_skips_total", "counter", ("varia
 VARIANT_RANKING: Final = Metric(
     "musicrec_variant_ranking_seconds", "histogram", ("variant",), "Time of one list: candidates, ranker, re-ranking."
 )
+GATEWAY_REQUESTS: Final = Metric(
+    "musicrec_gateway_requests_total",
+    "counter",
+    ("route", "method", "status"),
+    "Requests that the gateway has answered; a WebSocket counts when it ends, with status 101.",
+)
+GATEWAY_SECONDS: Final = Metric(
+    "musicrec_gateway_request_seconds", "histogram", ("route",), "From a request to its answer; streams are left out."
+)
+GATEWAY_RECORDS: Final = Metric(
+    "musicrec_gateway_records_total",
+    "counter",
+    ("topic", "status"),
+    "Records posted to the gateway: accepted, refused, or unknown where the broker did not say.",
+)
+GATEWAY_STREAMS: Final = Metric(
+    "musicrec_gateway_streams", "gauge", ("kind",), "Open streams of lists: websocket, events."
+)
+GATEWAY_CUTS: Final = Metric(
+    "musicrec_gateway_streams_ended_total",
+    "counter",
+    ("reason",),
+    "Streams that have ended: gone, slow, token, stopping, speaks.",
+)
 REBALANCES: Final = Metric(
     "musicrec_rebalances_total", "counter", (), "Rebalances of the group that this worker has been through."
 )
@@ -215,6 +239,11 @@ METRICS: Final = (
     TRAINED_RANKER,
     MODEL_LOADS,
     RULES,
+    GATEWAY_REQUESTS,
+    GATEWAY_SECONDS,
+    GATEWAY_RECORDS,
+    GATEWAY_STREAMS,
+    GATEWAY_CUTS,
     BUILD,
 )
 

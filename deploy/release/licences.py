@@ -38,6 +38,7 @@ TEXTS = {
     "apache 2.0": "Apache-2.0",
     "apache-2.0": "Apache-2.0",
     "bsd-3-clause": "BSD-3-Clause",
+    "3-clause bsd license": "BSD-3-Clause",
     "mit": "MIT",
 }
 

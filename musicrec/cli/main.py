@@ -18,6 +18,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("musicrec.cli.doctor:command", "Check what this machine needs and say how to mend it."),
     "worker": ("musicrec.cli.worker:command", "Run one agent: session, ranking, outcome, embedder or re-embedder."),
     "web": ("musicrec.cli.web:command", "Serve the live page."),
+    "gateway serve": ("musicrec.cli.gateway:serve", "Serve events, tracks and lists over HTTP and WebSocket."),
+    "gateway token": ("musicrec.cli.gateway:token", "Make a token, and print it once."),
+    "gateway revoke": ("musicrec.cli.gateway:revoke", "Take a token back."),
     "dlq list": ("musicrec.cli.dlq:list_letters", "List dead letters, or count them by topic and reason."),
     "dlq show": ("musicrec.cli.dlq:show", "Show one dead letter, or write its value byte for byte."),
     "dlq replay": ("musicrec.cli.dlq:replay", "Publish refused messages again on the topic that they came from."),
@@ -105,6 +108,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Command path ▸ `module:function` and help; the function has parameters as Typer takes them."""
 
 GROUPS: dict[str, str] = {
+    "gateway": "HTTP and WebSocket for players without a Kafka client; without a subcommand it serves.",
     "dlq": "Dead letters: what was refused, why, and back onto its topic.",
     "model": "Trained models and variants of the ranking: what the running workers use.",
     "rules": "Rules on what lists may hold: rights by market, disputes, allow-lists.",
@@ -116,6 +120,10 @@ GROUPS: dict[str, str] = {
     "train": "Train models.",
     "bench": "Measure speed on this machine.",
 }
+
+
+DEFAULTS: dict[str, str] = {"gateway ": "serve"}
+"""Prefix of a group ▸ the subcommand that runs where none is named."""
 
 
 class LazyGroup(TyperGroup):
@@ -137,6 +145,13 @@ class LazyGroup(TyperGroup):
         """Run what the arguments name."""
         self.names_another = bool(ctx.args or ctx._protected_args)
         return super().invoke(ctx)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse; without a subcommand take the group's default, where it has one."""
+        default = DEFAULTS.get(self.prefix)
+        if default is not None and "--help" not in args[:1] and (not args or args[0].startswith("-")):
+            args = [default, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names below this group, in table order."""

@@ -21,7 +21,7 @@ from musicrec.access import KafkaRule, Operation, Resource
 from musicrec.client.events import now_ms, refused_fields
 from musicrec.client.list_readers import ListReaders
 from musicrec.client.publishing_span import publishing
-from musicrec.client.subscription import Subscription
+from musicrec.client.subscription import MOST_WAITING, Subscription
 from musicrec.client.subscriptions import Message, Subscriptions
 from musicrec.contracts import ListenEvent, Mode, Outcome, Recommendation, RecommendationRequest, Track
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
@@ -185,16 +185,32 @@ class AsyncClient:
         return await self._answered(request, user_id, request.request_id, deadline_s)
 
     @asynccontextmanager
-    async def lists(self, user_id: str | None = None) -> AsyncIterator[Subscription[Recommendation]]:
+    async def lists(
+        self, user_id: str | None = None, *, most_waiting: int = MOST_WAITING
+    ) -> AsyncIterator[Subscription[Recommendation]]:
         """Give the lists of a listener, or of all listeners, that come from now on.
+
+        Args:
+            user_id: the listener; None for all.
+            most_waiting: lists that wait for a slow reader; with one more the oldest goes, and counts as `missed`.
 
         Raises:
             Incompatible: the broker does not let this user read the topic.
             Unavailable: the broker does not answer, or the topic does not exist.
         """
-        await self._read(RECOMMENDATIONS, self._readers.take)
-        with self._readers.subscription(user_id) as subscription:
+        await self.follow()
+        with self._readers.subscription(user_id, most_waiting) as subscription:
             yield subscription
+
+    async def follow(self) -> None:
+        """Have the topic of lists followed; returns once it is, so that no later list is missed.
+
+        Whoever asks for a list or subscribes to lists does it too; done before, the first of them need not wait for it.
+
+        Raises:
+            Incompatible, Unavailable: as of `lists`.
+        """
+        await self._read(RECOMMENDATIONS, self._readers.take)
 
     @asynccontextmanager
     async def outcomes(self, user_id: str | None = None) -> AsyncIterator[Subscription[Outcome]]:
@@ -212,7 +228,7 @@ class AsyncClient:
             self._outcomes.hand_over(message)
 
     async def _answered(self, record: Published, user_id: str, cause: str, deadline_s: float) -> Recommendation:
-        await self._read(RECOMMENDATIONS, self._readers.take)
+        await self.follow()
         with self._readers.answer_to(user_id, cause) as answer:
             await self.publish(record)
             try:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
-from musicrec.client.subscription import Subscription
+from musicrec.client.subscription import MOST_WAITING, Subscription
 from musicrec.client.subscriptions import Message, Subscriptions
 from musicrec.contracts import Recommendation
 
@@ -33,9 +33,11 @@ class ListReaders:
                 if not self._answers[place]:
                     del self._answers[place]
 
-    def subscription(self, user_id: str | None) -> AbstractContextManager[Subscription[Recommendation]]:
+    def subscription(
+        self, user_id: str | None, most_waiting: int = MOST_WAITING
+    ) -> AbstractContextManager[Subscription[Recommendation]]:
         """Give the lists of a listener, or of all, while the context is open."""
-        return self._subscriptions.subscription(user_id)
+        return self._subscriptions.subscription(user_id, most_waiting)
 
     def take(self, messages: Sequence[Message]) -> None:
         """Hand over the lists among messages; what is no list is passed over."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
-from musicrec.client.subscription import Subscription
+from musicrec.client.subscription import MOST_WAITING, Subscription
 from musicrec.errors import BadInput
 
 T = TypeVar("T")
@@ -28,8 +28,8 @@ class Subscriptions(Generic[T]):
 
     def __init__(self, decode: Callable[[bytes | None], T]) -> None:
         self._decode = decode
-        self._keys: dict[Subscription[T], bytes | None] = {}
-        """By subscription its listener; None for all."""
+        self._subscriptions: dict[bytes | None, set[Subscription[T]]] = {}
+        """By listener; None for all."""
         self._wanted: Counter[bytes | None] = Counter()
         """Listeners somebody waits for; None for all."""
 
@@ -46,16 +46,18 @@ class Subscriptions(Generic[T]):
                 del self._wanted[key]
 
     @contextmanager
-    def subscription(self, user_id: str | None) -> Iterator[Subscription[T]]:
+    def subscription(self, user_id: str | None, most_waiting: int = MOST_WAITING) -> Iterator[Subscription[T]]:
         """Give the records of a listener, or of all, while the body runs."""
-        subscription = Subscription[T]()
+        subscription = Subscription[T](most_waiting)
         with self.wanting(user_id) as key:
-            self._keys[subscription] = key
+            self._subscriptions.setdefault(key, set()).add(subscription)
             try:
                 yield subscription
             finally:
                 subscription.end()
-                del self._keys[subscription]
+                self._subscriptions[key].remove(subscription)
+                if not self._subscriptions[key]:
+                    del self._subscriptions[key]
 
     def hand_over(self, message: Message) -> T | None:
         """Hand a message to its readers, and return it; None for what nobody waits for, or what breaks the contract."""
@@ -65,12 +67,13 @@ class Subscriptions(Generic[T]):
             record = self._decode(message.value)
         except BadInput:
             return None  # of a later version, or of another writer: not for this reader
-        for subscription, key in self._keys.items():
-            if key is None or key == message.key:
+        for key in {None, message.key}:
+            for subscription in self._subscriptions.get(key, ()):
                 subscription.put(record)
         return record
 
     def end(self) -> None:
         """End all subscriptions."""
-        for subscription in self._keys:
-            subscription.end()
+        for subscriptions in self._subscriptions.values():
+            for subscription in subscriptions:
+                subscription.end()

@@ -18,8 +18,8 @@ VERSION: Final = "1.0.0"
 """Of the contract: the first number is that of the topics and of `schema_version`, the second grows with new fields."""
 SPECIFICATION: Final = "3.1.0"
 KAFKA_BINDING: Final = "0.5.0"
-NOT_AGENTS: Final = frozenset({"platform", "operators", "page", "`musicrec model`", "`musicrec rules`"})
-"""Who stands outside, is a command, or only looks on; the document's operations are those of the agents."""
+NOT_AGENTS: Final = frozenset({"platform", "gateway", "operators", "page", "`musicrec model`", "`musicrec rules`"})
+"""Who stands outside or speaks for them, is a command, or only looks on; the operations are those of the agents."""
 
 
 def asyncapi_document() -> Json:

@@ -4,6 +4,9 @@ Runs that fit in memory are sorted and written to a temporary folder, then merge
 length.  Event ids are made in the merged order, because sessions order the events of one millisecond by their ids:
 
     NNNNNN_<24 hex digits>      NNNNNN counts the listener's events of that millisecond, from 000000
+
+The digits are a function of listener, track, end and time played; of a scrobble, of listener, track and start, for its
+end is an estimate, which differs with what else is known: sent live and imported later it is the same event.
 """
 
 import heapq
@@ -64,8 +67,11 @@ def events_of(listens: Iterable[Listen], *, report: ImportReport | None = None) 
 
 
 def _event(listen: Listen, number: int) -> ListenEvent:
+    cause: tuple[str | int, ...] = (listen.user_id, listen.ended_at_ms, listen.track_id, listen.ms_played)
+    if listen.known_by_start:
+        cause = ("from", listen.user_id, listen.ended_at_ms - listen.ms_played, listen.track_id)
     return ListenEvent(
-        event_id=derived_id(f"{number:06d}", listen.user_id, listen.ended_at_ms, listen.track_id, listen.ms_played),
+        event_id=derived_id(f"{number:06d}", *cause),
         user_id=listen.user_id,
         type=EventType.SKIP if listen.skipped else EventType.PLAY,
         occurred_at_ms=listen.ended_at_ms,
@@ -78,7 +84,7 @@ def _event(listen: Listen, number: int) -> ListenEvent:
 
 def _line(number: int, listen: Listen) -> str:
     """Return a line whose order as text is the order of the listens."""
-    return f"{listen.ended_at_ms:015d}{number:012d}{json.dumps(listen[:7], separators=(',', ':'))}\n"
+    return f"{listen.ended_at_ms:015d}{number:012d}{json.dumps(listen[:8], separators=(',', ':'))}\n"
 
 
 def _listen(line: str) -> Listen:

@@ -38,6 +38,8 @@ class Listen(NamedTuple):
     """Length of the track in milliseconds, where the source knows it."""
     skipped: bool = False
     """Whether the listener ended it with the skip button, where the source says so."""
+    known_by_start: bool = False
+    """Whether the source gives its start, and its end may be an estimate."""
     title: str = ""
     """Name of the track."""
     artist_name: str = ""

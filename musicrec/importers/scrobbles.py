@@ -94,4 +94,5 @@ def _with_end(scrobble: Scrobble, gap_ms: int | None) -> Listen | Unreadable:
     if ms_played is None:
         ms_played = estimated_ms_played(gap_ms, scrobble.listen.duration_ms)
     ended_at_ms = scrobble.started_at_ms + ms_played
-    return checked(scrobble.place, scrobble.listen._replace(ended_at_ms=ended_at_ms, ms_played=ms_played))
+    listen = scrobble.listen._replace(ended_at_ms=ended_at_ms, ms_played=ms_played, known_by_start=True)
+    return checked(scrobble.place, listen)

@@ -17,6 +17,7 @@ from musicrec.documents import asyncapi_document, check_files, contract_files, j
 from musicrec.documents.member_docs import member_docs
 from musicrec.errors import DeadLetterReason, Incompatible
 from musicrec.topics import RECORD_TOPICS, TOPICS
+from streams.gateway.openapi import openapi_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT / "deploy" / "contracts"
@@ -44,7 +45,7 @@ def resolve(document: dict[str, Any], reference: str) -> Any:
 
 
 def test_the_published_documents_are_what_the_code_says() -> None:
-    check_files(PUBLISHED)
+    check_files(PUBLISHED, openapi_files())
 
 
 def test_a_document_that_differs_is_missing_or_describes_nothing_is_named(tmp_path: Path) -> None:
@@ -68,7 +69,37 @@ def test_the_commands_write_and_check(tmp_path: Path) -> None:
 
     assert (missing.returncode, written.returncode, checked.returncode) == (2, 0, 0)
     assert "musicrec contracts write" in missing.stderr
-    assert f"{len(contract_files())} documents changed" in written.stdout
+    assert f"{len(contract_files() | openapi_files())} documents changed" in written.stdout
+
+
+def test_without_the_gateways_libraries_its_document_is_left_as_it_is(tmp_path: Path) -> None:
+    def run(verb: str) -> subprocess.CompletedProcess[str]:
+        program = "import sys; sys.modules['fastapi'] = None; from musicrec.cli.main import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", program, "contracts", verb, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert "openapi.json is left as it is: fastapi is missing" in run("write").stderr
+    assert not (tmp_path / "openapi.json").exists()
+    (tmp_path / "openapi.json").write_text("{}")
+    assert (run("write").returncode, run("check").returncode) == (0, 0)
+    assert (tmp_path / "openapi.json").read_text() == "{}"
+
+
+def test_every_reference_of_the_openapi_document_leads_somewhere() -> None:
+    document = json.loads(openapi_files()["openapi.json"])
+    references = [value["$ref"] for value in values(document) if isinstance(value.get("$ref"), str)]
+
+    assert references
+    for reference in references:
+        assert isinstance(resolve(document, reference), dict)
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    used = json.dumps(document)
+    assert [name for name in document["components"]["schemas"] if f"#/components/schemas/{name}" not in used] == []
 
 
 def test_the_asyncapi_document_is_valid(specification: Draft7Validator) -> None:

@@ -7,6 +7,7 @@ from streams.metrics import METRICS, EventOutcome, ModelOutcome, metrics_documen
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUNDED = {"topic", "partition", "outcome", "reason", "op", "server", "agent", "effect", "version", "python", "variant"}
+BOUNDED |= {"route", "method", "status", "kind"}
 
 
 def test_the_table_of_metrics_is_what_the_code_says() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Worker
 
-from musicrec.cli.main import COMMANDS, GROUPS, LazyGroup
+from musicrec.cli.main import COMMANDS, DEFAULTS, GROUPS, LazyGroup
 from musicrec.cli.settings import settings_document
 from musicrec.local import StackAddresses
 from musicrec.sizing.sizing_document import measured_costs, sizing_document
@@ -32,7 +32,9 @@ def commands_named() -> list[list[str]]:
 
 
 def path_of(words: list[str]) -> str:
-    return " ".join(words[:2]) if words[0] in GROUPS else words[0]
+    if words[0] not in GROUPS:
+        return words[0]
+    return " ".join([words[0], words[1] if len(words) > 1 else DEFAULTS[f"{words[0]} "]])
 
 
 def test_every_command_that_is_named_exists_and_every_one_that_exists_is_named() -> None:

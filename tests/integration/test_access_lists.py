@@ -15,12 +15,14 @@ from aiohttp import ClientSession
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import ClusterAuthorizationFailedError
 from conftest import start_worker, until_ready
+from gateway_process import GatewayProcess
 from probe import about, play, producing, publish, publish_events, reading
 from secured_servers import SecuredKafka, SecuredValkey
 from services import GAVE_UP, REFUSED, command, running, stack_of, status_of
 
 from musicrec.access import (
     EMBEDDER,
+    GATEWAY,
     MODEL_COMMAND,
     OUTCOME,
     PUBLISHER,
@@ -144,6 +146,35 @@ async def test_the_page_shows_all_topics_and_every_lag_with_the_rights_of_the_ta
 async def lag_on(client: ClientSession, address: str) -> dict[str, Any]:
     async with client.get(f"{address}board.json") as response:
         return dict((await response.json())["figures"]["lag"])
+
+
+async def test_the_gateway_works_with_the_rights_of_the_table(kafka: SecuredKafka, tmp_path: Path) -> None:
+    gateway = GatewayProcess(stack_of(GATEWAY, kafka), tmp_path, LIST_DEADLINE_S=0.2, ADDRESS_REQUESTS_PER_MINUTE=2)
+    event = {"user_id": "ada", "type": "play", "track_id": "t", "ms_played": 1}
+    try:
+        await gateway.listens()
+        shop = gateway.token(None)
+        async with asyncio.timeout(60), ClientSession(gateway.url) as http:
+            while (await http.get("/readyz")).status != 200:
+                await asyncio.sleep(0.05)
+            assert (await http.post("/v1/events", headers=shop, json=event)).status == 200
+            assert (await http.post("/v1/tracks", headers=shop, json={"track_id": "t"})).status == 200
+            async with http.get("/v1/list?user_id=ada", headers=shop) as response:
+                assert "which is published" in await response.text(), "there is no worker that would answer"
+            statuses = [(await http.get("/v1/list")).status for _ in range(3)]
+            assert statuses == [401, 401, 429], "who has no token is counted by address"
+            assert (await http.get("/v1/list?user_id=ada", headers=shop)).status == 503, "who has one is not"
+    finally:
+        await gateway.process.stop()
+
+
+async def test_a_gateway_without_a_right_says_which_and_ends(kafka: SecuredKafka, tmp_path: Path) -> None:
+    rule = KafkaRule(Resource.TOPIC, TRACKS, Operation.WRITE)
+    async with without(kafka, GATEWAY, rule):
+        await kafka.until(GATEWAY.user, [rule], allowed=False)
+        gateway = GatewayProcess(stack_of(GATEWAY, kafka), tmp_path)
+        assert await status_of(gateway.process) == REFUSED
+    assert f"user 'musicrec-gateway': Write on topic {TRACKS}" in gateway.log
 
 
 RULES = [

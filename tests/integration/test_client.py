@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+import time
 import uuid
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, WSServerHandshakeError
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from conftest import Worker, own_servers, start_worker, until_ready
+from gateway_process import GatewayProcess, problem, until_readyz
 from probe import reading
 from secured_servers import SecuredKafka
 
@@ -224,17 +227,25 @@ async def test_a_producer_whose_numbers_the_broker_does_not_expect_begins_anew(s
 
 
 @pytest.mark.row(6)
-async def test_a_broker_that_restarts_loses_no_event_and_no_subscription(tmp_path: Path) -> None:
+async def test_a_broker_that_restarts_loses_no_event_and_no_subscription(
+    tmp_path: Path,
+) -> None:
     user = fresh("user")
     async with own_servers(tmp_path / "stack") as servers:
         stack, kafka = servers.addresses, servers.kafka_server
         assert kafka is not None
         workers = [start_worker(stack, tmp_path, agent) for agent in ("session", "ranking")]
-        await asyncio.gather(*(until_ready(each) for each in workers))
+        gateway = GatewayProcess(stack, tmp_path, PUBLISH_DEADLINE_S=1)
+        await asyncio.gather(gateway.listens(), *(until_ready(each) for each in workers))
         async with AsyncClient(stack.kafka, publish_deadline_s=SLOW_S) as musicrec, musicrec.lists(user) as lists:
             before = await musicrec.list_after(play(user, "t0", ms_played=1_000), deadline_s=SLOW_S)
             assert (await anext(lists)) == before
-            await kafka.stop()
+            async with ClientSession(gateway.url, headers=gateway.token(user)) as http:
+                await until_readyz(http)
+                async with http.ws_connect("/v1/lists/socket") as socket:
+                    await kafka.stop()
+                    away = await refused_while_kafka_is_away(http)
+                    assert not socket.closed, "streams outlive a broker that is away"
             meanwhile = play(user, "t1", ms_played=1_000)
             waiting = asyncio.create_task(musicrec.list_after(meanwhile, deadline_s=SLOW_S))
             await asyncio.sleep(1.0)
@@ -244,7 +255,38 @@ async def test_a_broker_that_restarts_loses_no_event_and_no_subscription(tmp_pat
             assert made.trigger.event_id == meanwhile.event_id
             async with asyncio.timeout(SLOW_S):
                 assert (await anext(lists)).list_id == made.list_id
-        await asyncio.gather(*(each.stop() for each in workers))
+            async with ClientSession(gateway.url, headers=gateway.token(user)) as http:
+                await until_readyz(http)
+                async with (
+                    reading(stack, LISTENS, only=lambda record: record.key == user.encode()) as tail,
+                    http.post("/v1/events", json=away) as response,
+                ):
+                    assert response.status == 200, await response.text()
+                    await tail.until(lambda t: len(t.records) == len(away))
+        await asyncio.gather(gateway.process.stop(), *(each.stop() for each in workers))
+
+
+async def refused_while_kafka_is_away(http: ClientSession) -> list[dict[str, object]]:
+    """Post events to the gateway; return them, for when it is back."""
+    events: list[dict[str, object]] = [
+        {"event_id": fresh("e"), "type": "play", "track_id": "t", "ms_played": 1_000} for _ in range(3)
+    ]
+    started_s = time.monotonic()
+    async with http.post("/v1/events", json=events[:2]) as response:
+        body = await problem(response, 503)
+        assert body.get("unknown") == 2 or "nothing was published" in body["detail"]
+        assert int(response.headers["Retry-After"]) > 0
+    assert time.monotonic() - started_s < 30, "within the deadline, and not when the broker is back"
+    await until_readyz(http, 503)
+    assert (await http.get("/livez")).status == 200
+    async with http.post("/v1/events", json=events[2]) as response:
+        assert "nothing was published" in (await problem(response, 503))["detail"]
+    async with http.get("/v1/list") as response:
+        await problem(response, 503)
+    with pytest.raises(WSServerHandshakeError) as refusal:
+        await http.ws_connect("/v1/lists/socket")
+    assert refusal.value.status == 503
+    return events
 
 
 async def test_a_user_without_the_right_is_told_which_one_is_missing(secured_kafka: SecuredKafka) -> None:
