@@ -70,6 +70,8 @@ class RankingState:
         self._counters = counters
         self._announced = AnnouncedVariants(counters)
         self._rules = AnnouncedRules(counters)
+        self._keeper: SnapshotKeeper | None = None
+        self._restored_ms: int | None = None
         self.learned = self._nothing()
 
     @classmethod
@@ -151,6 +153,7 @@ class RankingState:
                 saved=start_at.offsets,
             )
             keeper.start()
+            state._keeper = keeper
             stack.push_async_callback(keeper.stop)
             await embeddings.ready()
             await follower.ready()
@@ -172,6 +175,11 @@ class RankingState:
     def running(self) -> RunningSessions:
         """The newest snapshot of each listener."""
         return self.learned.running
+
+    @property
+    def snapshot_ms(self) -> int | None:
+        """When the newest snapshot was taken, epoch milliseconds; None without one."""
+        return (self._keeper.newest_ms if self._keeper is not None else None) or self._restored_ms
 
     def index_version(self) -> str:
         """Return the version of the vectors in use."""
@@ -252,6 +260,7 @@ class RankingState:
             log.info("no ranking snapshot: all is learned from the topics%s", begins)
             return StartAt()
         self.learned = snapshot.learned
+        self._restored_ms = snapshot.created_at_ms
         log.info(
             "ranking snapshot of %.0f s ago with %s restored in %.1f s",
             (now_ms - snapshot.created_at_ms) / 1000,
