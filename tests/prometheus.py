@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -162,3 +163,19 @@ async def _until_it_answers(server: Prometheus) -> None:
                 return
             except (aiohttp.ClientError, ValueError):
                 await asyncio.sleep(0.1)
+
+
+_DURATION: Final = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])|(?<=for: )(\d+)([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LEAST_S: Final = 4
+"""A window needs a few samples."""
+
+
+def shortened(rules: str, by: int) -> str:
+    """Return rules whose windows and `for` are so many times shorter, for faults that last seconds."""
+
+    def shorter(match: re.Match[str]) -> str:
+        number, unit = match[1] or match[3], match[2] or match[4]
+        return f"{max(LEAST_S, int(number) * _SECONDS[unit] // by)}s"
+
+    return _DURATION.sub(shorter, rules)
