@@ -17,6 +17,7 @@ from conftest import skip_or_fail
 from musicrec.local.child_process import ChildProcess
 from musicrec.local.free_port import LOOPBACK, free_port
 from musicrec.local.kafka_jars import user_cache_dir
+from streams.metrics import METRICS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RULES: Final = ROOT / "deploy/prometheus/alerts.yml"
@@ -41,6 +42,39 @@ def rule_groups() -> list[dict[str, Any]]:
 def alerts() -> list[dict[str, Any]]:
     """Return all alert rules."""
     return [rule for group in rule_groups() for rule in group["rules"] if "alert" in rule]
+
+
+FROM_ELSEWHERE: Final = {
+    "ALERTS": {"alertname", "alertstate", "severity"},
+    "up": set[str](),
+    "process_cpu_seconds_total": set[str](),
+    "process_resident_memory_bytes": set[str](),
+    "python_gc_collections_total": {"generation"},
+    "process_start_time_seconds": set[str](),
+    "process_open_fds": set[str](),
+    "process_max_fds": set[str](),
+    "redis_memory_used_bytes": set[str](),
+    "redis_memory_max_bytes": set[str](),
+    "redis_evicted_keys_total": set[str](),
+}
+"""What Prometheus, its client library and redis_exporter give, and their labels."""
+OF_THE_TARGET: Final = {"job", "instance"}
+
+
+def labels_by_series() -> dict[str, set[str]]:
+    """Return the labels of everything that rules may ask for."""
+    known = {name: labels | OF_THE_TARGET for name, labels in FROM_ELSEWHERE.items()}
+    for metric in METRICS:
+        labels = {*metric.labels, *OF_THE_TARGET}
+        if metric.kind == "histogram":
+            known |= {f"{metric.name}_{part}": labels for part in ("sum", "count")}
+            known[f"{metric.name}_bucket"] = labels | {"le"}
+        else:
+            known[metric.name] = labels
+    for rule in (rule for group in rule_groups() for rule in group["rules"] if "record" in rule):
+        level = rule["record"].split(":")[0]
+        known[rule["record"]] = set() if level == "musicrec" else set(level.split("_"))
+    return known
 
 
 class Asked(NamedTuple):

@@ -97,7 +97,7 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
 
 async def tried(drill: Drill, fault: Fault) -> str:
     """Return the row of a fault."""
-    await until(drill, lambda firing: not firing, CLEARS_WITHIN_S)
+    before = await until(drill, lambda firing: fault.alert not in firing, CLEARS_WITHIN_S)
     say(fault.what)
     since_s = time.perf_counter()
     await fault.make(drill)
@@ -111,7 +111,7 @@ async def tried(drill: Drill, fault: Fault) -> str:
     mended_s = time.perf_counter() - since_s
     cleared = await until(drill, lambda firing: fault.alert not in firing, CLEARS_WITHIN_S, beside)
     cleared_s = time.perf_counter() - since_s
-    others = ", ".join(sorted(beside - {fault.alert})) or "nothing"
+    others = ", ".join(sorted(beside - {fault.alert} - (before or {}).keys())) or "nothing"
     after = f"{fired_s:.0f} s" if fired is not None else "**never**"
     over = f"{cleared_s:.0f} s (the step: {mended_s:.0f} s)" if cleared is not None else "**never**"
     return f"| {fault.what} | {fault.alert} | {after} | {over} | {fault.step} | {others} |"

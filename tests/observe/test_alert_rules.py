@@ -8,42 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus import ROOT, RULES, alerts, asked_in, grouped_by, program, rule_groups
+from prometheus import ROOT, RULES, alerts, asked_in, grouped_by, labels_by_series, program, rule_groups
 
 from musicrec.errors import DeadLetterReason
-from streams.metrics import METRICS, EventOutcome, ModelOutcome
+from streams.metrics import EventOutcome, ModelOutcome
 
 FOLDER = RULES.parent
 TESTS = [FOLDER / "alerts_test.yml", FOLDER / "alerts_hours_test.yml"]
 RUNBOOK = ROOT / "deploy/runbook"
-
-FROM_ELSEWHERE = {
-    "up": set[str](),
-    "process_start_time_seconds": set[str](),
-    "process_open_fds": set[str](),
-    "process_max_fds": set[str](),
-    "redis_memory_used_bytes": set[str](),
-    "redis_memory_max_bytes": set[str](),
-    "redis_evicted_keys_total": set[str](),
-}
-"""What Prometheus, its client library and redis_exporter give, and their labels."""
-OF_THE_TARGET = {"job", "instance"}
-
-
-def labels_by_series() -> dict[str, set[str]]:
-    """Return the labels of everything that rules may ask for."""
-    known = {name: labels | OF_THE_TARGET for name, labels in FROM_ELSEWHERE.items()}
-    for metric in METRICS:
-        labels = {*metric.labels, *OF_THE_TARGET}
-        if metric.kind == "histogram":
-            known |= {f"{metric.name}_{part}": labels for part in ("sum", "count")}
-            known[f"{metric.name}_bucket"] = labels | {"le"}
-        else:
-            known[metric.name] = labels
-    for rule in (rule for group in rule_groups() for rule in group["rules"] if "record" in rule):
-        level = rule["record"].split(":")[0]
-        known[rule["record"]] = set() if level == "musicrec" else set(level.split("_"))
-    return known
 
 
 def promtool(*arguments: str | Path) -> str:
