@@ -268,8 +268,10 @@ async def start_the_session_worker(drill: Drill) -> None:
 async def restart_again_and_again(drill: Drill) -> None:
     for _ in range(4):
         drill.kill("outcome", "0")
-        await drill.back("outcome", "0")
-        await asyncio.sleep(2.0)
+        worker = drill.start("outcome", "0")
+        while "health: http" not in worker.log_file.read_text(errors="replace"):
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(3.0)  # until it was scraped
 
 
 async def stand_still(drill: Drill) -> None:
