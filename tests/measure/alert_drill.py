@@ -28,12 +28,12 @@ from services import command
 from stage import Stage, arguments_of, run, say, show
 
 from musicrec.client import play
-from musicrec.contracts import ListenEvent, ModelAnnouncement, ModelFiles
+from musicrec.contracts import ListenEvent, ModelAnnouncement, ModelFiles, Track
 from musicrec.local.child_process import ChildProcess
 from musicrec.local.free_port import LOOPBACK, free_port
 from musicrec.model_announcements import SESSION_ENCODER, put_announcement
 from musicrec.sequence.encoder_files import MANIFEST, manifest_sha256
-from musicrec.topics import LISTENS
+from musicrec.topics import LISTENS, TRACKS
 from streams.session_store import KEY_PREFIX, connect
 
 RATE_PER_S: Final = 30
@@ -41,7 +41,7 @@ FIRES_WITHIN_S: Final = 120.0
 CLEARS_WITHIN_S: Final = 240.0
 HOUR_MS: Final = 3_600_000
 
-WORKERS: Final = (("session", "0"), ("ranking", "0"), ("ranking", "1"), ("outcome", "0"))
+WORKERS: Final = (("session", "0"), ("ranking", "0"), ("ranking", "1"), ("outcome", "0"), ("embedder", "0"))
 
 
 @dataclass
@@ -156,7 +156,7 @@ async def set_up(stage: Stage, shorter: int) -> AsyncIterator[Drill]:
     targets: dict[str, list[str]] = {}
     for name, port in ports.items():
         targets.setdefault(name.rpartition("-")[0] or name, []).append(f"{LOOPBACK}:{port}")
-    rules = shortened(without(RULES.read_text(), "embedder"), shorter)
+    rules = shortened(RULES.read_text(), shorter)
     try:
         async with (
             prometheus(stage.folder / "prometheus", targets, rules) as server,
@@ -172,16 +172,10 @@ async def set_up(stage: Stage, shorter: int) -> AsyncIterator[Drill]:
         await asyncio.gather(*(process.stop() for process in beside))
 
 
-def without(rules: str, agent: str) -> str:
-    """Return rules as for a deployment that has no such agent."""
-    return rules.replace(
-        f'absent(musicrec_ready == 1 and on (job, instance) musicrec_build_info{{agent="{agent}"}})', "vector(0) > 1"
-    )
-
-
 def start(stage: Stage, agent: str, instance: str, port: int, models: Path) -> ChildProcess:
     """Start a worker that is scraped at a port."""
-    return stage.start(agent, instance, MUSICREC_HEALTH__PORT=str(port), MUSICREC_RANKING__MODELS_DIR=str(models))
+    variables = {"HEALTH__PORT": str(port), "RANKING__MODELS_DIR": str(models), "EMBEDDER_ALLOWED_ROOT": str(models)}
+    return stage.start(agent, instance, **{f"MUSICREC_{name}": value for name, value in variables.items()})
 
 
 async def flowing(stage: Stage) -> None:
@@ -221,6 +215,22 @@ async def start_redis(drill: Drill) -> None:
 
 async def fill_redis(drill: Drill) -> None:
     await drill.redis.config_set("maxmemory", "1mb")
+
+
+async def fill_redis_under_load(drill: Drill) -> None:
+    await fill_redis(drill)
+    async with producing(drill.stage.stack) as producer:
+        await publish_events(producer, [listen(number) for number in range(1500)])
+
+
+async def have_redis_evict(drill: Drill) -> None:
+    await drill.redis.config_set("maxmemory-policy", "allkeys-lru")
+    await fill_redis(drill)
+
+
+async def forbid_eviction(drill: Drill) -> None:
+    await drill.redis.config_set("maxmemory-policy", "noeviction")
+    await give_redis_memory(drill)
 
 
 async def give_redis_memory(drill: Drill) -> None:
@@ -291,6 +301,20 @@ async def publish_poison(drill: Drill) -> None:
 async def publish_from_the_future(drill: Drill) -> None:
     async with producing(drill.stage.stack) as producer:
         await publish_events(producer, [listen(number, ahead_ms=HOUR_MS) for number in range(40)])
+
+
+async def announce_tracks_without_files(drill: Drill) -> None:
+    tracks = [
+        Track(
+            track_id=f"lost-{number}",
+            title="Lost",
+            artist_id="nobody",
+            audio_uri=f"{drill.models.as_uri()}/{number}.mp3",
+        )
+        for number in range(40)
+    ]
+    async with producing(drill.stage.stack) as producer:
+        await publish(producer, TRACKS.name, [(track.track_id.encode(), track.encode()) for track in tracks])
 
 
 async def damage_states(drill: Drill) -> None:
@@ -364,6 +388,27 @@ FAULTS: Final = (
         "`musicrec model withdraw session_encoder`",
         announce_a_damaged_model,
         withdraw_the_model,
+    ),
+    Fault(
+        "40 tracks whose files are not there",
+        "MusicrecEmbedderFailing",
+        "the store is mended",
+        announce_tracks_without_files,
+        nothing,
+    ),
+    Fault(
+        "Redis is full while 1,500 events come at once",
+        "MusicrecLagGrowing",
+        "`CONFIG SET maxmemory`",
+        fill_redis_under_load,
+        give_redis_memory,
+    ),
+    Fault(
+        "Redis is full and may evict",
+        "MusicrecRedisEvicts",
+        "`CONFIG SET maxmemory-policy noeviction`, `CONFIG SET maxmemory`",
+        have_redis_evict,
+        forbid_eviction,
     ),
     Fault("Kafka is killed", "MusicrecKafkaAway", "start Kafka", kill_kafka, start_kafka),
 )
