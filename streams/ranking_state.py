@@ -134,10 +134,12 @@ class RankingState:
 
             def followed() -> tuple[Followed, ...]:
                 vectors = Followed(EMBEDDINGS.name, embeddings.is_ready, embeddings.lag, embeddings.ended)
-                topics = " and ".join(follower.topics)
-                places = Followed(topics, follower.caught_up, follower.lag, follower.ended)
+                places = (
+                    Followed(topic, follower.caught_up, follower.lag_of(topic), follower.ended)
+                    for topic in follower.topics
+                )
                 ruled = Followed(RULES.name, rules.caught_up, rules.lag, rules.ended)
-                return (vectors, places, models.followed(), ruled)
+                return (vectors, *places, models.followed(), ruled)
 
             watch(followed)
             follower.start()

@@ -20,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
+from musicrec.topics import EMBEDDINGS, MODELS, RULES, TRACKS
+from musicrec.topics import SESSIONS as SESSION_TOPIC
 from streams.batch_loop import EXIT_STATUS
 from streams.consumer_groups import consumer_group
 from streams.metrics import METRICS
@@ -199,6 +201,8 @@ async def test_metrics_count_what_was_published(tmp_path: Path) -> None:
     lists = events_of(answered, SESSIONS)["listed"]
     assert answered["musicrec_event_to_recommendation_seconds_count",] == lists
     assert sum(events_of(joined, SESSIONS).values()) == 40
+    followed = {topic.name for topic in (TRACKS, SESSION_TOPIC, EMBEDDINGS, MODELS, RULES)}
+    assert {key[1] for key in answered if key[0] == "musicrec_follower_lag_messages"} == followed
 
     exported = {name for samples in (counted, answered, joined) for name, *_ in samples}
     described = {metric.name for metric in METRICS}

@@ -97,42 +97,45 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
 
 async def tried(drill: Drill, fault: Fault) -> str:
     """Return the row of a fault."""
-    before = await until(drill, lambda firing: fault.alert not in firing, CLEARS_WITHIN_S)
+    before = await until(drill, lambda firing: fault.alert not in firing, CLEARS_WITHIN_S) or {}
     say(fault.what)
+    seen: dict[str, float] = {}
+    watching = asyncio.create_task(watch(drill, seen))
     since_s = time.perf_counter()
     await fault.make(drill)
-    beside: set[str] = set()
-    fired = await until(drill, lambda firing: fault.alert in firing, FIRES_WITHIN_S, beside)
-    fired_s = time.perf_counter() - since_s
+    fired = await until(drill, lambda firing: fault.alert in firing, FIRES_WITHIN_S)
+    fired_s = seen.get(fault.alert, time.perf_counter()) - since_s
     if fired is not None:
         say(f"  {json.dumps(fired[fault.alert]['annotations'], ensure_ascii=False)}")
     since_s = time.perf_counter()
     await fault.mend(drill)
     mended_s = time.perf_counter() - since_s
-    cleared = await until(drill, lambda firing: fault.alert not in firing, CLEARS_WITHIN_S, beside)
+    cleared = await until(drill, lambda firing: fault.alert not in firing, CLEARS_WITHIN_S)
     cleared_s = time.perf_counter() - since_s
-    others = ", ".join(sorted(beside - {fault.alert} - (before or {}).keys())) or "nothing"
-    after = f"{fired_s:.0f} s" if fired is not None else "**never**"
+    watching.cancel()
+    others = ", ".join(sorted(seen.keys() - {fault.alert} - before.keys())) or "nothing"
+    after = f"{fired_s:.0f} s" if fault.alert in seen else "**never**"
     over = f"{cleared_s:.0f} s (the step: {mended_s:.0f} s)" if cleared is not None else "**never**"
     return f"| {fault.what} | {fault.alert} | {after} | {over} | {fault.step} | {others} |"
 
 
+async def watch(drill: Drill, seen: dict[str, float]) -> None:
+    """Note, for ever, when each alert fires for the first time."""
+    while True:
+        for name in await drill.prometheus.firing():
+            seen.setdefault(name, time.perf_counter())
+        await asyncio.sleep(0.25)
+
+
 async def until(
-    drill: Drill,
-    holds: Callable[[dict[str, dict[str, object]]], bool],
-    deadline_s: float,
-    seen: set[str] | None = None,
+    drill: Drill, holds: Callable[[dict[str, dict[str, object]]], bool], deadline_s: float
 ) -> dict[str, dict[str, object]] | None:
-    """Wait for a set of firing alerts and return it; None at the deadline.  `seen` is given all that fire meanwhile."""
+    """Wait for a set of firing alerts and return it; None at the deadline."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(deadline_s):
-            while True:
-                firing = await drill.prometheus.firing()
-                if seen is not None:
-                    seen |= firing.keys()
-                if holds(firing):
-                    return firing
-                await asyncio.sleep(0.5)
+            while not holds(firing := await drill.prometheus.firing()):
+                await asyncio.sleep(0.25)
+            return firing
     return None
 
 
@@ -416,7 +419,7 @@ FAULTS: Final = (
 
 if __name__ == "__main__":
     parser = arguments_of(__doc__)
-    parser.add_argument("--shorter", type=int, default=30, help="what windows and `for` are divided by")
+    parser.add_argument("--shorter", type=int, default=20, help="what windows and `for` are divided by")
     parser.add_argument("--alert", action="append", help="only faults that raise this one; several times for several")
     options = parser.parse_args()
     run(lambda stage: measure(stage, options), options.folder)
