@@ -85,6 +85,8 @@ class Counters:
         for reason in DeadLetterReason:
             self._dead_letters.labels(topic, reason.value)
         self._retries.labels(topic)
+        # A backlog beyond its time is passed over within seconds: all of it between two looks.
+        self._events.labels(topic, EventOutcome.STALE.value)
 
     def expect_followed(self, *topics: str) -> None:
         """Likewise for topics that are followed, and for what is announced on them."""

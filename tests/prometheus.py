@@ -29,7 +29,8 @@ def program(name: str) -> Path:
     """Return `promtool`, `prometheus` or `prometheus-redis-exporter`; skip on a laptop without, fail in CI."""
     found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), str(UNPACKED)]))
     if found is None:
-        skip_or_fail(f"no {name}: install Debian's prometheus, or run .ci/run, which unpacks it into {UNPACKED}")
+        package = "prometheus" if name == "promtool" else name
+        skip_or_fail(f"no {name}: install Debian's {package}, or unpack it into {UNPACKED.parents[1]} as .ci/run does")
     assert found is not None
     return Path(found)
 

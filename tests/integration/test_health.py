@@ -176,7 +176,9 @@ async def test_metrics_count_what_was_published(tmp_path: Path) -> None:
 
             def events_of(samples: dict[tuple[str, ...], float], topic: str) -> dict[str, float]:
                 return {
-                    key[1]: n for key, n in samples.items() if key[0] == "musicrec_events_total" and key[2] == topic
+                    key[1]: n
+                    for key, n in samples.items()
+                    if key[0] == "musicrec_events_total" and key[2] == topic and n
                 }
 
             async with asyncio.timeout(60):

@@ -89,6 +89,7 @@ def test_what_may_befall_a_topic_is_shown_as_zero_before_it_does() -> None:
     letters = samples(counters, "musicrec_dlq_total")
     assert letters == {(reason.value, "t"): 0 for reason in DeadLetterReason}
     assert samples(counters, "musicrec_retries_total") == {("t",): 0}
+    assert samples(counters, "musicrec_events_total") == {("stale", "t"): 0}
     assert samples(counters, "musicrec_unreadable_total") == {("u",): 0}
     assert samples(counters, "musicrec_model_loads_total") == {(outcome.value,): 0 for outcome in ModelOutcome}
     assert counters.totals() == {}
