@@ -130,6 +130,12 @@ LAG: Final = Metric(
     ("topic", "partition"),
     "Messages published and not finished, of the partitions that the worker is assigned.",
 )
+LAST_FETCH: Final = Metric(
+    "musicrec_last_fetch_timestamp_seconds",
+    "gauge",
+    ("topic",),
+    "When the broker last answered a fetch, of the partition that has waited longest; Unix time.",
+)
 FOLLOWER_LAG: Final = Metric(
     "musicrec_follower_lag_messages", "gauge", ("topic",), "Records published and not taken into the worker's state."
 )
@@ -226,6 +232,7 @@ METRICS: Final = (
     PROCESSING,
     EVENT_TO_LIST,
     LAST_EVENT,
+    LAST_FETCH,
     LAG,
     OVERTAKEN,
     REBALANCES,

@@ -241,6 +241,18 @@ DASHBOARDS: Final[dict[str, tuple[str, Sequence[Panel]]]] = {
                 ],
             ),
             Panel(
+                "Since last fetch",
+                SECONDS,
+                "Time since the broker answered a fetch, with messages or none: a second at most while all is well.",
+                "MusicrecLagPersistent",
+                [
+                    Query(
+                        f"time() - min by (instance, topic) (musicrec_last_fetch_timestamp_seconds{{{CHOSEN}}})",
+                        "{{instance}} {{topic}}",
+                    )
+                ],
+            ),
+            Panel(
                 "Overtaken",
                 PER_SECOND,
                 "Messages finished ahead of what lags before them, because their listener is there now.",
