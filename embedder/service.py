@@ -53,6 +53,8 @@ class _Heard:
 
     fingerprint: str
     audio: DecodedAudio
+    since_s: float
+    """Clock of `time.perf_counter` when its fetch began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +107,14 @@ class EmbeddingPipeline:
         *,
         batch_tracks: int = 8,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        took: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._encoder = encoder
         self._fetcher = fetcher
         self._decoders = decoders
         self._batch_tracks = batch_tracks
         self._now_ms = now_ms
+        self._took = took
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self.model_version = encoder.model_version
         self.truncated = 0
@@ -118,8 +122,15 @@ class EmbeddingPipeline:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, encoder: Encoder, settings: EmbedderSettings) -> AsyncIterator[Self]:
+    async def of(
+        cls, encoder: Encoder, settings: EmbedderSettings, took: Callable[[float], None] = lambda seconds: None
+    ) -> AsyncIterator[Self]:
         """Start the decoders and give a pipeline; leaving ends them.
+
+        Args:
+            encoder: the network.
+            settings: of fetching and decoding.
+            took: given the seconds from the fetch of a track to its vector.
 
         Raises:
             Incompatible: the folder or the certificates are not as the settings say.
@@ -131,7 +142,7 @@ class EmbeddingPipeline:
             AudioFetcher(settings.fetch_limits(), tls=_tls(settings)) as fetcher,
             DecoderPool(settings.decode_limits(), size=settings.decoders) as decoders,
         ):
-            pipeline = cls(encoder, fetcher, decoders, batch_tracks=settings.batch_tracks)
+            pipeline = cls(encoder, fetcher, decoders, batch_tracks=settings.batch_tracks, took=took)
             try:
                 yield pipeline
             finally:
@@ -181,6 +192,7 @@ class EmbeddingPipeline:
         await room.acquire()
         if track.audio_uri is None:
             return NoNeed.WITHOUT_AUDIO
+        since_s = time.perf_counter()
         try:
             with await self._fetcher.fetch(track.audio_uri) as audio:
                 fingerprint = await asyncio.to_thread(fingerprint_of, audio)
@@ -192,13 +204,15 @@ class EmbeddingPipeline:
         except BadInput as error:
             return error
         self.truncated += decoded.truncated
-        return _Heard(fingerprint, decoded)
+        return _Heard(fingerprint, decoded, since_s)
 
     async def _encode(
         self, tracks: Sequence[Track], prepared: Mapping[int, _Prepared]
     ) -> dict[int, Embedded | _SameAs]:
         audible = [heard for heard in prepared.values() if isinstance(heard, _Heard)]
         encoded = iter(await self._encoded([heard.audio.pcm for heard in audible]))
+        for heard in audible:
+            self._took(time.perf_counter() - heard.since_s)
         return {
             place: self._record(tracks[place], heard, next(encoded)) if isinstance(heard, _Heard) else heard
             for place, heard in prepared.items()

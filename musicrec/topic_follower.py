@@ -122,9 +122,13 @@ class TopicFollower:
     @property
     def lag(self) -> int | None:
         """Records that are known to wait, over all partitions; None before the first connection."""
+        return self.lag_of(*self.topics)
+
+    def lag_of(self, *topics: str) -> int | None:
+        """Likewise of these topics alone."""
         if not self._positions:
             return None
-        return sum(max(0, self._end(partition) - place) for partition, place in self._positions.items())
+        return sum(max(0, self._end(at) - place) for at, place in self._positions.items() if at.topic in topics)
 
     def start(self) -> None:
         """Begin to follow, in a task of its own."""

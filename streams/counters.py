@@ -1,15 +1,17 @@
 """What an agent has done, counted: one object per process, read by /metrics and logged as one line."""
 
 import logging
+import math
 import platform
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from musicrec import __version__
+from musicrec.errors import DeadLetterReason
 from streams import metrics
 from streams.messages import Decision, Incoming
 from streams.metrics import EventOutcome, Metric, ModelOutcome
@@ -49,9 +51,12 @@ class Counters:
         self._processing = self._histogram(metrics.PROCESSING)
         self._event_to_list = self._histogram(metrics.EVENT_TO_LIST)
         self._redis_calls = self._histogram(metrics.REDIS_CALLS)
+        self._redis_errors = self._counter(metrics.REDIS_ERRORS)
         self.memory_failures = self._counter(metrics.MEMORY_FAILURES)
         self._last_event = self._gauge(metrics.LAST_EVENT)
         self.tell(metrics.BUILD)({"agent": name, "version": __version__, "python": platform.python_version()})
+        self.startup = self._gauge(metrics.STARTUP)
+        self.startup.set(math.nan)
         self.learned = self._counter(metrics.LEARNED)
         self.unreadable = self._counter(metrics.UNREADABLE)
         self._variant_listens = self._counter(metrics.VARIANT_LISTENS)
@@ -74,6 +79,21 @@ class Counters:
 
     def _histogram(self, metric: Metric) -> Histogram:
         return Histogram(metric.name, metric.meaning, metric.labels, registry=self.registry, buckets=BUCKETS_S)
+
+    def expect(self, topic: str) -> None:
+        """Show zeros for what may befall a topic: an alert sees a first time only where there was a count before."""
+        for reason in DeadLetterReason:
+            self._dead_letters.labels(topic, reason.value)
+        self._retries.labels(topic)
+        # A backlog beyond its time is passed over within seconds: all of it between two looks.
+        self._events.labels(topic, EventOutcome.STALE.value)
+
+    def expect_followed(self, *topics: str) -> None:
+        """Likewise for topics that are followed, and for what is announced on them."""
+        for topic in topics:
+            self.unreadable.labels(topic)
+        for outcome in ModelOutcome:
+            self._model_loads.labels(outcome.value)
 
     def finished(self, batch: Sequence[Incoming], decision: Decision, now_ms: int) -> None:
         """Count a batch of one topic that is delivered and saved: once, however often it was decided.
@@ -137,9 +157,16 @@ class Counters:
         """Have a gauge read when it is asked for."""
         self._gauge(metric).set_function(read)
 
-    def redis_call(self, op: str) -> AbstractContextManager[Any]:
-        """Return a context that measures one round trip to Redis."""
-        return self._redis_calls.labels(op).time()
+    @contextmanager
+    def redis_call(self, op: str) -> Iterator[None]:
+        """Measure one round trip to Redis, and count it where it fails."""
+        errors = self._redis_errors.labels(op)
+        with self._redis_calls.labels(op).time(), errors.count_exceptions():
+            yield
+
+    def timer(self, metric: Metric) -> Callable[[float], None]:
+        """Return what takes the seconds of a histogram that only some agents have."""
+        return self._histogram(metric).observe
 
     def totals(self) -> dict[str, int]:
         """Return what was counted, over all topics: by outcome or reason, else by what the metric is called."""

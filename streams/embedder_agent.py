@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -169,8 +169,11 @@ async def embedder_agent(
     *,
     again: bool = False,
     traces: Traces = PASSED_ON,
+    took: Callable[[float], None] = lambda seconds: None,
 ) -> AsyncIterator[EmbedderAgent]:
     """Load the network, start the decoders, and give the agent; arguments as `EmbedderAgent` has them.
+
+    `took` is given the seconds that each track needed.
 
     Raises:
         Incompatible: weights or settings do not fit.
@@ -182,7 +185,7 @@ async def embedder_agent(
         threads=settings.threads,
         precision=settings.precision,
     )
-    async with EmbeddingPipeline.of(encoder, settings) as pipeline:
+    async with EmbeddingPipeline.of(encoder, settings, took) as pipeline:
         fetches = math.ceil(EmbedderAgent.max_batch / settings.concurrent_fetches)
         decodings = math.ceil(EmbedderAgent.max_batch / settings.decoders)
         slowest_batch_s = fetches * settings.fetch_deadline_s + decodings * settings.decode_deadline_s

@@ -134,6 +134,13 @@ class Health:
         lag = _gauge(metrics.LAG)
         for partition in vitals.partitions:
             lag.add_metric([partition.topic, str(partition.number)], partition.lag)
+        last_fetch = _gauge(metrics.LAST_FETCH)
+        fetched: dict[str, int] = {}
+        for partition in vitals.partitions:
+            if partition.fetched_ms is not None:
+                fetched[partition.topic] = min(partition.fetched_ms, fetched.get(partition.topic, partition.fetched_ms))
+        for topic, fetched_ms in fetched.items():
+            last_fetch.add_metric([topic], fetched_ms / 1000)
         follower_lag = _gauge(metrics.FOLLOWER_LAG)
         for followed in vitals.following:
             if followed.lag is not None:
@@ -151,7 +158,7 @@ class Health:
         )
         for work in vitals.work:
             overtaken.add_metric([work.topic], work.overtaken)
-        yield from (lag, follower_lag, up, ready, rebalances, overtaken)
+        yield from (lag, last_fetch, follower_lag, up, ready, rebalances, overtaken)
 
 
 def _gauge(metric: metrics.Metric) -> GaugeMetricFamily:

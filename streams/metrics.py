@@ -106,6 +106,12 @@ EVENT_TO_LIST: Final = Metric(
 REDIS_CALLS: Final = Metric(
     "musicrec_redis_call_seconds", "histogram", ("op",), "Round trips to Redis, those that fail included."
 )
+REDIS_ERRORS: Final = Metric(
+    "musicrec_redis_errors_total",
+    "counter",
+    ("op",),
+    "Round trips to Redis that failed: no answer within the deadline, or a refusal.",
+)
 MEMORY_FAILURES: Final = Metric(
     "musicrec_embedding_memory_failures_total",
     "counter",
@@ -124,6 +130,12 @@ LAG: Final = Metric(
     ("topic", "partition"),
     "Messages published and not finished, of the partitions that the worker is assigned.",
 )
+LAST_FETCH: Final = Metric(
+    "musicrec_last_fetch_timestamp_seconds",
+    "gauge",
+    ("topic",),
+    "When the broker last answered a fetch, of the partition that has waited longest; Unix time.",
+)
 FOLLOWER_LAG: Final = Metric(
     "musicrec_follower_lag_messages", "gauge", ("topic",), "Records published and not taken into the worker's state."
 )
@@ -135,8 +147,36 @@ OVERTAKEN: Final = Metric(
 )
 INDEX_VECTORS: Final = Metric("musicrec_index_vectors", "gauge", (), "Tracks in the vector index that answers.")
 INDEX_NEWEST: Final = Metric(
-    "musicrec_index_newest_timestamp_seconds", "gauge", (), "When the newest of these vectors was made, Unix time."
+    "musicrec_index_newest_timestamp_seconds",
+    "gauge",
+    (),
+    "When the newest of these vectors was made, Unix time; NaN without vectors.",
 )
+SNAPSHOT: Final = Metric(
+    "musicrec_snapshot_timestamp_seconds",
+    "gauge",
+    (),
+    "When the newest snapshot of what the ranking has learned was written, Unix time; NaN without one.",
+)
+STARTUP: Final = Metric(
+    "musicrec_startup_seconds",
+    "gauge",
+    (),
+    "From the worker's start to its readiness: state restored, joined its group; NaN before.",
+)
+EMBED: Final = Metric(
+    "musicrec_embed_seconds",
+    "histogram",
+    (),
+    "From the fetch of a track's audio to its vector, waits for decoder and network included.",
+)
+GROUP_LAG: Final = Metric(
+    "musicrec_group_lag_messages",
+    "gauge",
+    ("agent", "topic", "partition"),
+    "Messages published and not committed by the agent's group, as the page asks the broker: also where no worker is.",
+)
+PAGE_STREAMS: Final = Metric("musicrec_page_streams", "gauge", (), "Live pages that are open.")
 RE_EMBEDDING_REMAINING: Final = Metric(
     "musicrec_re_embedding_remaining_messages",
     "gauge",
@@ -216,16 +256,21 @@ METRICS: Final = (
     PROCESSING,
     EVENT_TO_LIST,
     LAST_EVENT,
+    LAST_FETCH,
     LAG,
     OVERTAKEN,
     REBALANCES,
     REDIS_CALLS,
+    REDIS_ERRORS,
     MEMORY_FAILURES,
     SERVER_UP,
     READY,
+    STARTUP,
     LEARNED,
     UNREADABLE,
     FOLLOWER_LAG,
+    SNAPSHOT,
+    EMBED,
     RE_EMBEDDING_REMAINING,
     RE_EMBEDDING_WAITS,
     INDEX_VECTORS,
@@ -244,6 +289,8 @@ METRICS: Final = (
     GATEWAY_RECORDS,
     GATEWAY_STREAMS,
     GATEWAY_CUTS,
+    GROUP_LAG,
+    PAGE_STREAMS,
     BUILD,
 )
 

@@ -70,6 +70,8 @@ class RankingState:
         self._counters = counters
         self._announced = AnnouncedVariants(counters)
         self._rules = AnnouncedRules(counters)
+        self._keeper: SnapshotKeeper | None = None
+        self._restored_ms: int | None = None
         self.learned = self._nothing()
 
     @classmethod
@@ -132,10 +134,12 @@ class RankingState:
 
             def followed() -> tuple[Followed, ...]:
                 vectors = Followed(EMBEDDINGS.name, embeddings.is_ready, embeddings.lag, embeddings.ended)
-                topics = " and ".join(follower.topics)
-                places = Followed(topics, follower.caught_up, follower.lag, follower.ended)
+                places = (
+                    Followed(topic, follower.caught_up, follower.lag_of(topic), follower.ended)
+                    for topic in follower.topics
+                )
                 ruled = Followed(RULES.name, rules.caught_up, rules.lag, rules.ended)
-                return (vectors, places, models.followed(), ruled)
+                return (vectors, *places, models.followed(), ruled)
 
             watch(followed)
             follower.start()
@@ -151,6 +155,7 @@ class RankingState:
                 saved=start_at.offsets,
             )
             keeper.start()
+            state._keeper = keeper
             stack.push_async_callback(keeper.stop)
             await embeddings.ready()
             await follower.ready()
@@ -172,6 +177,11 @@ class RankingState:
     def running(self) -> RunningSessions:
         """The newest snapshot of each listener."""
         return self.learned.running
+
+    @property
+    def snapshot_ms(self) -> int | None:
+        """When the newest snapshot was taken, epoch milliseconds; None without one."""
+        return (self._keeper.newest_ms if self._keeper is not None else None) or self._restored_ms
 
     def index_version(self) -> str:
         """Return the version of the vectors in use."""
@@ -252,6 +262,7 @@ class RankingState:
             log.info("no ranking snapshot: all is learned from the topics%s", begins)
             return StartAt()
         self.learned = snapshot.learned
+        self._restored_ms = snapshot.created_at_ms
         log.info(
             "ranking snapshot of %.0f s ago with %s restored in %.1f s",
             (now_ms - snapshot.created_at_ms) / 1000,

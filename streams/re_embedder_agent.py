@@ -82,7 +82,11 @@ class ReEmbedderAgent:
 
 @asynccontextmanager
 async def re_embedder_agent(
-    settings: EmbedderSettings, memory: Memory, kafka: KafkaSettings, ended: Callable[["asyncio.Task[None]"], None]
+    settings: EmbedderSettings,
+    memory: Memory,
+    kafka: KafkaSettings,
+    ended: Callable[["asyncio.Task[None]"], None],
+    took: Callable[[float], None] = lambda seconds: None,
 ) -> AsyncIterator[ReEmbedderAgent]:
     """Load the network, start the decoders, begin to ask where the groups stand, and give the agent.
 
@@ -91,11 +95,12 @@ async def re_embedder_agent(
         memory: what is known of tracks' audio.
         kafka: connection.
         ended: called when nobody asks any more.
+        took: given the seconds that each track needed.
 
     Raises:
         Incompatible: weights or settings do not fit.
     """
-    async with embedder_agent(settings, memory, NAME, again=True) as embedder:
+    async with embedder_agent(settings, memory, NAME, again=True, took=took) as embedder:
         agent = ReEmbedderAgent(embedder)
         places = GroupPlaces(
             kafka, TRACKS, first=consumer_group(EmbedderAgent.name), second=agent.group, told=agent.told

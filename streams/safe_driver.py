@@ -110,9 +110,17 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
 
     def next_offset(self, tp: TP) -> int:
         """Return the offset of the next message to fetch; 0 before it is known."""
-        assignment = self._consumer._subscription.subscription.assignment if self._consumer is not None else None
-        state = assignment.state_value(tp) if assignment is not None else None
+        state = self._state(tp)
         return int(state.position) if state is not None and state.has_valid_position else 0
+
+    def fetched_ms(self, tp: TP) -> int | None:
+        """Return when the broker last answered a fetch, with messages or none, epoch milliseconds; None before."""
+        state = self._state(tp)
+        return state.timestamp if state is not None else None
+
+    def _state(self, tp: TP) -> Any:
+        assignment = self._consumer._subscription.subscription.assignment if self._consumer is not None else None
+        return assignment.state_value(tp) if assignment is not None else None
 
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await maybe_async(fun(*args, **kwargs))
@@ -177,8 +185,9 @@ class SafeConsumer(driver.Consumer):
         for tp in sorted(thread.assigned()):
             position = thread.next_offset(tp)
             held = tp in self._buffered_partitions
+            unfinished, fetched_ms = first.get(tp, position), thread.fetched_ms(tp)
             partitions.append(
-                Partition(tp.topic, tp.partition, position, first.get(tp, position), ends.get(tp, 0), held)
+                Partition(tp.topic, tp.partition, position, unfinished, ends.get(tp, 0), held, fetched_ms)
             )
         return tuple(partitions)
 

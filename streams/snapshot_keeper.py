@@ -58,6 +58,8 @@ class SnapshotKeeper:
         self._snapshots = snapshots
         self._interval_s = interval_s
         self._saved = saved
+        self.newest_ms: int | None = None
+        """When the newest snapshot was taken, epoch milliseconds; None before the first."""
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -92,7 +94,7 @@ class SnapshotKeeper:
         held_s = time.perf_counter() - started_s
         now_ms = time.time_ns() // 1_000_000
         await in_daemon_thread(lambda: self._snapshots.save(taken, offsets, counts, now_ms=now_ms))
-        self._saved = offsets
+        self._saved, self.newest_ms = offsets, now_ms
         log.info(
             "ranking snapshot of %s: %.0f MB in %.1f s; learning waited %.2f s",
             what,

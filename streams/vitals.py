@@ -62,6 +62,8 @@ class Partition:
     """Offset of the next message to be published, as the broker told lately; 0 before it was asked."""
     held: bool = False
     """Not fetched for now, because the loop's queue is full."""
+    fetched_ms: int | None = None
+    """When the broker last answered a fetch, epoch milliseconds; None before the first."""
 
     @property
     def unread(self) -> int:

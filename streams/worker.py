@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from enum import StrEnum
@@ -20,7 +21,7 @@ from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, RE_EMBEDDER, SES
 from musicrec.errors import MusicrecError, Unavailable
 from musicrec.kafka_access import check_access
 from musicrec.settings import Settings
-from musicrec.topics import EMBEDDINGS, LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
+from musicrec.topics import EMBEDDINGS, LISTENS, MODELS, REQUESTS, RULES, SESSIONS, TRACKS, Topic
 from streams import metrics
 from streams.batch_loop import BatchLoop, Handler, OvertakingHandler
 from streams.closed_connections import pass_over_closed_connections
@@ -89,6 +90,7 @@ async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], No
 async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Callable[[], None] = lambda: None) -> int:
     """Run what `build` makes as one agent; see `run_worker`."""
     stop = _stop_on_signal()
+    started_s = time.perf_counter()
     pass_over_closed_connections(asyncio.get_running_loop())
     gc.set_threshold(*GC_THRESHOLDS)
     disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -125,7 +127,12 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
             os._exit(0)
         for reader in readers:
             reader.start()
-        status = await _run_until(stop, app, counters, on_ready)
+
+        def ready() -> None:
+            counters.startup.set(time.perf_counter() - started_s)
+            on_ready()
+
+        status = await _run_until(stop, app, counters, ready)
         health.phase = Phase.STOPPING
         _begin_stop(settings)
         if any(loop.work.waits_for for loop in loops):
@@ -168,6 +175,7 @@ async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
 
 def _attach(app: App, topic: Topic, handler: Handler, settings: Settings, counters: Counters) -> BatchLoop:
     loop = BatchLoop(app, topic.name, handler, settings.agent, counters)
+    counters.expect(topic.name)
     source = app.topic(topic.name, key_type=bytes, value_type=bytes, acks=True)
     # One stream per topic, never concurrent: a listener's events stay in order, and work is parallel by partition.
     app.agent(source, name=f"{handler.name}.{topic.name}", concurrency=1)(loop.consume)
@@ -250,7 +258,9 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
         stack.enter_async_context(RankingState.following(settings, followed, counters, health.follow)),
     )
     counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))
-    counters.show(metrics.INDEX_NEWEST, lambda: state.index.serving.newest_ms / 1000 if state.index.serving else 0.0)
+    counters.show(metrics.INDEX_NEWEST, lambda: _seconds(s.newest_ms if (s := state.index.serving) else None))
+    counters.show(metrics.SNAPSHOT, lambda: _seconds(state.snapshot_ms))
+    counters.expect_followed(SESSIONS.name, TRACKS.name, MODELS.name, RULES.name)
     rankers = Rankers(
         state.variants,
         state.running,
@@ -260,6 +270,11 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
         traces=_traces(settings, RANKING, stack),
     )
     return [(SESSIONS, SessionRanking(rankers)), (REQUESTS, RequestRanking(rankers))]
+
+
+def _seconds(epoch_ms: int | None) -> float:
+    """Return Unix time as a metric has it; NaN for never, from which no age is computed."""
+    return epoch_ms / 1000 if epoch_ms else math.nan
 
 
 async def _outcome_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
@@ -277,7 +292,8 @@ async def _embedder_handlers(settings: Settings, counters: Counters, health: Hea
 
     own = load_embedder_settings()
     memory = await _memory(settings, own.memory_ttl_ms, EMBEDDER, counters, health, stack)
-    embedder = await stack.enter_async_context(embedder_agent(own, memory, traces=_traces(settings, EMBEDDER, stack)))
+    traces, took = _traces(settings, EMBEDDER, stack), counters.timer(metrics.EMBED)
+    embedder = await stack.enter_async_context(embedder_agent(own, memory, traces=traces, took=took))
     health.allow(embedder.slowest_batch_s)
     return [(TRACKS, embedder)]
 
@@ -290,7 +306,8 @@ async def _re_embedder_handlers(
 
     own = load_embedder_settings()
     memory = await _memory(settings, own.memory_ttl_ms, RE_EMBEDDER, counters, health, stack)
-    embedder = await stack.enter_async_context(re_embedder_agent(own, memory, settings.kafka, must_not_fail))
+    took = counters.timer(metrics.EMBED)
+    embedder = await stack.enter_async_context(re_embedder_agent(own, memory, settings.kafka, must_not_fail, took))
     health.allow(embedder.slowest_batch_s)
     counters.show(metrics.RE_EMBEDDING_REMAINING, lambda: math.nan if (n := embedder.remaining) is None else n)
     counters.show(metrics.RE_EMBEDDING_WAITS, lambda: embedder.waits)

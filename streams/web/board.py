@@ -79,6 +79,8 @@ class Board:
     def __init__(self) -> None:
         self.names = KnownTracks()
         self.lag: dict[str, int | None] = {}
+        self.lag_by_partition: dict[tuple[str, str, int], int] = {}
+        """By agent, topic and partition."""
         self.kafka_away = False
         self._minute = RollingMinute()
         self._hit_rate = HitRate()

@@ -28,6 +28,8 @@ class ConsumerLag:
         options = kafka.client_options() | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
         self._admin = AIOKafkaAdminClient(**options)
         self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
+        self.by_partition: dict[tuple[str, str, int], int] = {}
+        """Lag by agent, topic and partition, of groups that have committed, as it was measured last."""
 
     async def __aenter__(self) -> Self:
         await self._admin.start()
@@ -52,10 +54,15 @@ class ConsumerLag:
         ends = await self._consumer.end_offsets(partitions)
         beginnings = await self._consumer.beginning_offsets(partitions)
         lags: dict[str, int | None] = {}
+        by_partition: dict[tuple[str, str, int], int] = {}
         for agent, topics in READ_BY.items():
             committed = await self._committed(consumer_group(agent))
-            own = {topic.name for topic in topics}
-            lags[agent] = lag_of({p: end for p, end in ends.items() if p.topic in own}, beginnings, committed)
+            names = {topic.name for topic in topics}
+            own = {p: end for p, end in ends.items() if p.topic in names}
+            if (lag := lags_of(own, beginnings, committed)) is not None:
+                by_partition |= {(agent, p.topic, p.partition): behind for p, behind in lag.items()}
+            lags[agent] = None if lag is None else sum(lag.values())
+        self.by_partition = by_partition
         return lags
 
     async def _committed(self, group: str) -> dict[TopicPartition, int]:
@@ -66,12 +73,12 @@ class ConsumerLag:
         return {partition: place.offset for partition, place in found.items()}
 
 
-def lag_of(
+def lags_of(
     ends: Mapping[TopicPartition, int],
     beginnings: Mapping[TopicPartition, int],
     committed: Mapping[TopicPartition, int],
-) -> int | None:
-    """Return how many messages of the partitions in `ends` lie after what is committed.
+) -> dict[TopicPartition, int] | None:
+    """Return how many messages of each partition in `ends` lie after what is committed.
 
     A partition without a commit is read from its beginning; offsets that retention has removed do not count.  None
     where nothing is committed at all.
@@ -79,4 +86,4 @@ def lag_of(
     if not any(committed.get(partition, -1) >= 0 for partition in ends):
         return None
     places = {p: max(committed.get(p, -1), beginnings.get(p, 0)) for p in ends}
-    return sum(max(0, end - places[partition]) for partition, end in ends.items())
+    return {partition: max(0, end - places[partition]) for partition, end in ends.items()}

@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 from aiokafka.errors import KafkaError
+from prometheus_client.exposition import choose_encoder
 
 from musicrec.errors import Unavailable
 from musicrec.settings import KafkaSettings, Settings
@@ -18,6 +19,7 @@ from musicrec.topic_follower import StartAt, TopicFollower
 from streams.web.board import Board
 from streams.web.consumer_lag import ConsumerLag
 from streams.web.feed import FROM_NOW_ON, FROM_THE_BEGINNING, Feed
+from streams.web.page_metrics import PageMetrics
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ class LivePage:
         self._changed = asyncio.Condition()
         self._streams = 0
         self._closing = False
+        self._registry = PageMetrics(board, lambda: self._ready, lambda: self._streams).registry()
 
     def app(self) -> web.Application:
         """Return the application."""
@@ -95,6 +98,7 @@ class LivePage:
                 web.get("/board.json", self._board_json),
                 web.get("/livez", self._livez),
                 web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
                 web.static("/static", STATIC),
             ]
         )
@@ -129,8 +133,12 @@ class LivePage:
     async def _livez(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
+    @property
+    def _ready(self) -> bool:
+        return self._is_ready() and not self._board.kafka_away
+
     async def _readyz(self, request: web.Request) -> web.Response:
-        if self._is_ready() and not self._board.kafka_away:
+        if self._ready:
             return web.Response(text="ok\n")
         why = (
             "Kafka does not answer, or topics are missing"
@@ -138,6 +146,10 @@ class LivePage:
             else "the topics are not read to their ends yet"
         )
         return web.Response(status=503, text=f"{why}\n")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: `board` with a BoardView, `beat` with nothing new; the id is the server's clock."""
@@ -217,6 +229,7 @@ async def _watch_lag(kafka: KafkaSettings, board: Board) -> None:
             async with ConsumerLag(kafka) as lag:
                 while True:
                     board.lag = await lag.measure()
+                    board.lag_by_partition = lag.by_partition
                     if board.kafka_away:
                         log.info("Kafka at %s answers again", kafka.bootstrap_servers)
                     board.kafka_away = False

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from musicrec.errors import BadInput, DeadLetterReason
 from streams.counters import Counters
 from streams.messages import Decision, Incoming, dead_letter
-from streams.metrics import EventOutcome
+from streams.metrics import EventOutcome, ModelOutcome
 
 NOW_MS = 1_760_000_000_000
 
@@ -78,3 +78,30 @@ def test_processing_is_counted_per_message_and_two_processes_share_nothing() -> 
     assert one.totals() == {}
     one.retried("t")
     assert one.totals() == {"retries": 1}
+
+
+def test_what_may_befall_a_topic_is_shown_as_zero_before_it_does() -> None:
+    counters = Counters("agent")
+
+    counters.expect("t")
+    counters.expect_followed("u")
+
+    letters = samples(counters, "musicrec_dlq_total")
+    assert letters == {(reason.value, "t"): 0 for reason in DeadLetterReason}
+    assert samples(counters, "musicrec_retries_total") == {("t",): 0}
+    assert samples(counters, "musicrec_events_total") == {("stale", "t"): 0}
+    assert samples(counters, "musicrec_unreadable_total") == {("u",): 0}
+    assert samples(counters, "musicrec_model_loads_total") == {(outcome.value,): 0 for outcome in ModelOutcome}
+    assert counters.totals() == {}
+
+
+def test_a_call_to_redis_that_fails_is_measured_and_counted() -> None:
+    counters = Counters("agent")
+
+    with counters.redis_call("load"):
+        pass
+    with pytest.raises(TimeoutError), counters.redis_call("load"):
+        raise TimeoutError
+
+    assert samples(counters, "musicrec_redis_call_seconds_count") == {("load",): 2}
+    assert samples(counters, "musicrec_redis_errors_total") == {("load",): 1}
