@@ -19,10 +19,11 @@ from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from musicrec.access import KafkaRule, Resource
+from musicrec.co_partitioning import check_partitions
 from musicrec.errors import Incompatible, Unavailable
 from musicrec.kafka_connection import connected
 from musicrec.settings import KafkaSettings
-from musicrec.topics import TOPICS, Topic
+from musicrec.topics import TOPICS
 
 GROUP_COORDINATOR: Final = 0
 
@@ -31,7 +32,7 @@ async def check_access(kafka: KafkaSettings, rules: Collection[KafkaRule]) -> No
     """Ask the broker for every topic and group of `rules`.
 
     Raises:
-        Incompatible: credentials, a certificate or a right is refused, or a topic has the wrong number of partitions.
+        Incompatible: credentials, a certificate or a right is refused, or topics of one key differ in their partitions.
         Unavailable: no broker answers, or a topic does not exist.
     """
     partitions = await partitions_of(kafka, rules)
@@ -60,21 +61,6 @@ async def partitions_of(kafka: KafkaSettings, rules: Collection[KafkaRule]) -> d
             f"Kafka at {kafka.bootstrap_servers} lacks {_listed(missing)}: `musicrec topics` creates them"
         )
     return partitions
-
-
-def check_partitions(topics: Iterable[Topic], partitions: dict[str, int]) -> None:
-    """Compare the number of partitions of each topic with the table.
-
-    Raises:
-        Incompatible: one differs: a keyed topic cannot be changed in place.
-    """
-    for topic in topics:
-        count = partitions.get(topic.name, 0)
-        if count != topic.partitions:
-            raise Incompatible(
-                f"{topic.name} has {count} partitions and needs {topic.partitions}: a keyed topic cannot be changed in "
-                "place, because one listener would be on two partitions; create it anew"
-            )
 
 
 def refused_rules(kafka: KafkaSettings, rules: Sequence[KafkaRule]) -> Incompatible:

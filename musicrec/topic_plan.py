@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from musicrec.co_partitioning import partitions_by_key
 from musicrec.topics import Topic
 
 UNLIMITED: Final = -1
@@ -58,6 +59,8 @@ class TopicPlan:
     """Topics that are as they should be."""
     unknown: tuple[str, ...]
     """Topics with a name like ours that the table lacks; nobody touches them."""
+    partitions: Mapping[str, int]
+    """By key how many partitions its topics have to have."""
 
     @property
     def refused(self) -> tuple[Change, ...]:
@@ -85,6 +88,7 @@ def plan_topics(
     *,
     replication_factor: int,
     accepted_losses: Collection[str] = (),
+    partitions: Mapping[str, int] | None = None,
 ) -> TopicPlan:
     """Compare a broker with the table.
 
@@ -93,15 +97,17 @@ def plan_topics(
         found: the broker's topics by name.
         replication_factor: replicas of a topic that is created.
         accepted_losses: topics whose cleanup policy may be changed although messages may go.
+        partitions: by key how many were asked for; see `partitions_by_key`.
     """
+    numbers = partitions_by_key(topics, {name: state.partitions for name, state in found.items()}, partitions)
     changes: list[Change] = []
     for topic in topics:
         state = found.get(topic.name)
         if state is None:
-            wanted = f"{topic.partitions} partitions, {replication_factor} replicas"
+            wanted = f"{numbers[topic.key]} partitions, {replication_factor} replicas"
             changes.append(Change(topic.name, Kind.CREATE, "topic", "none", wanted))
         else:
-            changes += _differences(topic, state, topic.name in accepted_losses)
+            changes += _differences(topic, state, numbers[topic.key], topic.name in accepted_losses)
     differ = {change.topic for change in changes}
     known = {topic.name for topic in topics}
     prefixes = {f"{name.partition('.')[0]}." for name in known}
@@ -109,6 +115,7 @@ def plan_topics(
         tuple(changes),
         tuple(topic.name for topic in topics if topic.name not in differ),
         tuple(sorted(name for name in found if name not in known and name.startswith(tuple(prefixes)))),
+        numbers,
     )
 
 
@@ -124,14 +131,14 @@ def wanted_config(topic: Topic, replicas: int) -> dict[str, str]:
     return config
 
 
-def _differences(topic: Topic, state: TopicState, accepts_loss: bool) -> Iterator[Change]:
-    if state.partitions != topic.partitions:
+def _differences(topic: Topic, state: TopicState, partitions: int, accepts_loss: bool) -> Iterator[Change]:
+    if state.partitions != partitions:
         yield Change(
             topic.name,
             Kind.REFUSED,
             "partitions",
             str(state.partitions),
-            str(topic.partitions),
+            str(partitions),
             f"a {topic.key} would be on two partitions, and its messages out of order: copy them into a topic that is "
             "created anew, with the agents stopped",
         )

@@ -36,7 +36,7 @@ class GroupPlaces:
             told: called with every answer.
         """
         self._options = kafka.client_options() | {"request_timeout_ms": round(DEADLINE_S * 1000)}
-        self._partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+        self._topic = topic.name
         self._first = first
         self._second = second
         self._told = told
@@ -69,18 +69,22 @@ class GroupPlaces:
     async def _ask(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> Standing:
         # Committed first: what is published in between counts as not finished.
         first, second = await _committed(admin, self._first), await _committed(admin, self._second)
-        beginnings = await consumer.beginning_offsets(self._partitions)
-        ends = await consumer.end_offsets(self._partitions)
+        there = self._topic in await consumer.topics()
+        numbers = consumer.partitions_for_topic(self._topic) if there else None
+        partitions = [TopicPartition(self._topic, number) for number in numbers or ()]
+        beginnings = await consumer.beginning_offsets(partitions)
+        ends = await consumer.end_offsets(partitions)
         return Standing(
             self._first,
             beginnings={place.partition: offset for place, offset in beginnings.items()},
             ends={place.partition: offset for place, offset in ends.items()},
-            first=self._of_topic(first),
-            second=self._of_topic(second),
+            first=_places(partitions, first),
+            second=_places(partitions, second),
         )
 
-    def _of_topic(self, committed: dict[TopicPartition, int]) -> Offsets:
-        return {place.partition: max(0, committed.get(place, 0)) for place in self._partitions}
+
+def _places(partitions: list[TopicPartition], committed: dict[TopicPartition, int]) -> Offsets:
+    return {place.partition: max(0, committed.get(place, 0)) for place in partitions}
 
 
 async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:

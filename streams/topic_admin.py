@@ -1,7 +1,8 @@
 """Topics on a broker, compared with the table of topics."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -9,8 +10,9 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
 from musicrec.access import KafkaRule, Operation, Resource
+from musicrec.co_partitioning import check_partitions, partitions_by_key
 from musicrec.errors import Incompatible, Unavailable
-from musicrec.kafka_access import check_partitions, refused_rules
+from musicrec.kafka_access import refused_rules
 from musicrec.kafka_connection import check_connection
 from musicrec.settings import KafkaSettings
 from musicrec.topic_plan import TopicPlan, TopicState, wanted_config
@@ -22,29 +24,40 @@ PREFIXES: Final = tuple({f"{topic.name.partition('.')[0]}." for topic in TOPICS}
 
 
 async def create_missing_topics(
-    kafka: KafkaSettings, topics: Sequence[Topic] = TOPICS, *, replication_factor: int = 1
+    kafka: KafkaSettings,
+    topics: Sequence[Topic] = TOPICS,
+    *,
+    replication_factor: int = 1,
+    partitions: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Create the topics that the broker lacks and check the partition counts of the others.
+    """Create the topics that the broker lacks and check that those of one key have as many partitions.
+
+    Args:
+        kafka: connection.
+        topics: the table.
+        replication_factor: copies of each partition of a new topic.
+        partitions: by key of the topics how many a new one has; where none is given as many as the others of its key.
 
     Returns:
         Names of the topics that were created.
 
     Raises:
-        Incompatible: a topic has another number of partitions than the table: keyed topics cannot be changed in place;
-            or the credentials, the certificate or the right to create a topic are refused.
+        Incompatible: topics of one key differ in their partitions: keyed topics cannot be changed in place; or the
+            credentials, the certificate or the right to create a topic are refused.
         Unavailable: the broker does not answer.
     """
     async with _administrating(kafka) as client:
         present = set(await client.list_topics())
-        missing = [topic for topic in topics if topic.name not in present]
+        known = [topic.name for topic in topics if topic.name in present]
+        described = await client.describe_topics(known) if known else []
+        found = {str(each["topic"]): len(each["partitions"]) for each in described}
+        numbers = partitions_by_key(topics, found, partitions)
+        missing = [replace(topic, partitions=numbers[topic.key]) for topic in topics if topic.name not in present]
+        check_partitions(topics, found | {topic.name: topic.partitions for topic in missing})
         if missing:
             refused = await _create(client, missing, replication_factor)
             if refused:
                 raise refused_rules(kafka, [KafkaRule(Resource.TOPIC, name, Operation.CREATE) for name in refused])
-        known = [topic for topic in topics if topic.name in present]
-        if known:
-            described = await client.describe_topics([topic.name for topic in known])
-            check_partitions(known, {str(found["topic"]): len(found["partitions"]) for found in described})
     return [topic.name for topic in missing]
 
 
@@ -75,7 +88,7 @@ async def apply_plan(kafka: KafkaSettings, plan: TopicPlan, *, replication_facto
         Unavailable: the broker does not answer.
     """
     async with _administrating(kafka) as client:
-        created = [topic for topic in TOPICS if topic.name in plan.created]
+        created = [replace(t, partitions=plan.partitions[t.key]) for t in TOPICS if t.name in plan.created]
         refused = await _create(client, created, replication_factor) if created else []
         if refused:
             raise refused_rules(kafka, [KafkaRule(Resource.TOPIC, name, Operation.CREATE) for name in refused])

@@ -20,6 +20,9 @@ class Span(NamedTuple):
     """Spans, each as trace-span."""
     attributes: dict[str, str]
     is_error: bool
+    began_ns: int
+    """Unix time."""
+    ended_ns: int
 
 
 class SpanCollector:
@@ -57,6 +60,8 @@ def _span(service: str, span: Any) -> Span:
         [f"{link.trace_id.hex()}-{link.span_id.hex()}" for link in span.links],
         _attributes(span.attributes),
         span.status.code == 2,
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
     )
 
 

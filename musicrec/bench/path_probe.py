@@ -16,7 +16,6 @@ from musicrec.contracts import ListenEvent
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 from musicrec.settings import KafkaSettings
-from musicrec.topics import USER_PARTITIONS
 
 READY_DEADLINE_S = 120.0
 DRAIN_DEADLINE_S = 120.0
@@ -70,7 +69,8 @@ class PathProbe:
         self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
         await self._producer.start()
         await self._consumer.start()
-        partitions = [TopicPartition(self._target, p) for p in range(USER_PARTITIONS)]
+        await self._consumer.topics()
+        partitions = [TopicPartition(self._target, p) for p in self._consumer.partitions_for_topic(self._target) or ()]
         self._consumer.assign(partitions)
         for partition, end in (await self._consumer.end_offsets(partitions)).items():
             self._consumer.seek(partition, end)

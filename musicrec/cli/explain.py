@@ -58,7 +58,7 @@ async def _searched(kafka: KafkaSettings, sought: Sought, limit: int) -> Search:
 def _not_found(sought: Sought, done: Search) -> str:
     """Say what was looked through and what to do."""
     what = f"{printable(sought.name)}: no list {'of this id' if sought.by_id else 'for this listener'}"
-    where = RECOMMENDATIONS.name if sought.by_id else f"{RECOMMENDATIONS.name}[{sought.partitions[0]}]"
+    where = RECOMMENDATIONS.name if sought.by_id else f"{RECOMMENDATIONS.name}[{done.partitions[0]}]"
     kept = f"Kafka keeps lists for {(RECOMMENDATIONS.retention_ms or 0) // DAY_MS} day"
     if not done.looked_through or done.oldest_ms is None:
         return f"{what}: {where} is empty; {kept}; is a ranking worker running?"

@@ -13,12 +13,16 @@ from musicrec.errors import BadInput
 from musicrec.sizing.costs import Costs
 from musicrec.sizing.plan import Load, Plan, plan_for
 from musicrec.sizing.sizing_document import measured_costs, sizing_document
+from musicrec.topics import USER_PARTITIONS
 
 
 def command(
     events_per_s: Annotated[float, typer.Option(min=1, help="Plays, skips and feedback, at the busiest time.")] = 1_000,
     listeners: Annotated[int, typer.Option(min=1, help="Listeners of a day.")] = 1_000_000,
     replicas: Annotated[int, typer.Option(min=1, max=5, help="Copies of each partition.")] = 3,
+    partitions: Annotated[
+        int, typer.Option(min=1, help="Of the topics keyed by listener: most workers of a kind.")
+    ] = USER_PARTITIONS,
     utilisation: Annotated[float, typer.Option(min=0.1, max=0.9, help="Share of a core that is planned for.")] = 0.6,
     costs: Annotated[Path | None, typer.Option(help="What `musicrec bench costs` printed on your machine.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
@@ -32,7 +36,9 @@ def command(
     if markdown:
         typer.echo(sizing_document(measured), nl=False)
         return
-    plan = plan_for(Load(events_per_s, listeners, replicas=replicas, utilisation=utilisation), measured)
+    plan = plan_for(
+        Load(events_per_s, listeners, replicas=replicas, utilisation=utilisation, partitions=partitions), measured
+    )
     if as_json:
         parts = {"parts": [part._asdict() for part in plan.parts], "limits": [each._asdict() for each in plan.limits]}
         typer.echo(json.dumps(parts, indent=2))

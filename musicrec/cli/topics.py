@@ -18,17 +18,37 @@ Losses = Annotated[
     list[str] | None,
     typer.Option("--accept-loss", metavar="TOPIC", help="Change its cleanup policy although messages go; repeatable."),
 ]
+UserPartitions = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=10_000,
+        help="Partitions of new topics keyed by listener: as many as there will ever be workers of a kind. "
+        "[default: as those that are there, else 12]",
+    ),
+]
+TrackPartitions = Annotated[
+    int | None,
+    typer.Option(min=1, max=10_000, help="Partitions of new topics keyed by track. [default: likewise, else 6]"),
+]
 SIGNS = {Kind.CREATE: "+", Kind.ALTER: "~", Kind.REFUSED: "!"}
 
 
-def command(replication_factor: Replicas = 1) -> None:
-    """Create the topics that are missing; refuse where one has the wrong number of partitions.
+def command(
+    replication_factor: Replicas = 1, user_partitions: UserPartitions = None, track_partitions: TrackPartitions = None
+) -> None:
+    """Create the topics that are missing; refuse where those of one key differ in their partitions.
 
     `plan` shows what else differs, `apply` mends it.
     """
     from streams.topic_admin import create_missing_topics
 
-    created = asyncio.run(create_missing_topics(load_settings().kafka, replication_factor=replication_factor))
+    creating = create_missing_topics(
+        load_settings().kafka,
+        replication_factor=replication_factor,
+        partitions=_chosen(user_partitions, track_partitions),
+    )
+    created = asyncio.run(creating)
     for name in created:
         typer.echo(f"created {name}")
     typer.echo(f"{len(created)} topics created")
@@ -36,6 +56,8 @@ def command(replication_factor: Replicas = 1) -> None:
 
 def plan(
     replication_factor: Replicas = 1,
+    user_partitions: UserPartitions = None,
+    track_partitions: TrackPartitions = None,
     accept_loss: Losses = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the differences as JSON.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="End with status 1 where anything differs.")] = False,
@@ -44,18 +66,23 @@ def plan(
 
     Asks for settings of topics: the right DescribeConfigs, beside those of `musicrec topics`.
     """
-    found = asyncio.run(_plan(replication_factor, accept_loss))
+    found = asyncio.run(_plan(replication_factor, accept_loss, _chosen(user_partitions, track_partitions)))
     typer.echo(json.dumps([change._asdict() for change in found.changes], indent=2) if as_json else _lines(found))
     if exit_code and found.changes:
         raise typer.Exit(1)
 
 
-def apply(replication_factor: Replicas = 1, accept_loss: Losses = None) -> None:
+def apply(
+    replication_factor: Replicas = 1,
+    user_partitions: UserPartitions = None,
+    track_partitions: TrackPartitions = None,
+    accept_loss: Losses = None,
+) -> None:
     """Create and alter topics until they are as the table has them; nothing, where that would lose data.
 
     Needs the rights DescribeConfigs and AlterConfigs, beside those of `musicrec topics`.
     """
-    found = asyncio.run(_plan(replication_factor, accept_loss))
+    found = asyncio.run(_plan(replication_factor, accept_loss, _chosen(user_partitions, track_partitions)))
     if found.refused:
         raise Incompatible("nothing is changed: " + "; ".join(map(_line, found.refused)))
     typer.echo(_lines(found))
@@ -66,7 +93,12 @@ def apply(replication_factor: Replicas = 1, accept_loss: Losses = None) -> None:
         typer.echo("done")
 
 
-async def _plan(replication_factor: int, accept_loss: list[str] | None) -> TopicPlan:
+def _chosen(user_partitions: int | None, track_partitions: int | None) -> dict[str, int]:
+    chosen = {"user_id": user_partitions, "track_id": track_partitions}
+    return {key: number for key, number in chosen.items() if number is not None}
+
+
+async def _plan(replication_factor: int, accept_loss: list[str] | None, partitions: dict[str, int]) -> TopicPlan:
     from streams.topic_admin import found_topics
 
     names = {topic.name for topic in TOPICS}
@@ -78,6 +110,7 @@ async def _plan(replication_factor: int, accept_loss: list[str] | None) -> Topic
         await found_topics(load_settings().kafka),
         replication_factor=replication_factor,
         accepted_losses=accept_loss or (),
+        partitions=partitions,
     )
 
 

@@ -85,7 +85,7 @@ class Conformance:
 
     def findings(self) -> list[Finding]:
         """Return what each check has come to."""
-        found = [self._of_partitions(), self._of_keys(), self._of_partitioner(), self._of_values()]
+        found = [self._of_keys(), self._of_partitioner(), self._of_values()]
         found.append(self._unknown.finding())
         if self._record is ListenEvent:
             found += [*self._clocks.findings(), *self._listens.findings(), self._ids.finding()]
@@ -106,15 +106,6 @@ class Conformance:
             self._keys_wrong += 1
             key = "none" if message.key is None else printable_bytes(message.key[:80])
             _example(self._keys, f"{message.place}: key {key}, {self._topic.key} {printable_bytes(wanted.encode())}")
-
-    def _of_partitions(self) -> Finding:
-        if self._partitions == self._topic.partitions:
-            return Finding(Check.PARTITIONS, Verdict.HOLDS, f"{self._partitions}")
-        return Finding(
-            Check.PARTITIONS,
-            Verdict.FAILS,
-            f"{self._partitions}, and workers need {self._topic.partitions}: `musicrec topics` creates it so",
-        )
 
     def _of_keys(self) -> Finding:
         read = self._seen - self._values.total()

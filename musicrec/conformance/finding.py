@@ -19,7 +19,6 @@ class Verdict(StrEnum):
 class Check(StrEnum):
     """What is looked at."""
 
-    PARTITIONS = "partitions"
     KEY = "key"
     PARTITIONER = "partitioner"
     VALUE = "value"

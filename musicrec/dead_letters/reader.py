@@ -56,10 +56,23 @@ class TopicReader:
         spans = [
             Span(TopicPartition(topic.name, number), offsets.start, offsets.stop)
             for topic in selection.topics
-            for number in range(topic.partitions)
+            for number in range(await self.partitions(topic.name))
             if (offsets := selection.offsets_in(topic, number))
         ]
         return await self.existing(spans, since_ms=selection.since_ms)
+
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has.
+
+        Raises:
+            Unavailable: the broker does not answer, or lacks the topic.
+        """
+        try:
+            if topic not in await self._consumer.topics():
+                raise self._lacks(topic)
+            return len(self._consumer.partitions_for_topic(topic) or ())
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"Kafka at {self._servers} does not tell of {topic}: {error!r}") from error
 
     async def existing(self, spans: Iterable[Span], *, since_ms: int = 0) -> list[Span]:
         """Cut spans down to the messages that are there now, put there at or after `since_ms`; leave out empty ones.
@@ -71,10 +84,7 @@ class TopicReader:
         try:
             missing = {partition.topic for partition in wanted} - await self._consumer.topics()
             if missing:
-                raise Unavailable(
-                    f"Kafka at {self._servers} shows no topic {min(missing)}: `musicrec topics` creates it; if it is "
-                    "there, this user may not describe it"
-                )
+                raise self._lacks(min(missing))
             starts: dict[Any, int] = await self._consumer.beginning_offsets(list(wanted))
             ends: dict[Any, int] = await self._consumer.end_offsets(list(wanted))
             if since_ms:
@@ -109,6 +119,12 @@ class TopicReader:
             )
             if selection.has(letter):
                 yield letter
+
+    def _lacks(self, topic: str) -> Unavailable:
+        return Unavailable(
+            f"Kafka at {self._servers} shows no topic {topic}: `musicrec topics` creates it; if it is there, this user "
+            "may not describe it"
+        )
 
     async def _place(self, span: Span) -> int:
         try:

@@ -36,10 +36,9 @@ class Sought:
         """
         return cls(text, by_id=not is_user and _LIST_ID.fullmatch(text) is not None)
 
-    @property
-    def partitions(self) -> tuple[int, ...]:
-        """Partitions of the topic where it can stand: a listener has one."""
-        every = list(range(RECOMMENDATIONS.partitions))
+    def partitions(self, count: int) -> tuple[int, ...]:
+        """Return where it can stand on a topic of so many partitions: a listener has one."""
+        every = list(range(count))
         return tuple(every) if self.by_id else (DefaultPartitioner()(self.name.encode(), every, every),)
 
     def may_be(self, record: ConsumerRecord) -> bool:
@@ -57,6 +56,8 @@ class Sought:
 class Search:
     """What a search has come to."""
 
+    partitions: tuple[int, ...] = ()
+    """Where it was sought."""
     found: Recommendation | None = None
     place: Place | None = None
     looked_through: int = 0
@@ -75,8 +76,8 @@ async def search(reader: TopicReader, sought: Sought, limit: int) -> Search:
     Raises:
         Unavailable: the broker does not answer, or lacks the topic.
     """
-    result = Search()
-    everywhere = (TopicPartition(RECOMMENDATIONS.name, number) for number in sought.partitions)
+    result = Search(partitions=sought.partitions(await reader.partitions(RECOMMENDATIONS.name)))
+    everywhere = (TopicPartition(RECOMMENDATIONS.name, number) for number in result.partitions)
     left = await reader.existing([Span(partition, 0, ANY_OFFSET) for partition in everywhere])
     while left and result.looked_through < limit:
         heads = _newest_chunks(left, -(-(limit - result.looked_through) // len(left)))

@@ -33,6 +33,8 @@ class Load:
     """Share of a core that a process is planned for."""
     ranking_listeners: int = RankingSettings().max_listeners
     """Most listeners that a ranking worker remembers: `MUSICREC_RANKING__MAX_LISTENERS`."""
+    partitions: int = USER_PARTITIONS
+    """Of the topics keyed by listener: most workers of a kind."""
     retention_days: float = 1.0
     """Of lists and outcomes; of listens and sessions as the topics have it."""
 
@@ -93,8 +95,8 @@ def _budget_ms(load: Load) -> float:
 def _workers(what: str, cpu_ms: float, load: Load, *, base_gib: float) -> Part:
     count = max(2, math.ceil(load.events_per_s * cpu_ms / _budget_ms(load)))
     cores = load.events_per_s * cpu_ms / 1_000
-    if count > USER_PARTITIONS:
-        return Part(what, None, cores, base_gib * count, f"{count} would be needed for {USER_PARTITIONS} partitions")
+    if count > load.partitions:
+        return Part(what, None, cores, base_gib * count, f"{count} would be needed for {load.partitions} partitions")
     return Part(what, count, cores, base_gib * count, f"{load.events_per_s / count:,.0f} events/s each")
 
 
@@ -106,8 +108,8 @@ def _ranking(load: Load, costs: Costs) -> Part:
         return Part(what, None, math.inf, memory_gib, "each learns from everybody, and one has no time for that")
     count = max(2, math.ceil(lists_ms / left_ms))
     cores = (lists_ms + count * load.events_per_s * costs.learn_cpu_ms) / 1_000
-    if count > USER_PARTITIONS:
-        return Part(what, None, cores, memory_gib * count, f"{count} would be needed for {USER_PARTITIONS} partitions")
+    if count > load.partitions:
+        return Part(what, None, cores, memory_gib * count, f"{count} would be needed for {load.partitions} partitions")
     share = load.events_per_s * costs.learn_cpu_ms / _budget_ms(load)
     return Part(
         what, count, cores, memory_gib * count, f"{share:.0%} of each learns from everybody; tracks come on top"
@@ -145,8 +147,8 @@ def _kept_s(topic: Topic, load: Load) -> float:
 
 
 def _limits(load: Load, costs: Costs) -> list[Limit]:
-    budget, most = _budget_ms(load), USER_PARTITIONS
-    partitions = "more partitions: another number in musicrec/topics.py, and topics that are made anew"
+    budget, most = _budget_ms(load), load.partitions
+    partitions = "more partitions (`musicrec topics --user-partitions`), chosen when the topics are made"
     limits = [
         Limit(most * budget / costs.session_cpu_ms, f"{most} session workers, one per partition", partitions),
         Limit(most * budget / costs.outcome_cpu_ms, f"{most} outcome workers, one per partition", partitions),

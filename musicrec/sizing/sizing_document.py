@@ -10,9 +10,9 @@ from musicrec.sizing.plan import Load, Plan, plan_for
 LOADS: Final = (
     Load(100, 100_000),
     Load(1_000, 1_000_000),
-    Load(10_000, 10_000_000),
-    Load(100_000, 100_000_000),
-    Load(1_000_000, 100_000_000),
+    Load(10_000, 10_000_000, partitions=96),
+    Load(100_000, 100_000_000, partitions=960),
+    Load(1_000_000, 100_000_000, partitions=9_600),
 )
 
 HEAD: Final = """\
@@ -72,14 +72,15 @@ def _section(plan: Plan) -> str:
         )
         for part in plan.parts
     ]
-    title = f"\n## {load.events_per_s:,.0f} events/s, {load.listeners:,} listeners a day\n\n"
+    title = f"\n## {load.events_per_s:,.0f} events/s, {load.listeners:,} listeners a day, "
+    title += f"{load.partitions:,} partitions\n\n"
     first = f"\nThe first limit here: {plan.passed[0].stage}.\n" if plan.passed else ""
     return title + _table(("what", "count", "cores", "GiB", ""), rows) + first
 
 
 def _limit_table(plan: Plan) -> str:
     rows = [(f"{limit.events_per_s:,.0f}", limit.stage, limit.way_out) for limit in plan.limits]
-    return "\n## Limits\n\n" + _table(("events/s", "where", "and then"), rows)
+    return f"\n## Limits with {plan.load.partitions} partitions\n\n" + _table(("events/s", "where", "and then"), rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

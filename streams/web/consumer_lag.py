@@ -46,10 +46,9 @@ class ConsumerLag:
         Raises:
             KafkaError, OSError: the broker does not answer.
         """
+        names = {topic.name for topics in READ_BY.values() for topic in topics} & await self._consumer.topics()
         partitions = [
-            TopicPartition(topic.name, number)
-            for topic in {topic.name: topic for topics in READ_BY.values() for topic in topics}.values()
-            for number in range(topic.partitions)
+            TopicPartition(name, number) for name in names for number in self._consumer.partitions_for_topic(name) or ()
         ]
         ends = await self._consumer.end_offsets(partitions)
         beginnings = await self._consumer.beginning_offsets(partitions)

@@ -10,7 +10,7 @@ from images import stages
 from musicrec.cli.settings import settings_document
 from musicrec.local.kafka_jars import KAFKA_VERSION
 
-OURS = {"topics", "session", "ranking", "outcome", "embedder", "web", "tools"}
+OURS = {"topics", "session", "ranking", "outcome", "embedder", "gateway", "web", "tools"}
 THEIRS = {"kafka", "valkey", "redis-exporter", "prometheus", "grafana"}
 ONCE = {"topics", "tools"}
 
@@ -67,7 +67,7 @@ def test_what_needs_a_service_waits_until_it_is_there() -> None:
 
 def test_ports_are_open_to_this_machine_alone() -> None:
     published = [port for service in services().values() for port in service.get("ports", ())]
-    assert len(published) == 4
+    assert len(published) == 5
     assert {port["host_ip"] for port in published} == {"127.0.0.1"}
 
 
@@ -108,7 +108,7 @@ def test_what_is_mounted_from_here_is_here() -> None:
     if scraped.exists():
         jobs = yaml.safe_load(scraped.read_text())["scrape_configs"]
         names = {name for job in jobs for where in job.get("dns_sd_configs", ()) for name in where["names"]}
-        assert names >= {"session", "ranking", "outcome", "embedder", "web"}
+        assert names >= {"session", "ranking", "outcome", "embedder", "gateway", "web"}
     provided = ROOT / "deploy/grafana/provisioning/dashboards"
     if provided.exists():
         mounted = {volume["target"] for volume in services()["grafana"]["volumes"]}

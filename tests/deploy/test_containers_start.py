@@ -165,7 +165,7 @@ async def test_compose_makes_its_topics_and_every_service_becomes_ready(
     said = await check_end(containers.pop("topics"), tmp_path, images["worker"], volumes)
     assert re.search(r"^[1-9]\d* topics created", said, re.MULTILINE)
     containers.pop("tools", None)
-    assert containers.keys() == {"session", "ranking", "outcome", "embedder", "web"}
+    assert containers.keys() == {"session", "ranking", "outcome", "embedder", "gateway", "web"}
     await check(list(containers.values()), tmp_path, images, volumes)
 
 
@@ -179,7 +179,7 @@ async def test_every_container_of_the_chart_starts_and_becomes_ready(
     assert "0 topics created" in said
     tools = containers.pop("m-musicrec-tools")
     assert tools.command == ("sleep", "infinity")
-    workers = {"session", "ranking", "outcome", "embedder", "re-embedder", "web"}
+    workers = {"session", "ranking", "outcome", "embedder", "re-embedder", "gateway", "web"}
     assert {container.name for container in containers.values()} == workers
     assert {container.paths for container in containers.values()} == {("/livez", "/readyz")}
     await check(list(containers.values()), tmp_path, images, volumes)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicrec.topic_plan import Change, Kind, TopicPlan, TopicState, plan_topics, wanted_config
-from musicrec.topics import LISTENS, TOPICS, TRACKS, Topic
+from musicrec.topics import LISTENS, RULES, SESSIONS, TOPICS, TRACKS, Topic
 
 DAY_MS = 86_400_000
 
@@ -29,10 +29,27 @@ def test_an_empty_broker_gets_every_topic_and_one_that_has_them_gets_nothing() -
     assert (found.changes, found.fine) == ((), tuple(topic.name for topic in TOPICS))
 
 
-def test_a_keyed_topic_with_another_number_of_partitions_is_refused() -> None:
-    (change,) = plan((LISTENS, replace_partitions(as_wanted(LISTENS), 24))).refused
-    assert change[:5] == (LISTENS.name, Kind.REFUSED, "partitions", "24", "12")
+def test_a_keyed_topic_with_another_number_of_partitions_than_the_others_of_its_key_is_refused() -> None:
+    both = (LISTENS, SESSIONS)
+    states = [(LISTENS, replace_partitions(as_wanted(LISTENS), 24)), (SESSIONS, as_wanted(SESSIONS))]
+    (change,) = plan(*states, topics=both).refused
+    assert change[:5] == (SESSIONS.name, Kind.REFUSED, "partitions", "12", "24")
     assert "user_id would be on two partitions" in change.why
+    (other,) = plan(*states, topics=both, partitions={"user_id": 12}).refused
+    assert other[:5] == (LISTENS.name, Kind.REFUSED, "partitions", "24", "12")
+    (rules,) = plan((RULES, replace_partitions(as_wanted(RULES), 2)), topics=(RULES,)).refused
+    assert rules.wanted == "1"
+
+
+def test_new_topics_have_as_many_partitions_as_those_of_their_key_or_as_were_chosen() -> None:
+    as_is = plan((LISTENS, replace_partitions(as_wanted(LISTENS), 24)), topics=(LISTENS, SESSIONS, TRACKS))
+    assert [change.wanted for change in as_is.changes] == ["24 partitions, 3 replicas", "6 partitions, 3 replicas"]
+    chosen = plan(topics=(LISTENS, TRACKS, RULES), partitions={"user_id": 96, "track_id": 3})
+    assert [change.wanted.split(",")[0] for change in chosen.changes] == [
+        "96 partitions",
+        "3 partitions",
+        "1 partitions",
+    ]
 
 
 def replace_partitions(state: TopicState, partitions: int) -> TopicState:
