@@ -157,7 +157,6 @@ def _limits(load: Load, costs: Costs) -> list[Limit]:
             f"{most} ranking workers, one per partition, each of which learns from everybody",
             partitions,
         ),
-        Limit(budget / costs.redis_cpu_ms, "one Redis server, which runs commands one by one", "a cluster"),
     ]
     if costs.learn_cpu_ms > 0:
         limits.append(

@@ -12,7 +12,7 @@ from stage import Stage, arguments_of, run, show
 from musicrec.client import AsyncClient, play
 
 SPANS = 4
-"""Session, list, and two outcomes: of this play, before which no list was made, and of the next one, after this list."""
+"""Session, list, and two outcomes: of this play, before which no list was made, and of the one after this list."""
 
 
 async def measure(stage: Stage, chosen: Namespace) -> None:
