@@ -64,10 +64,9 @@ def test_the_schema_knows_the_values_that_there_are_and_no_others() -> None:
     [
         ("workers.sesion.replicas=2", "sesion"),
         ("workers.session.replicas=two", "/workers/session/replicas"),
-        ("workers.session.replicas=13", "/workers/session/replicas"),
-        ("workers.ranking.autoscaling.maxReplicas=24", "/workers/ranking/autoscaling/maxReplicas"),
+        ("workers.session.replicas=-1", "/workers/session/replicas"),
         ("workers.ranking.autoscaling.minReplicas=0", "/workers/ranking/autoscaling/minReplicas"),
-        ("workers.embedder.autoscaling.maxReplicas=7", "/workers/embedder/autoscaling/maxReplicas"),
+        ("topics.userPartitions=0", "/topics/userPartitions"),
         ("workers.re-embedder.autoscaling.enabled=true", "/workers/re-embedder/autoscaling/enabled"),
         ("kafka.bootstrapServers=kafka", "/kafka/bootstrapServers"),
         ("kafka.securityProtocol=TLS", "/kafka/securityProtocol"),
@@ -112,6 +111,13 @@ def test_a_bad_value_is_refused_by_its_name(wrong: str, named: str) -> None:
                 "workers.ranking.autoscaling.maxReplicas=4",
             ],
             "minReplicas 5 is above maxReplicas 4",
+        ),
+        ("smallest", ["workers.session.replicas=13"], "workers.session: 13 pods for topics.userPartitions 12"),
+        ("smallest", ["workers.embedder.replicas=7"], "workers.embedder: 7 pods for topics.trackPartitions 6"),
+        (
+            "smallest",
+            ["keda.enabled=true", "workers.ranking.autoscaling.maxReplicas=24"],
+            "workers.ranking: 24 pods for topics.userPartitions 12",
         ),
     ],
 )
@@ -239,13 +245,16 @@ def test_keda_scales_on_the_lag_of_what_the_group_reads() -> None:
         assert behavior["scaleDown"]["stabilizationWindowSeconds"] >= 10 * 30
 
 
-def test_the_schema_allows_as_many_pods_as_there_are_partitions() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    for agent, topics in GROUPS.items():
-        worker = schema["properties"]["workers"]["properties"][agent]["properties"]
-        partitions = min(topic.partitions for topic in topics)
-        assert worker["replicas"]["maximum"] == partitions
-        assert worker["autoscaling"]["properties"]["maxReplicas"]["maximum"] == partitions
+def test_a_deployment_with_more_partitions_may_have_as_many_pods_as_it_has_partitions() -> None:
+    objects = rendered("smallest", "topics.userPartitions=48", "workers.session.replicas=48")
+    assert of_kind(objects, "StatefulSet")["m-musicrec-session"]["spec"]["replicas"] == 48
+    (container,) = of_kind(objects, "Job")["m-musicrec-topics"]["spec"]["template"]["spec"]["containers"]
+    assert "--user-partitions=48" in container["args"]
+
+
+def test_what_the_chart_asks_for_is_what_the_table_of_topics_has() -> None:
+    topics = yaml.safe_load((CHART / "values.yaml").read_text())["topics"]
+    assert (topics["userPartitions"], topics["trackPartitions"]) == (LISTENS.partitions, TRACKS.partitions)
 
 
 def test_every_selector_meets_the_pods_that_it_means() -> None:
