@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules put": ("musicrec.cli.rules:put", "Publish what lists must not hold, or hold alone, where and when."),
     "rules list": ("musicrec.cli.rules:list_rules", "List the rules that stand."),
     "rules withdraw": ("musicrec.cli.rules:withdraw", "Withdraw a rule."),
-    "topics": ("musicrec.cli.topics:command", "Create the topics that are missing."),
+    "topics create": ("musicrec.cli.topics:create", "Create the topics that are missing."),
     "topics plan": ("musicrec.cli.topics:plan", "Show how the topics of a broker differ from the table."),
     "topics apply": ("musicrec.cli.topics:apply", "Create and alter topics; nothing that would lose data."),
     "access plan": ("musicrec.cli.access:plan", "Show which rights of our services a broker lacks."),
@@ -122,7 +122,7 @@ GROUPS: dict[str, str] = {
 }
 
 
-DEFAULTS: dict[str, str] = {"gateway ": "serve"}
+DEFAULTS: dict[str, str] = {"gateway ": "serve", "topics ": "create"}
 """Prefix of a group ▸ the subcommand that runs where none is named."""
 
 
@@ -132,19 +132,6 @@ class LazyGroup(TyperGroup):
     def __init__(self, prefix: str = "", **kwargs: Any) -> None:
         super().__init__(rich_markup_mode=None, **kwargs)
         self.prefix = prefix
-        self.names_another = False
-
-    @classmethod
-    def beside(cls, own: Any, **kwargs: Any) -> "LazyGroup":
-        """Return a group that is `own` where no subcommand is named."""
-        group = cls(params=own.params, invoke_without_command=True, **kwargs)
-        group.callback = lambda **values: None if group.names_another else own.callback(**values)
-        return group
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run what the arguments name."""
-        self.names_another = bool(ctx.args or ctx._protected_args)
-        return super().invoke(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse; without a subcommand take the group's default, where it has one."""
@@ -161,8 +148,6 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: Any, name: str) -> Any:
         """Return the group or the command of that name, or None."""
         path = f"{self.prefix}{name}"
-        if path in GROUPS and path in COMMANDS:
-            return LazyGroup.beside(_command(path, name), prefix=f"{path} ", name=name, help=GROUPS[path])
         if path in GROUPS:
             return LazyGroup(prefix=f"{path} ", name=name, help=GROUPS[path])
         return _command(path, name) if path in COMMANDS else None

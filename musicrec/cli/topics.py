@@ -34,13 +34,10 @@ TrackPartitions = Annotated[
 SIGNS = {Kind.CREATE: "+", Kind.ALTER: "~", Kind.REFUSED: "!"}
 
 
-def command(
+def create(
     replication_factor: Replicas = 1, user_partitions: UserPartitions = None, track_partitions: TrackPartitions = None
 ) -> None:
-    """Create the topics that are missing; refuse where those of one key differ in their partitions.
-
-    `plan` shows what else differs, `apply` mends it.
-    """
+    """Create the topics that are missing; refuse where those of one key differ in their partitions."""
     from streams.topic_admin import create_missing_topics
 
     creating = create_missing_topics(
