@@ -18,7 +18,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from musicrec.access import KafkaRule, Resource
+from musicrec.access import KafkaRule, Operation, Resource
 from musicrec.co_partitioning import check_partitions
 from musicrec.errors import Incompatible, Unavailable
 from musicrec.kafka_connection import connected
@@ -61,6 +61,11 @@ async def partitions_of(kafka: KafkaSettings, rules: Collection[KafkaRule]) -> d
             f"Kafka at {kafka.bootstrap_servers} lacks {_listed(missing)}: `musicrec topics` creates them"
         )
     return partitions
+
+
+async def count_partitions(kafka: KafkaSettings, topic: str) -> int:
+    """Return how many partitions a topic has; raises as `partitions_of`."""
+    return (await partitions_of(kafka, [KafkaRule(Resource.TOPIC, topic, Operation.READ)]))[topic]
 
 
 def refused_rules(kafka: KafkaSettings, rules: Sequence[KafkaRule]) -> Incompatible:

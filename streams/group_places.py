@@ -69,9 +69,8 @@ class GroupPlaces:
     async def _ask(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> Standing:
         # Committed first: what is published in between counts as not finished.
         first, second = await _committed(admin, self._first), await _committed(admin, self._second)
-        there = self._topic in await consumer.topics()
-        numbers = consumer.partitions_for_topic(self._topic) if there else None
-        partitions = [TopicPartition(self._topic, number) for number in numbers or ()]
+        (topic,) = await admin.describe_topics([self._topic])
+        partitions = [TopicPartition(self._topic, part["partition"]) for part in topic["partitions"]]
         beginnings = await consumer.beginning_offsets(partitions)
         ends = await consumer.end_offsets(partitions)
         return Standing(

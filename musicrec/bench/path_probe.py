@@ -13,6 +13,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from musicrec.contracts import ListenEvent
+from musicrec.kafka_access import count_partitions
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 from musicrec.settings import KafkaSettings
@@ -69,8 +70,7 @@ class PathProbe:
         self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
         await self._producer.start()
         await self._consumer.start()
-        await self._consumer.topics()
-        partitions = [TopicPartition(self._target, p) for p in self._consumer.partitions_for_topic(self._target) or ()]
+        partitions = [TopicPartition(self._target, p) for p in range(await count_partitions(self._kafka, self._target))]
         self._consumer.assign(partitions)
         for partition, end in (await self._consumer.end_offsets(partitions)).items():
             self._consumer.seek(partition, end)

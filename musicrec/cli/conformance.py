@@ -12,13 +12,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
-from musicrec.access import KafkaRule, Operation, Resource
 from musicrec.cli.connection import KafkaServers, kafka_settings
 from musicrec.conformance import Conformance, Finding, Message, Verdict
 from musicrec.dead_letters.letter import Place
 from musicrec.dead_letters.reader import Span, TopicReader
 from musicrec.dead_letters.selection import ANY_OFFSET
-from musicrec.kafka_access import partitions_of
+from musicrec.kafka_access import count_partitions
 from musicrec.settings import KafkaSettings, load_settings
 from musicrec.topics import LISTENS, REQUESTS, TRACKS
 
@@ -55,7 +54,7 @@ def command(
     settings = load_settings()
     connection = kafka_settings(kafka) or settings.kafka
     table, name = TOPICS[contract], topic or TOPICS[contract].name
-    partitions = asyncio.run(_partitions(connection, name))
+    partitions = asyncio.run(count_partitions(connection, name))
     judged = Conformance(table, partitions, settings.session)
     asyncio.run(_judge(judged, connection, name, partitions, last, follow))
     findings = judged.findings()
@@ -65,10 +64,6 @@ def command(
         _print(findings)
     if any(finding.verdict is Verdict.FAILS for finding in findings):
         raise typer.Exit(FAILED)
-
-
-async def _partitions(kafka: KafkaSettings, topic: str) -> int:
-    return (await partitions_of(kafka, [KafkaRule(Resource.TOPIC, topic, Operation.READ)]))[topic]
 
 
 async def _judge(

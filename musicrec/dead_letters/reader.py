@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from musicrec.dead_letters.letter import Letter, Place, letter_of
 from musicrec.dead_letters.selection import Selection
 from musicrec.errors import Unavailable
+from musicrec.kafka_access import count_partitions
 from musicrec.settings import KafkaSettings
 
 POLL_MS: Final = 500
@@ -31,7 +32,7 @@ class TopicReader:
     """Reads what stands in topics now and ends; use it as an async context."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        self._servers = kafka.bootstrap_servers
+        self._kafka, self._servers = kafka, kafka.bootstrap_servers
         self._consumer = AIOKafkaConsumer(
             **kafka.client_options(), enable_auto_commit=False, auto_offset_reset="earliest"
         )
@@ -65,14 +66,10 @@ class TopicReader:
         """Return how many partitions a topic has.
 
         Raises:
+            Incompatible: this user may not read it.
             Unavailable: the broker does not answer, or lacks the topic.
         """
-        try:
-            if topic not in await self._consumer.topics():
-                raise self._lacks(topic)
-            return len(self._consumer.partitions_for_topic(topic) or ())
-        except (KafkaError, OSError) as error:
-            raise Unavailable(f"Kafka at {self._servers} does not tell of {topic}: {error!r}") from error
+        return await count_partitions(self._kafka, topic)
 
     async def existing(self, spans: Iterable[Span], *, since_ms: int = 0) -> list[Span]:
         """Cut spans down to the messages that are there now, put there at or after `since_ms`; leave out empty ones.
@@ -84,7 +81,10 @@ class TopicReader:
         try:
             missing = {partition.topic for partition in wanted} - await self._consumer.topics()
             if missing:
-                raise self._lacks(min(missing))
+                raise Unavailable(
+                    f"Kafka at {self._servers} shows no topic {min(missing)}: `musicrec topics` creates it; if it is "
+                    "there, this user may not describe it"
+                )
             starts: dict[Any, int] = await self._consumer.beginning_offsets(list(wanted))
             ends: dict[Any, int] = await self._consumer.end_offsets(list(wanted))
             if since_ms:
@@ -119,12 +119,6 @@ class TopicReader:
             )
             if selection.has(letter):
                 yield letter
-
-    def _lacks(self, topic: str) -> Unavailable:
-        return Unavailable(
-            f"Kafka at {self._servers} shows no topic {topic}: `musicrec topics` creates it; if it is there, this user "
-            "may not describe it"
-        )
 
     async def _place(self, span: Span) -> int:
         try:

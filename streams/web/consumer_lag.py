@@ -46,10 +46,8 @@ class ConsumerLag:
         Raises:
             KafkaError, OSError: the broker does not answer.
         """
-        names = {topic.name for topics in READ_BY.values() for topic in topics} & await self._consumer.topics()
-        partitions = [
-            TopicPartition(name, number) for name in names for number in self._consumer.partitions_for_topic(name) or ()
-        ]
+        topics = await self._admin.describe_topics(list({t.name for topics in READ_BY.values() for t in topics}))
+        partitions = [TopicPartition(t["topic"], part["partition"]) for t in topics for part in t["partitions"]]
         ends = await self._consumer.end_offsets(partitions)
         beginnings = await self._consumer.beginning_offsets(partitions)
         lags: dict[str, int | None] = {}

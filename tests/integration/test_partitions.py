@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer
 from conftest import skip_or_fail, start_worker, until_ready
 from probe import producing
 from services import command
 
 from musicrec.client import AsyncClient, play
 from musicrec.errors import MusicrecError
+from musicrec.kafka_access import count_partitions
 from musicrec.local import EmbeddedStack
 from musicrec.topics import DEAD_LETTERS, LISTENS, MODELS, RECOMMENDATIONS, TRACKS
 from streams.web.consumer_lag import ConsumerLag
@@ -33,9 +33,7 @@ async def test_topics_may_have_as_many_partitions_as_a_deployment_chooses(tmp_pa
         assert (status, "topics created" in said) == (0, True)
         status, said = await command(stack, tmp_path, "topics", "plan", "--exit-code")
         assert status == 0, said
-        async with AIOKafkaConsumer(**stack.kafka.client_options()) as consumer:
-            await consumer.topics()
-            counts = [len(consumer.partitions_for_topic(t.name)) for t in (LISTENS, *DEAD_LETTERS[:1], TRACKS, MODELS)]
+        counts = [await count_partitions(stack.kafka, t.name) for t in (LISTENS, *DEAD_LETTERS[:1], TRACKS, MODELS)]
         assert counts == [30, 30, 2, 1]
         workers = [start_worker(stack, tmp_path, agent) for agent in AGENTS]
         for worker in workers:

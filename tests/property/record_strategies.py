@@ -26,6 +26,7 @@ from musicrec.contracts import (
     ShadowRecommendation,
     TrackEmbedding,
 )
+from musicrec.trace_context import TRACEPARENT_PATTERN
 
 FILES = ModelFiles(version="v", manifest_sha256="0" * 64, folder="f")
 MARKET = "^[A-Z]{2}$"
@@ -96,6 +97,8 @@ def _values(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:
         return st.none()
     if annotation is str and any(getattr(entry, "pattern", None) == MARKET for entry in _constraints(metadata)):
         return st.sampled_from(["AT", "DE", "ZZ"])
+    if annotation is str and any(getattr(e, "pattern", None) == TRACEPARENT_PATTERN for e in _constraints(metadata)):
+        return st.from_regex(TRACEPARENT_PATTERN.strip("^$"), fullmatch=True)
     if annotation is str:
         shortest, longest = _bound(metadata, MinLen, "min_length", 0), _bound(metadata, MaxLen, "max_length", 99)
         return st.text(min_size=shortest, max_size=9) | st.just("é" * min(longest, 256))
