@@ -3,6 +3,7 @@
 import importlib
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -124,6 +125,19 @@ GROUPS: dict[str, str] = {
 
 DEFAULTS: dict[str, str] = {"gateway ": "serve", "topics ": "create"}
 """Prefix of a group ▸ the subcommand that runs where none is named."""
+
+
+def path_of(words: Sequence[str]) -> str:
+    """Return the path of the command that the words after `musicrec` name, whether there is such a one or not.
+
+    >>> path_of(["dlq", "list", "--json"]), path_of(["topics", "--user-partitions", "24"]), path_of(["web"])
+    ('dlq list', 'topics create', 'web')
+    """
+    first, *rest = words
+    if first not in GROUPS:
+        return first
+    second = rest[0] if rest and not rest[0].startswith("-") else DEFAULTS.get(f"{first} ", "")
+    return f"{first} {second}"
 
 
 class LazyGroup(TyperGroup):

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from musicrec.conformance.finding import MOST_EXAMPLES, Check, Finding, Verdict
 from musicrec.contracts import VersionedRecord
+from musicrec.contracts.record import without_frame
 from musicrec.printable import printable
 
 MOST_NAMES = 50
@@ -21,7 +22,7 @@ class UnknownFields:
 
     def take(self, value: bytes, place: str) -> None:
         """Look at the value of a message that can be read."""
-        for name in json.loads(value).keys() - set(self._known):
+        for name in json.loads(without_frame(value)).keys() - set(self._known):
             if name in self._counts or len(self._counts) < MOST_NAMES:
                 self._counts[name] += 1
                 self._places.setdefault(name, place)

@@ -33,6 +33,10 @@ MAX_MARKETS = 300
 """More than there are countries."""
 
 
+FRAME_BYTES = 5
+"""Of a schema registry's serializer."""
+
+
 class Record(BaseModel):
     """Base of every record on a topic."""
 
@@ -51,6 +55,8 @@ class Record(BaseModel):
     def decode(cls, value: bytes | None) -> Self:
         """Parse and validate a message value.
 
+        JSON may stand behind the frame of a schema registry's serializer, which says nothing that is needed here.
+
         Raises:
             BadInput: with the reason a dead letter gives, naming the field and the offending value's type.
         """
@@ -59,9 +65,20 @@ class Record(BaseModel):
         if len(value) > cls.MAX_BYTES:
             raise BadInput(f"{len(value)} bytes; {cls.__name__} allows {cls.MAX_BYTES}", DeadLetterReason.TOO_LARGE)
         try:
-            return cls.model_validate_json(value)
+            return cls.model_validate_json(without_frame(value))
         except ValidationError as error:
             raise _bad_input(cls.__name__, error) from None
+
+
+def without_frame(value: bytes) -> bytes:
+    r"""Return a value without the frame of a schema registry's JSON serializer: a zero byte and a schema id of four.
+
+    No JSON begins with a zero byte.  Source: Confluent's wire format, which Karapace and Apicurio write too.
+
+    >>> without_frame(b'\x00\x00\x00\x00\x07{}'), without_frame(b"{}")
+    (b'{}', b'{}')
+    """
+    return value[FRAME_BYTES:] if value[:1] == b"\0" and len(value) > FRAME_BYTES else value
 
 
 class VersionedRecord(Record):

@@ -24,7 +24,8 @@ again with another body becomes a dead letter. Lists and snapshots can be repeat
 carry the same `list_id` or `revision` again.
 
 ## Values
-UTF-8 JSON objects, no byte order mark. Types are strict: `1.0` and `true` are no integers, `NaN` and `Infinity` are \
+UTF-8 JSON objects, no byte order mark; the frame of a schema registry's JSON serializer before it (a zero byte and \
+four of the schema's id) is passed over. Types are strict: `1.0` and `true` are no integers, `NaN` and `Infinity` are \
 no numbers. Of a key that stands in an object twice, the last one counts. Unknown fields are ignored, so a publisher \
 may add its own. `schema_version` may be left out and is then 1; within a major version fields are only ever added, \
 and they are optional. What cannot be taken is copied byte for byte to the topic's `.dlq` with the reason in `dlq-` \

@@ -427,6 +427,13 @@ def test_golden_bytes_have_the_stated_values(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
+def test_a_record_in_the_frame_of_a_schema_registry_is_the_record(name: str) -> None:
+    framed = b"\0" + (7).to_bytes(4, "big") + (GOLDEN / name).read_bytes()
+
+    assert type(RECORDS[name]).decode(framed) == RECORDS[name]
+
+
+@pytest.mark.parametrize("name", RECORDS)
 def test_encoding_gives_the_golden_content_and_defaults(name: str) -> None:
     golden, record = json.loads((GOLDEN / name).read_bytes()), RECORDS[name]
     encoded = json.loads(record.encode())

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rendering import CHART, NEWEST, ROOT, helm
 
-from musicrec.cli.main import COMMANDS, GROUPS
+from musicrec.cli.main import COMMANDS, path_of
 
 PAGES = ["deploy/README.md", "deploy/versioning.md", "CONTRIBUTING.md", "SECURITY.md"]
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -38,8 +38,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
 def test_every_command_target_and_file_that_is_named_exists(page: str) -> None:
     text = (ROOT / page).read_text()
     for words in re.findall(r"(?:`|^|-- )musicrec ([a-z][^`\n|]*)", text, re.MULTILINE):
-        first, *rest = words.split()
-        assert (f"{first} {rest[0]}" if first in GROUPS else first) in COMMANDS, words
+        assert path_of(words.split()) in COMMANDS, words
     for words in re.findall(r"(?:`|^)make ([a-z ]+)", text, re.MULTILINE):
         assert set(words.split()) <= TARGETS, words
     for path in re.findall(r"`((?:musicrec|streams|embedder|index|tests|deploy|docs)/[\w./-]*)`", text):

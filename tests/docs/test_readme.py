@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Worker
 
-from musicrec.cli.main import COMMANDS, DEFAULTS, GROUPS, LazyGroup
+from musicrec.cli.main import COMMANDS, LazyGroup, path_of
 from musicrec.cli.settings import settings_document
 from musicrec.local import StackAddresses
 from musicrec.sizing.sizing_document import measured_costs, sizing_document
@@ -29,12 +29,6 @@ def commands_named() -> list[list[str]]:
     """Return the words after `musicrec` wherever the README shows the command."""
     shown = re.findall(r"(?:`|^)musicrec ([^`\n#|]+)", README, re.MULTILINE)
     return [words.split() for words in shown]
-
-
-def path_of(words: list[str]) -> str:
-    if words[0] not in GROUPS:
-        return words[0]
-    return " ".join([words[0], words[1] if len(words) > 1 else DEFAULTS[f"{words[0]} "]])
 
 
 def test_every_command_that_is_named_exists_and_every_one_that_exists_is_named() -> None:

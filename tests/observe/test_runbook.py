@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus import ROOT, labels_by_series
 
-from musicrec.cli.main import COMMANDS, GROUPS, LazyGroup
+from musicrec.cli.main import COMMANDS, LazyGroup, path_of
 
 RUNBOOK = ROOT / "deploy/runbook"
 PAGES = sorted(RUNBOOK.glob("*.md"))
@@ -26,7 +26,7 @@ def code_in(page: Any) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_commands_and_their_options_exist(page: Any) -> None:
     for words in (code.split()[1:] for code in code_in(page) if code.startswith("musicrec ")):
-        path = " ".join(words[:2]) if words[0] in GROUPS else words[0]
+        path = path_of(words)
         assert path in COMMANDS, words
         command: Any = LazyGroup(name="musicrec")
         for name in path.split():
