@@ -96,14 +96,17 @@ async def test_without_a_collector_a_publishers_trace_is_passed_on_and_lines_of_
 ) -> None:
     bob = fresh("bob")
     parent = TraceContext("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=value")
-    away = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "MUSICREC_LOG__FORMAT": "json"}
+    silent = await asyncio.start_server(lambda reader, writer: asyncio.sleep(3600), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    away = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "MUSICREC_LOG__FORMAT": "json"}
     async with reading(stack, SESSIONS, LISTS, only=about(bob)) as tail, producing(stack) as producer:
-        # The ranking worker exports to nobody: that costs spans, no message, and not its end.
+        # The collector of the ranking worker takes nothing: that costs spans, no message, and not the worker's end.
         async with worker("session"), worker("ranking", **away) as ranking:
             event = play(bob, fresh("track"), ms_played=200_000)
             await producer.send_and_wait(LISTENS, event.encode(), key=bob.encode(), headers=parent.headers())
             await tail.until(lambda t: len(t.records) == 2)
         assert ranking.returncode == 0
+    silent.close()
     snapshot, published = sorted(tail.records, key=lambda record: record.topic == LISTS)
     assert trace_context(snapshot.headers) == parent
     context = trace_context(published.headers)
