@@ -28,9 +28,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
 SHORTER = 60
 SILENT = re.compile(
-    # Of the embedder, which does not run here; of redis_exporter; of what was not announced; and of an idle variant.
+    # Of embedder and gateway, which do not run here; of redis_exporter; of what was not announced; of an idle variant.
     r"musicrec_(embed_seconds|re_embedding|rules)|redis_(memory|evicted)|tracks\.v1|agent=\"(embedder|re-embedder)\""
-    r"|outcome=\"stale\"|musicrec_embedding_memory|ALERTS"
+    r"|outcome=\"stale\"|musicrec_embedding_memory|musicrec_gateway|ALERTS"
 )
 """What has nothing to tell in this test."""
 
