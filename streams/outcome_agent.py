@@ -6,11 +6,11 @@ from musicrec.contracts import Outcome, Recommendation, SnapshotHead
 from musicrec.contracts.model import DEFAULT_VARIANT
 from musicrec.errors import BadInput
 from musicrec.topics import OUTCOMES
-from musicrec.trace_context import TraceContext, trace_context
+from musicrec.trace_context import trace_context
 from streams.list_store import ListStore
 from streams.messages import Decision, FollowedUp, Incoming, dead_letter, record_message
 from streams.metrics import EventOutcome
-from streams.traces import PASSED_ON, Traces
+from streams.traces import PASSED_ON, Traces, made_in
 
 
 class Outcomes:
@@ -45,7 +45,9 @@ class Outcomes:
             became = _became(outcome)
             # A list's trace ends with what was played after it; the play that tells is linked, and has its own.
             caused = trace_context(message.headers)
-            context = trace.step(message, became, parent=_trace_of(shown) or caused, links=[caused])
+            context = trace.step(
+                message, became, parent=(made_in(shown) if shown is not None else None) or caused, links=[caused]
+            )
             decision.messages.append(record_message(OUTCOMES, outcome, context))
             if shown is not None:
                 skipped = outcome.outcome.is_skip
@@ -66,10 +68,6 @@ def _became(outcome: Outcome) -> EventOutcome:
     if outcome.list_id is None:
         return EventOutcome.WITHOUT_LIST
     return EventOutcome.MISS if outcome.rank is None else EventOutcome.HIT
-
-
-def _trace_of(shown: Recommendation | None) -> TraceContext | None:
-    return TraceContext(shown.traceparent) if shown is not None and shown.traceparent else None
 
 
 def outcome_of(listen: SnapshotHead, shown: Recommendation | None) -> Outcome:

@@ -30,7 +30,7 @@ from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_m
 from streams.metrics import EventOutcome
 from streams.running_sessions import RunningSessions
 from streams.shadow_lists import ShadowLists
-from streams.traces import PASSED_ON, BatchTrace, Traces
+from streams.traces import PASSED_ON, BatchTrace, Traces, made_in
 
 LIVE_MS = 30_000
 """Who published an event so long before it was applied may still be there, and has waited for others already."""
@@ -127,7 +127,8 @@ class SessionRanking:
                 continue
             decision.messages.append(_message(made[answered.user_id], answered.value, settled))
             decision.messages += [
-                record_message(SHADOW_RECOMMENDATIONS, shadow) for shadow in shadows.get(answered.user_id, ())
+                record_message(SHADOW_RECOMMENDATIONS, shadow, made_in(shadow))
+                for shadow in shadows.get(answered.user_id, ())
             ]
             decision.outcomes[EventOutcome.LISTED] += 1
             decision.answers_published_ms.append(answered.trigger.published_at_ms)
@@ -309,10 +310,6 @@ def _message(made: Recommendation, value: bytes, settled: bytes) -> Outgoing:
     """Return the message of a settled list; `made` is what was settled unless another was stored before."""
     settled_list = made if settled == value else Recommendation.decode(settled)
     # Of the span that made what was stored first, as the list itself has it.
-    context = _made_in(settled_list)
+    context = made_in(settled_list)
     headers = headers_for(settled_list) + (context.headers() if context else [])
     return Outgoing(RECOMMENDATIONS.name, settled_list.user_id.encode(), settled, headers)
-
-
-def _made_in(made: Recommendation) -> TraceContext | None:
-    return TraceContext(made.traceparent) if made.traceparent else None

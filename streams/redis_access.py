@@ -41,7 +41,8 @@ async def check_redis(client: RedisClient, access: RedisAccess) -> None:
 
 async def _check_cluster(client: RedisCluster, access: RedisAccess) -> None:
     """Ask every node that holds keys."""
-    about: dict[str, Any] = client.connection_kwargs | {"host": "the cluster", "port": "MUSICREC_REDIS__URL"}
+    named = next(iter(client.nodes_manager.startup_nodes.values()))
+    about: dict[str, Any] = named.connection_kwargs | {"host": named.host, "port": named.port}
     try:
         await client.initialize()
         for node in client.get_primaries():

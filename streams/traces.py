@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final, Protocol
 
+from musicrec.contracts import Recommendation
 from musicrec.errors import Incompatible
 from musicrec.trace_context import TraceContext, trace_context
 from streams.consumer_groups import consumer_group
@@ -20,6 +21,11 @@ from streams.metrics import EventOutcome
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """OpenTelemetry's own variables; spans are made where one is set."""
+
+
+def made_in(made: Recommendation) -> TraceContext | None:
+    """Return the span that made a list, as the list itself has it."""
+    return TraceContext(made.traceparent) if made.traceparent else None
 
 
 class BatchTrace(Protocol):

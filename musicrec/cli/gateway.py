@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +14,9 @@ from musicrec.cli.connection import KafkaServers, kafka_settings
 from musicrec.client.events import now_ms
 from musicrec.errors import BadInput, Incompatible, Unavailable
 from musicrec.kafka_access import check_access
+from musicrec.log_lines import log_to_stderr
 from musicrec.settings import Settings, load_settings
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 DAY_MS = 86_400_000
 
 TokensFile = Annotated[
@@ -43,11 +42,11 @@ def serve(
     """
     import uvloop
 
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    settings = _settings(host, port, kafka)
+    log_to_stderr(settings.log, "gateway")
     # They write a hundred lines a second while a broker is away; the gateway's own line says it once.
     for name in ("aiokafka", "musicrec.topic_follower"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    settings = _settings(host, port, kafka)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 
