@@ -69,8 +69,8 @@ class Clocks:
         if self._late:
             grace = _span(self._rules.grace_ms)
             said = f"{self._late:,} of {count:,} lie more than {grace} behind their listener's newest event and are "
-            said += "refused (too_late): publish what was heard offline before what is heard now, or raise "
-            said += "MUSICREC_SESSION__GRACE_MS"
+            said += "refused (too_late): let the producer keep its order when it sends again (enable.idempotence), "
+            said += "publish what was heard offline before what is heard now, or raise MUSICREC_SESSION__GRACE_MS"
             return Finding(Check.ORDER, Verdict.FAILS, said, tuple(self._late_places))
         if self._behind:
             return Finding(
