@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Sequence
 
 import pytest
-from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from probe import producing, publish
 
@@ -225,6 +225,18 @@ async def test_broker_that_is_away_is_tried_again_until_the_deadline() -> None:
         await following.stop()
 
 
+async def until_end(stack: StackAddresses, partition: TopicPartition, offset: int) -> None:
+    """Wait until a partition is so long: a broker writes the end of a transaction after it has said that it did."""
+    consumer = AIOKafkaConsumer(**stack.kafka.client_options())
+    await consumer.start()
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while (await consumer.end_offsets([partition]))[partition] < offset:
+                await asyncio.sleep(0.05)
+    finally:
+        await consumer.stop()
+
+
 async def test_offsets_without_a_record_at_the_end_do_not_hold_it_up(stack: StackAddresses) -> None:
     topic, collected = await create_topic(stack, partitions=1), Collected()
     options = stack.kafka.client_options() | {"transactional_id": topic}
@@ -235,6 +247,7 @@ async def test_offsets_without_a_record_at_the_end_do_not_hold_it_up(stack: Stac
             await producer.send_and_wait(topic, b"a")
     finally:
         await producer.stop()
+    await until_end(stack, TopicPartition(topic, 0), 2)
     following = follower(stack, topic, collected)
     following.start()
     try:
