@@ -194,10 +194,13 @@ RE_EMBEDDER: Final = Service(
 WEB: Final = Service(
     "web",
     "page",
-    reads=(TRACKS, EMBEDDINGS, SESSIONS, RECOMMENDATIONS, OUTCOMES, *DEAD_LETTERS),
-    describes=(LISTENS, REQUESTS),
+    reads=(LISTENS, TRACKS, SESSIONS, REQUESTS, EMBEDDINGS, RECOMMENDATIONS, OUTCOMES, MODELS, RULES, *DEAD_LETTERS),
+    describes=(SHADOW_RECOMMENDATIONS,),
     watches=("musicrec-session", "musicrec-ranking", "musicrec-outcome", "musicrec-embedder"),
 )
+REPLAYED: Final = tuple(topic.dead_letters_of for topic in DEAD_LETTERS if topic.dead_letters_of is not None)
+"""Topics onto which dead letters are replayed; whoever does so has to have the right to write them."""
+REPLAY_RULES: Final = tuple(KafkaRule(Resource.TOPIC, topic.name, Operation.WRITE) for topic in REPLAYED)
 GATEWAY: Final = Service("gateway", "gateway", reads=(RECOMMENDATIONS,), writes=(LISTENS, TRACKS, REQUESTS))
 TOPICS_COMMAND: Final = Service("topics", "`musicrec topics`", describes=TOPICS, creates=TOPICS)
 MODEL_COMMAND: Final = Service("model", "`musicrec model`", reads=(MODELS,), writes=(MODELS,))

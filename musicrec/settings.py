@@ -249,6 +249,8 @@ class WebSettings(_Section):
     """Address to listen on; bound to this machine unless told otherwise."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8400
     """Port; 0 takes a free one."""
+    operator_token: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """What an operator types in to replay dead letters from the page; without one the page only shows."""
 
 
 class GatewaySettings(_Section):

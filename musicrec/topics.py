@@ -88,7 +88,7 @@ LISTENS: Final = Topic(
     cleanup="delete",
     retention_ms=7 * DAY_MS,
     written_by="platform, gateway",
-    read_by="session agent",
+    read_by="session agent, page",
     purpose="plays, skips and feedback",
     stamped_by_broker=True,
 )
@@ -122,7 +122,7 @@ REQUESTS: Final = Topic(
     cleanup="delete",
     retention_ms=DAY_MS,
     written_by="platform, gateway",
-    read_by="ranking agent",
+    read_by="ranking agent, page",
     purpose="explicit requests for a list",
 )
 EMBEDDINGS: Final = Topic(
@@ -178,7 +178,7 @@ MODELS: Final = Topic(
     cleanup="compact",
     retention_ms=None,
     written_by="`musicrec model`",
-    read_by="ranking agent, `musicrec model`",
+    read_by="ranking agent, page, `musicrec model`",
     purpose="trained models to load, and variants of the ranking; a tombstone withdraws one",
 )
 RULES: Final = Topic(
@@ -189,7 +189,7 @@ RULES: Final = Topic(
     cleanup="compact",
     retention_ms=None,
     written_by="`musicrec rules`",
-    read_by="ranking agent, `musicrec rules`",
+    read_by="ranking agent, page, `musicrec rules`",
     purpose="what lists must not hold, where and when; a tombstone withdraws a rule",
 )
 

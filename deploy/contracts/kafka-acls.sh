@@ -34,8 +34,8 @@ allow musicrec-re-embedder --operation Read --resource-pattern-type prefixed --g
 allow musicrec-re-embedder --operation Write --topic musicrec.track-embeddings.v1 --topic musicrec.tracks.v1.dlq
 
 # page
-allow musicrec-web --operation Describe --topic musicrec.listens.v1 --topic musicrec.requests.v1 --group musicrec-session --group musicrec-ranking --group musicrec-outcome --group musicrec-embedder
-allow musicrec-web --operation Read --topic musicrec.tracks.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.sessions.v1 --topic musicrec.recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
+allow musicrec-web --operation Describe --topic musicrec.shadow-recommendations.v1 --group musicrec-session --group musicrec-ranking --group musicrec-outcome --group musicrec-embedder
+allow musicrec-web --operation Read --topic musicrec.listens.v1 --topic musicrec.tracks.v1 --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.models.v1 --topic musicrec.rules.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
 
 # gateway
 allow musicrec-gateway --operation Read --topic musicrec.recommendations.v1

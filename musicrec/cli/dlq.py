@@ -1,28 +1,23 @@
 """`musicrec dlq`: dead letters listed, shown, and replayed onto the topic that they came from."""
 
 import asyncio
-import heapq
 import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from musicrec.cli.connection import KafkaServers, kafka_settings
 from musicrec.cli.dlq_output import line_of, print_counts, print_letter, print_letters, say
 from musicrec.cli.interrupt import INTERRUPTED, stopped_by_signals
-from musicrec.dead_letters import Letter, Place, Selection, dead_letter_topics, since_ms
-from musicrec.dead_letters.reader import Span, TopicReader
-from musicrec.dead_letters.replaying import LetterReplay, letter_producer, replay_letters
-from musicrec.dead_letters.selection import order
-from musicrec.dead_letters.survey import Survey, newest_offsets
+from musicrec.dead_letters import Place, Selection, dead_letter_topics, since_ms
+from musicrec.dead_letters.listing import read_listing
+from musicrec.dead_letters.replaying import LetterPlan, LetterReplay, publish_plan, survey_letters
 from musicrec.errors import BadInput, DeadLetterReason, Unavailable
 from musicrec.replay import Pace
 from musicrec.settings import KafkaSettings, load_settings
@@ -59,10 +54,10 @@ def list_letters(
     topic, reason, count, remedy.
     """
     selection = _selection(topic, reason, since)
-    survey, newest = asyncio.run(_listed(_settings(kafka), selection, 0 if counts else limit))
-    total = survey.counts.total()
+    found = asyncio.run(read_listing(_settings(kafka), selection, 0 if counts else limit))
+    newest, total = found.newest, found.survey.counts.total()
     if counts:
-        print_counts(survey.counts, as_json=as_json)
+        print_counts(found.survey.counts, as_json=as_json)
     elif as_json:
         for letter in newest:
             print(json.dumps(line_of(letter)))
@@ -88,7 +83,7 @@ def show(
     Two agents can refuse the same message; by the place that it came from both their letters are shown.
     """
     selection = Selection(places=frozenset([Place.parse(place)]))
-    _, letters = asyncio.run(_listed(_settings(kafka), selection, MAX_SHOWN))
+    letters = asyncio.run(read_listing(_settings(kafka), selection, MAX_SHOWN)).newest
     if not letters:
         raise BadInput(f"{place}: no dead letter lies there or came from there; Kafka keeps them for 14 days")
     if raw:
@@ -129,20 +124,19 @@ def replay(
         raise BadInput(f"--after {after}: a place of a dead-letter topic is needed, as a stopped replay names it")
     Pace.of(None, rate)
     settings, selection = _settings(kafka), _selection(topic, reason, since, places, start)
-    spans, survey = asyncio.run(_surveyed(settings, selection))
-    found = survey.counts.total()
-    plan = _Plan(selection, spans, survey, found if limit is None else min(limit, found), rate)
-    print_counts(survey.counts)
-    say(f"{plan.count:,} of {found:,} to publish again" if found else "no dead letters")
+    plan = asyncio.run(survey_letters(settings, selection))
+    count = plan.found if limit is None else min(limit, plan.found)
+    print_counts(plan.survey.counts)
+    say(f"{count:,} of {plan.found:,} to publish again" if plan.found else "no dead letters")
     if dry_run:
         return
-    if found and not yes and not _confirmed():
+    if plan.found and not yes and not _confirmed():
         say("nothing was replayed; --yes does not ask")
         raise typer.Exit(1)
     state = LetterReplay()
     try:
-        if found:
-            asyncio.run(_publish(settings, plan, state))
+        if plan.found:
+            asyncio.run(_publish(settings, plan, state, count, rate))
     except Unavailable as error:
         raise Unavailable(f"{error}; {_place_to_go_on(state)}") from error
     _say_how_it_went(state)
@@ -154,15 +148,6 @@ def _confirmed() -> bool:
     # Click's own prompt writes to stdout, whose last line has the counts.
     print("Publish them? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    selection: Selection
-    spans: list[Span]
-    survey: Survey
-    count: int
-    rate_per_s: float
 
 
 def _say_how_it_went(state: LetterReplay) -> None:
@@ -199,48 +184,17 @@ def _selection(
     )
 
 
-async def _listed(kafka: KafkaSettings, selection: Selection, limit: int) -> tuple[Survey, list[Letter]]:
-    survey, newest = Survey(), list[tuple[tuple[int, ...], Letter]]()
-    async with TopicReader(kafka) as reader:
-        async for letter in reader.letters(await reader.spans(selection), selection):
-            survey.add(letter)
-            heapq.heappush(newest, ((letter.at_ms, *order(letter.place)), letter))
-            if len(newest) > limit:
-                heapq.heappop(newest)
-    return survey, [letter for _, letter in sorted(newest)]
-
-
-async def _surveyed(kafka: KafkaSettings, selection: Selection) -> tuple[list[Span], Survey]:
-    survey = Survey()
-    async with TopicReader(kafka) as reader:
-        spans = await reader.spans(selection)
-        async for letter in reader.letters(spans, selection):
-            survey.add(letter)
-    return spans, survey
-
-
-async def _publish(kafka: KafkaSettings, plan: _Plan, state: LetterReplay) -> None:
-    producer = letter_producer(kafka)
-    async with TopicReader(kafka) as reader:
-        newest = await newest_offsets(reader, plan.survey)
-        try:
-            await producer.start()
-            with stopped_by_signals() as stop, _progress_bar(plan.count) as bar:
-                await replay_letters(
-                    reader.letters(plan.spans, plan.selection),
-                    producer,
-                    state,
-                    rate_per_s=plan.rate_per_s,
-                    limit=plan.count,
-                    named=bool(plan.selection.places),
-                    newest=newest,
-                    on_progress=lambda: bar.update(bar.task_ids[0], completed=state.replayed, place=str(state.last)),
-                    stop=stop,
-                )
-        except (KafkaError, OSError) as error:
-            raise Unavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error!r}") from error
-        finally:
-            await producer.stop()
+async def _publish(kafka: KafkaSettings, plan: LetterPlan, state: LetterReplay, count: int, rate_per_s: float) -> None:
+    with stopped_by_signals() as stop, _progress_bar(count) as bar:
+        await publish_plan(
+            kafka,
+            plan,
+            state,
+            rate_per_s=rate_per_s,
+            limit=count,
+            on_progress=lambda: bar.update(bar.task_ids[0], completed=state.replayed, place=str(state.last)),
+            stop=stop,
+        )
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from musicrec.access import WEB
+from musicrec.access import REPLAY_RULES, WEB
 from musicrec.cli.connection import KafkaServers, kafka_settings
 from musicrec.errors import Unavailable
 from musicrec.kafka_access import check_access
@@ -23,10 +23,10 @@ def command(
     ] = None,
     kafka: KafkaServers = None,
 ) -> None:
-    """Serve the live page until SIGTERM or Ctrl-C: sessions, lists, latency, hit rate, lag and dead letters.
+    """Serve the live page until SIGTERM or Ctrl-C: what happens now, lag, a listener's journey, dead letters, models.
 
     The first line of stdout is its address.  It shows what listeners do: keep it on this machine, or behind a proxy
-    that knows who may see it.
+    that knows who may see it.  Replaying from it takes MUSICREC_WEB__OPERATOR_TOKEN.
     """
     import uvloop
 
@@ -58,5 +58,6 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with suppress(Unavailable):  # the page is served while Kafka is away; what only an operator can mend ends it
-        await check_access(settings.kafka, WEB.kafka_rules)
+        may_replay = settings.web.operator_token is not None
+        await check_access(settings.kafka, WEB.kafka_rules + (REPLAY_RULES if may_replay else ()))
     await serve(settings, on_address=lambda address: print(address, flush=True), stop=stop)

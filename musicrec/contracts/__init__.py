@@ -1,7 +1,7 @@
 """The records that cross a topic: the published contract, and the only definition of it."""
 
 from musicrec.contracts.dead_letter import DeadLetter
-from musicrec.contracts.embedding import Genre, Segment, TrackEmbedding
+from musicrec.contracts.embedding import EmbeddingHead, Genre, Segment, TrackEmbedding
 from musicrec.contracts.listen import EventType, ListenEvent
 from musicrec.contracts.model import ModelAnnouncement, ModelFiles, RankingSetting, RankingVariant
 from musicrec.contracts.outcome import Outcome
@@ -27,6 +27,7 @@ __all__ = [
     "CatalogueRule",
     "DeadLetter",
     "Degradation",
+    "EmbeddingHead",
     "EventType",
     "ExcludedCandidates",
     "Genre",

@@ -20,7 +20,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from musicrec.dead_letters.letter import UNREADABLE, Letter, Place
-from musicrec.dead_letters.survey import NewestOffsets, is_superseded
+from musicrec.dead_letters.reader import Span, TopicReader
+from musicrec.dead_letters.selection import Selection
+from musicrec.dead_letters.survey import NewestOffsets, Survey, is_superseded, newest_offsets
 from musicrec.deliveries import Deliveries
 from musicrec.errors import Unavailable
 from musicrec.replay import Pace
@@ -127,6 +129,72 @@ def _why_not(letter: Letter, named: bool, newest: NewestOffsets) -> str | None:
     if letter.why is None and not named:
         return UNREADABLE
     return SUPERSEDED if is_superseded(letter, newest) else None
+
+
+async def survey_letters(kafka: KafkaSettings, selection: Selection) -> "LetterPlan":
+    """Count what a replay of the selection would publish, up to the ends of now.
+
+    Raises:
+        Unavailable: the broker does not answer, or lacks a topic.
+    """
+    survey = Survey()
+    async with TopicReader(kafka) as reader:
+        spans = await reader.spans(selection)
+        async for letter in reader.letters(spans, selection):
+            survey.add(letter)
+    return LetterPlan(selection, spans, survey)
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPlan:
+    """A replay before it begins: letters that come while it runs are not replayed, those that it causes among them."""
+
+    selection: Selection
+    spans: list[Span]
+    """Where its letters lie."""
+    survey: Survey
+
+    @property
+    def found(self) -> int:
+        """How many letters there are."""
+        return self.survey.counts.total()
+
+
+async def publish_plan(
+    kafka: KafkaSettings,
+    plan: LetterPlan,
+    state: LetterReplay,
+    *,
+    rate_per_s: float,
+    limit: int | None = None,
+    on_progress: Callable[[], None] = lambda: None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Carry a plan out; see `replay_letters` for the arguments.
+
+    Raises:
+        Unavailable: the broker does not answer, or refuses a message.
+    """
+    producer = letter_producer(kafka)
+    async with TopicReader(kafka) as reader:
+        newest = await newest_offsets(reader, plan.survey)
+        try:
+            await producer.start()
+            await replay_letters(
+                reader.letters(plan.spans, plan.selection),
+                producer,
+                state,
+                rate_per_s=rate_per_s,
+                limit=limit,
+                named=bool(plan.selection.places),
+                newest=newest,
+                on_progress=on_progress,
+                stop=stop,
+            )
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"Kafka at {kafka.bootstrap_servers} does not answer: {error!r}") from error
+        finally:
+            await producer.stop()
 
 
 def letter_producer(kafka: KafkaSettings) -> Any:

@@ -3,7 +3,7 @@
 from itertools import groupby
 from typing import Final
 
-from musicrec.access import SERVICES, KafkaRule, Operation, RedisAccess, Resource, Service
+from musicrec.access import REPLAYED, SERVICES, KafkaRule, Operation, RedisAccess, Resource, Service
 
 COLUMNS: Final = ("user", "who", "topics", "consumer groups", "Redis keys", "Redis commands")
 
@@ -24,6 +24,9 @@ beginning (`musicrec-re-embedder-`); nobody may alter or delete a topic.
 A broker with `authorizer.class.name` set and `allow.everyone.if.no.acl.found=false` refuses everything else. A \
 subscriber with a consumer group of its own name, or a second platform, repeats its lines with other names. The \
 idempotent producer needs no right on the cluster since Kafka 2.8.
+
+Whoever replays dead letters, by `musicrec dlq replay` or on a page with `MUSICREC_WEB__OPERATOR_TOKEN`, needs Write \
+on the topics that they came from beside the rights of the page: {replayed}.
 
 **Redis**: each line of `redis-users.acl` is a user of Redis 7 or Valkey, for an `aclfile` or after `ACL SETUSER`. The \
 users are `off` and have no password: put `on` and `#` with the password's SHA-256 in the place of `off`. Turn the \
@@ -47,7 +50,10 @@ allow() {
 def access_table() -> str:
     """Return the table of access as Markdown, with what an operator has to know below it."""
     rows = [COLUMNS, tuple("---" for _ in COLUMNS), *map(_row, SERVICES)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + f"\n\n{NOTES}"
+    return (
+        "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        + f"\n\n{NOTES.format(replayed=_code([topic.name for topic in REPLAYED]))}"
+    )
 
 
 def kafka_acls_script() -> str:

@@ -4,11 +4,15 @@ from collections import deque
 from typing import Final, TypedDict
 
 from musicrec.contracts import DeadLetter, Mode, Outcome, Recommendation, SessionSnapshot, Track
+from streams.web.broker_survey import BrokerFigures
 from streams.web.dead_letters import DeadLetters, DeadLettersView
+from streams.web.flow import Flow, FlowView
 from streams.web.hit_rate import HitRate, HitRateView
-from streams.web.known_tracks import KnownTracks
+from streams.web.known_tracks import IndexView, KnownTracks
+from streams.web.lately_made import LatelyMade, LatelyMadeView
 from streams.web.rolling_minute import RollingMinute
 from streams.web.stage import CardView, EventLine, ListLine, Stage, card_view, event_line, list_line
+from streams.web.standing import Standing, StandingView
 from streams.web.variant_rates import VariantRates, VariantView
 
 LATEST_EVENTS: Final = 9
@@ -55,7 +59,7 @@ class AnswerView(TypedDict):
 
 
 class BoardView(TypedDict):
-    """Everything on the page; `/board.json` and each server-sent event carry one."""
+    """What is the same for everybody who looks."""
 
     figures: FiguresView
     minute: MinuteView
@@ -69,8 +73,10 @@ class BoardView(TypedDict):
     dead_letters: DeadLettersView
     kafka_away: bool
     """Whether the broker did not answer when it was last asked."""
-    model_version: str | None
-    index_version: str | None
+    flow: FlowView
+    lately_made: LatelyMadeView
+    standing: StandingView
+    index: IndexView
 
 
 class Board:
@@ -78,10 +84,12 @@ class Board:
 
     def __init__(self) -> None:
         self.names = KnownTracks()
-        self.lag: dict[str, int | None] = {}
-        self.lag_by_partition: dict[tuple[str, str, int], int] = {}
-        """By agent, topic and partition."""
+        self.standing = Standing()
+        self.broker: BrokerFigures | None = None
+        """What the broker said last."""
         self.kafka_away = False
+        self._flow = Flow()
+        self._lately_made = LatelyMade()
         self._minute = RollingMinute()
         self._hit_rate = HitRate()
         self._variants = VariantRates()
@@ -91,7 +99,6 @@ class Board:
         self._answers: deque[tuple[int, Recommendation]] = deque(maxlen=LATEST_ANSWERS)
         self._events = 0
         self._lists = 0
-        self._newest_list: Recommendation | None = None
 
     def add_session(self, snapshot: SessionSnapshot, now_ms: int) -> None:
         """Take a session as it stands after an event."""
@@ -106,7 +113,7 @@ class Board:
         """Take a list; the answer to a request stands apart from the listener's session."""
         self._lists += 1
         self._minute.count_list(now_ms, shown.timings.event_to_list_ms)
-        self._newest_list = shown
+        self._lately_made.add(shown, now_ms)
         if shown.request_id is not None or shown.mode is not Mode.SESSION:
             self._answers.appendleft((now_ms, shown))
             return
@@ -114,6 +121,11 @@ class Board:
         card = self._stage.admit(shown.user_id, now_ms)
         if card is not None:
             card.recommendation = shown
+
+    def add_broker_figures(self, figures: BrokerFigures) -> None:
+        """Take what the broker says of topics and groups."""
+        self.broker, self.kafka_away = figures, False
+        self._flow.take(figures)
 
     def add_outcome(self, outcome: Outcome) -> None:
         """Take what became of a list."""
@@ -137,7 +149,6 @@ class Board:
 
     def view(self, now_ms: int) -> BoardView:
         """Return the page's content; between two records it changes only as the minute moves on."""
-        newest = self._newest_list
         return {
             "figures": self._figures(now_ms),
             "minute": {
@@ -156,8 +167,10 @@ class Board:
             "variants": self._variants.view(),
             "dead_letters": self._dead_letters.view(),
             "kafka_away": self.kafka_away,
-            "model_version": newest.model_version if newest is not None else None,
-            "index_version": newest.index_version if newest is not None else None,
+            "flow": self._flow.view(),
+            "lately_made": self._lately_made.view(now_ms),
+            "standing": self.standing.view(),
+            "index": self.names.index(),
         }
 
     def _figures(self, now_ms: int) -> FiguresView:
@@ -169,7 +182,7 @@ class Board:
             "latency_p50_ms": self._minute.latency_ms(now_ms, 0.5),
             "latency_p99_ms": self._minute.latency_ms(now_ms, 0.99),
             "hit_rate": self._hit_rate.view(),
-            "lag": dict(self.lag),
+            "lag": self.broker.lags() if self.broker is not None else {},
             "tracks": self.names.tracks,
             "embedded": self.names.embedded,
         }

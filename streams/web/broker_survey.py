@@ -1,15 +1,19 @@
-"""How far the agents' consumer groups are behind the ends of their topics."""
+"""What the broker says of the topics and of the agents' consumer groups: offsets, commits, members."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Self
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from musicrec.settings import KafkaSettings
-from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TRACKS, Topic
+from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TOPICS, TRACKS, Topic
 from streams.consumer_groups import consumer_group
+from streams.group_requests import DescribeGroupRequest
 
 READ_BY: Final[Mapping[str, Sequence[Topic]]] = {
     "session": (LISTENS,),
@@ -20,16 +24,55 @@ READ_BY: Final[Mapping[str, Sequence[Topic]]] = {
 """Agent ▸ topics it works through."""
 REQUEST_TIMEOUT_MS: Final = 5_000
 
+Offsets = Mapping[TopicPartition, int]
 
-class ConsumerLag:
-    """Asks the broker; an agent's lag includes what it has finished within the last second and not committed yet."""
+
+class Member(NamedTuple):
+    """One process of a consumer group."""
+
+    name: str
+    """The name that it has in the group for good, or what its client calls itself."""
+    host: str
+    partitions: tuple[TopicPartition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFigures:
+    """What a broker says at one moment."""
+
+    at_s: float
+    """On a clock that does not jump."""
+    beginnings: Offsets
+    """Of every partition that this user may see: the oldest message kept."""
+    ends: Offsets
+    """Likewise: where the next message will stand."""
+    committed: Mapping[str, Offsets] = field(default_factory=dict)
+    """Agent ▸ place of its group; without partitions that it has never committed."""
+    members: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)
+    """Agent ▸ processes of its group."""
+
+    def lag_of(self, agent: str) -> dict[TopicPartition, int] | None:
+        """Return an agent's lag by partition; None where its group has never committed.
+
+        It includes what was finished within the last second and is not committed yet.
+        """
+        names = {topic.name for topic in READ_BY[agent]}
+        own = {partition: end for partition, end in self.ends.items() if partition.topic in names}
+        return lags_of(own, self.beginnings, self.committed.get(agent, {}))
+
+    def lags(self) -> dict[str, int | None]:
+        """Return the messages not committed yet by agent; None for one whose group has never committed."""
+        by_agent = {agent: self.lag_of(agent) for agent in READ_BY}
+        return {agent: None if lag is None else sum(lag.values()) for agent, lag in by_agent.items()}
+
+
+class BrokerSurvey:
+    """Asks the broker; use it as an async context."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
         options = kafka.client_options() | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
         self._admin = AIOKafkaAdminClient(**options)
         self._consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
-        self.by_partition: dict[tuple[str, str, int], int] = {}
-        """Lag by agent, topic and partition, of groups that have committed, as it was measured last."""
 
     async def __aenter__(self) -> Self:
         await self._admin.start()
@@ -40,41 +83,43 @@ class ConsumerLag:
         await self._consumer.stop()
         await self._admin.close()
 
-    async def measure(self) -> dict[str, int | None]:
-        """Return the messages not committed yet by agent; None for one whose group has never committed.
+    async def take(self) -> BrokerFigures:
+        """Return what the broker says now.
 
         Raises:
-            KafkaError, OSError: the broker does not answer.
+            KafkaError, OSError: it does not answer.
         """
-        topics = await self._admin.describe_topics(list({t.name for topics in READ_BY.values() for t in topics}))
+        topics = await self._admin.describe_topics([topic.name for topic in TOPICS])
         partitions = [TopicPartition(t["topic"], part["partition"]) for t in topics for part in t["partitions"]]
+        at_s = time.monotonic()
         ends = await self._consumer.end_offsets(partitions)
         beginnings = await self._consumer.beginning_offsets(partitions)
-        lags: dict[str, int | None] = {}
-        by_partition: dict[tuple[str, str, int], int] = {}
-        for agent, topics in READ_BY.items():
-            committed = await self._committed(consumer_group(agent))
-            names = {topic.name for topic in topics}
-            own = {p: end for p, end in ends.items() if p.topic in names}
-            if (lag := lags_of(own, beginnings, committed)) is not None:
-                by_partition |= {(agent, p.topic, p.partition): behind for p, behind in lag.items()}
-            lags[agent] = None if lag is None else sum(lag.values())
-        self.by_partition = by_partition
-        return lags
+        committed = {agent: await self._committed(consumer_group(agent)) for agent in READ_BY}
+        members = {agent: await self._members(consumer_group(agent)) for agent in READ_BY}
+        return BrokerFigures(at_s, beginnings, ends, committed, members)
+
+    async def lags(self) -> dict[str, int | None]:
+        """Return the messages not committed yet by agent; see `BrokerFigures.lags`."""
+        return (await self.take()).lags()
 
     async def _committed(self, group: str) -> dict[TopicPartition, int]:
         try:
             found = await self._admin.list_consumer_group_offsets(group)
         except GroupCoordinatorNotAvailableError:
             return {}  # a broker where no group has ever been; the question makes it set up its groups topic
-        return {partition: place.offset for partition, place in found.items()}
+        return {partition: place.offset for partition, place in found.items() if place.offset >= 0}
+
+    async def _members(self, group: str) -> tuple[Member, ...]:
+        try:
+            node = await self._admin.find_coordinator(group)
+            # Not its describe_consumer_groups: aiokafka 0.14 reads the answer about several groups wrongly.
+            (found,) = (await self._admin._send_request(DescribeGroupRequest(group), node)).groups
+        except (GroupCoordinatorNotAvailableError, NotImplementedError):
+            return ()  # no group has ever been, or a broker before 2.4 does not tell names
+        return _members_of(found[5])
 
 
-def lags_of(
-    ends: Mapping[TopicPartition, int],
-    beginnings: Mapping[TopicPartition, int],
-    committed: Mapping[TopicPartition, int],
-) -> dict[TopicPartition, int] | None:
+def lags_of(ends: Offsets, beginnings: Offsets, committed: Offsets) -> dict[TopicPartition, int] | None:
     """Return how many messages of each partition in `ends` lie after what is committed.
 
     A partition without a commit is read from its beginning; offsets that retention has removed do not count.  None
@@ -84,3 +129,18 @@ def lags_of(
         return None
     places = {p: max(committed.get(p, -1), beginnings.get(p, 0)) for p in ends}
     return {partition: max(0, end - places[partition]) for partition, end in ends.items()}
+
+
+def _members_of(answered: Iterable[Sequence[Any]]) -> tuple[Member, ...]:
+    """Return the members of a group as the broker's answer has them, in the order of their names."""
+    members = (
+        Member(name or client, host.removeprefix("/"), _partitions_of(assignment))
+        for _, name, client, host, _, assignment in answered
+    )
+    return tuple(sorted(members))
+
+
+def _partitions_of(assignment: bytes) -> tuple[TopicPartition, ...]:
+    if not assignment:  # while the group shares out
+        return ()
+    return tuple(sorted(ConsumerProtocolMemberAssignment.decode(assignment).partitions()))

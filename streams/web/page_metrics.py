@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, 
 from musicrec import __version__
 from streams import metrics
 from streams.web.board import Board
+from streams.web.broker_survey import READ_BY
 
 
 class PageMetrics:
@@ -41,9 +42,10 @@ class PageMetrics:
     def collect(self) -> Iterator[Metric]:
         """Give the page's metrics."""
         lag = _gauge(metrics.GROUP_LAG)
-        if not self._board.kafka_away:  # an old figure is none
-            for (agent, topic, partition), behind in self._board.lag_by_partition.items():
-                lag.add_metric([agent, topic, str(partition)], behind)
+        if self._board.broker is not None and not self._board.kafka_away:  # an old figure is none
+            for agent in READ_BY:
+                for (topic, partition), behind in (self._board.broker.lag_of(agent) or {}).items():
+                    lag.add_metric([agent, topic, str(partition)], behind)
         up = _gauge(metrics.SERVER_UP)
         up.add_metric(["kafka"], not self._board.kafka_away)
         ready = _gauge(metrics.READY)

@@ -1,4 +1,4 @@
-"""The live page's server: follows the topics, serves the page and a stream of boards."""
+"""The live page's server: follows the topics, serves the page, a stream of boards, and answers who looks closer."""
 
 import asyncio
 import json
@@ -16,10 +16,13 @@ from prometheus_client.exposition import choose_encoder
 from musicrec.errors import Unavailable
 from musicrec.settings import KafkaSettings, Settings
 from musicrec.topic_follower import StartAt, TopicFollower
-from streams.web.board import Board
-from streams.web.consumer_lag import ConsumerLag
+from streams.web.board import Board, BoardView
+from streams.web.broker_survey import BrokerSurvey
 from streams.web.feed import FROM_NOW_ON, FROM_THE_BEGINNING, Feed
+from streams.web.inquiries import MAX_BODY_BYTES, Inquiries
+from streams.web.journeys import Journeys
 from streams.web.page_metrics import PageMetrics
+from streams.web.replays import Replays, ReplayView
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +30,7 @@ STATIC: Final = Path(__file__).parent / "static"
 BOARD_EVERY_S: Final = 0.25
 BEAT_EVERY_S: Final = 10.0
 """A stream says something at least this often, so that the page notices a connection that died in silence."""
-LAG_EVERY_S: Final = 2.0
+ASK_EVERY_S: Final = 2.0
 SEND_DEADLINE_S: Final = 10.0
 """A page that takes nothing for so long is let go; it comes back by itself."""
 MAX_STREAMS: Final = 100
@@ -52,16 +55,18 @@ async def serve(settings: Settings, *, on_address: Callable[[str], None], stop: 
     The server answers before Kafka does: `/readyz` says when the titles are read.
 
     Args:
-        settings: `kafka` and `web`; port 0 takes a free one.
+        settings: `kafka` and `web`; port 0 takes a free one, and without an operator token nobody may replay.
         on_address: called once with the page's address, when it can be opened.
         stop: ends it.
 
     Raises:
         Unavailable: the address cannot be listened on.
     """
-    board = Board()
-    async with _following(settings.kafka, board) as is_ready:
-        page = LivePage(board, is_ready)
+    board, journeys = Board(), Journeys(settings.kafka)
+    replays = Replays(settings.kafka, settings.web.operator_token)
+    inquiries = Inquiries(settings.kafka, board.names, journeys, replays)
+    async with _following(settings.kafka, board, journeys) as is_ready:
+        page = LivePage(board, replays, inquiries, is_ready)
         runner = web.AppRunner(page.app(), access_log=None, shutdown_timeout=STOP_DEADLINE_S)
         await runner.setup()
         publishing = asyncio.create_task(page.publish_boards())
@@ -72,14 +77,27 @@ async def serve(settings: Settings, *, on_address: Callable[[str], None], stop: 
         finally:
             await _cancel(publishing)
             await page.close()
+            await replays.close()
+            await journeys.close()
             await runner.cleanup()
+
+
+class PageView(BoardView):
+    """Everything on the page; `/board.json` and each server-sent event carry one."""
+
+    may_replay: bool
+    """Whether an operator can replay dead letters from the page."""
+    replay: ReplayView | None
+    """The replay that runs, or the last one."""
 
 
 class LivePage:
     """The HTTP side: one board is encoded per tick, and every stream sends the newest."""
 
-    def __init__(self, board: Board, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, board: Board, replays: Replays, inquiries: Inquiries, is_ready: Callable[[], bool]) -> None:
         self._board = board
+        self._replays = replays
+        self._inquiries = inquiries
         self._is_ready = is_ready
         self._newest = b""
         self._serial = 0
@@ -90,9 +108,10 @@ class LivePage:
 
     def app(self) -> web.Application:
         """Return the application."""
-        app = web.Application(middlewares=[_secured])
+        app = web.Application(middlewares=[_secured], client_max_size=MAX_BODY_BYTES)
         app.add_routes(
             [
+                *self._inquiries.routes(),
                 web.get("/", self._index),
                 web.get("/events", self._events),
                 web.get("/board.json", self._board_json),
@@ -121,7 +140,11 @@ class LivePage:
             self._changed.notify_all()
 
     def _encoded(self) -> bytes:
-        view = self._board.view(_now_ms())
+        view: PageView = {
+            **self._board.view(_now_ms()),
+            "may_replay": self._replays.allowed,
+            "replay": self._replays.view(),
+        }
         return json.dumps(view, ensure_ascii=False, separators=(",", ":")).encode()
 
     async def _index(self, request: web.Request) -> web.FileResponse:
@@ -204,9 +227,9 @@ async def _send(response: web.StreamResponse, kind: str, data: bytes) -> None:
 
 
 @asynccontextmanager
-async def _following(kafka: KafkaSettings, board: Board) -> AsyncIterator[Callable[[], bool]]:
+async def _following(kafka: KafkaSettings, board: Board, journeys: Journeys) -> AsyncIterator[Callable[[], bool]]:
     """Feed the board; give a function that says whether all that was there at the start has been read."""
-    feed = Feed(board)
+    feed = Feed(board, journeys)
     options = kafka.client_options()
     followers = [
         TopicFollower(options, FROM_THE_BEGINNING, feed),
@@ -214,31 +237,34 @@ async def _following(kafka: KafkaSettings, board: Board) -> AsyncIterator[Callab
     ]
     for follower in followers:
         follower.start()
-    lag = asyncio.create_task(_watch_lag(kafka, board))
+    survey = asyncio.create_task(_watch_broker(kafka, board))
     try:
         yield lambda: all(follower.caught_up for follower in followers)
     finally:
-        await _cancel(lag)
+        await _cancel(survey)
         for follower in followers:
             await follower.stop()
 
 
-async def _watch_lag(kafka: KafkaSettings, board: Board) -> None:
+async def _watch_broker(kafka: KafkaSettings, board: Board) -> None:
     while True:
         try:
-            async with ConsumerLag(kafka) as lag:
+            async with BrokerSurvey(kafka) as survey:
                 while True:
-                    board.lag = await lag.measure()
-                    board.lag_by_partition = lag.by_partition
+                    figures = await survey.take()
                     if board.kafka_away:
                         log.info("Kafka at %s answers again", kafka.bootstrap_servers)
-                    board.kafka_away = False
-                    await asyncio.sleep(LAG_EVERY_S)
+                    board.add_broker_figures(figures)
+                    await asyncio.sleep(ASK_EVERY_S)
         except (KafkaError, OSError, TimeoutError) as error:
             if not board.kafka_away:
-                log.warning("Kafka at %s does not tell the lag: %r; trying again", kafka.bootstrap_servers, error)
+                log.warning(
+                    "Kafka at %s does not tell of its topics and groups: %r; trying again",
+                    kafka.bootstrap_servers,
+                    error,
+                )
             board.kafka_away = True
-        await asyncio.sleep(LAG_EVERY_S)
+        await asyncio.sleep(ASK_EVERY_S)
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:

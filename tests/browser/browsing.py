@@ -1,12 +1,10 @@
 """A real Chromium, and the live page on the real broker, for the tests beside."""
 
-import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiohttp import ClientSession
 from aiokafka import AIOKafkaProducer
 from conftest import skip_or_fail
 from playwright.async_api import Browser, Dialog, Page, async_playwright
@@ -14,9 +12,7 @@ from probe import producing
 
 from musicrec.contracts import DeadLetter, VersionedRecord
 from musicrec.local import StackAddresses
-from musicrec.settings import Settings, WebSettings
-from musicrec.topics import TOPICS
-from streams.web.server import serve
+from musicrec.topics import TOPICS, Topic
 
 OPTIONS = [
     "--headless",
@@ -82,31 +78,6 @@ async def browsing_with(executable: str) -> AsyncIterator[Browsing]:
         await browser.close()
 
 
-@asynccontextmanager
-async def serving(stack: StackAddresses, port: int = 0) -> AsyncIterator[str]:
-    """Serve the page until the end of the block; gives its address once it follows the topics."""
-    stop = asyncio.Event()
-    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    settings = Settings(kafka=stack.kafka, web=WebSettings(port=port))
-    server = asyncio.create_task(serve(settings, on_address=address.set_result, stop=stop))
-    try:
-        await asyncio.wait([server, address], timeout=DEADLINE_S, return_when=asyncio.FIRST_COMPLETED)
-        await _until_ready(address.result())
-        yield address.result()
-    finally:
-        stop.set()
-        await server
-
-
-async def _until_ready(url: str) -> None:
-    async with ClientSession() as client, asyncio.timeout(DEADLINE_S):
-        while True:
-            async with client.get(f"{url}readyz") as response:
-                if response.status == 200:
-                    return
-            await asyncio.sleep(0.05)
-
-
 class Publisher:
     """Puts records onto the topics of their kind."""
 
@@ -121,6 +92,10 @@ class Publisher:
             await self._producer.send_and_wait(
                 topic.name, record.encode(), key=str(getattr(record, topic.key)).encode()
             )
+
+    async def withdraw(self, topic: Topic, key: str) -> None:
+        """Publish a tombstone."""
+        await self._producer.send_and_wait(topic.name, None, key=key.encode())
 
     async def dead_letter(self, letter: DeadLetter) -> None:
         """Publish a dead letter beside the topic that it came from."""

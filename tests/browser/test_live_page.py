@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import DEADLINE_S, Browsing, Publisher, browsing_with, chromium_path, publishing, serving
+from browsing import DEADLINE_S, Browsing, Publisher, browsing_with, chromium_path, publishing
 from page_records import dead_letter, dialled, recommendation, snapshot
+from page_server import serving
 from playwright.async_api import Locator, Page, expect
 
 from musicrec.contracts import (

@@ -78,6 +78,8 @@ def test_the_schema_knows_the_values_that_there_are_and_no_others() -> None:
         ("services.web.port=0", "/services/web/port"),
         ("services.Web_2.enabled=true", "Web_2"),
         ('services.web.secretFiles=[{"secret": "tokens"}]', "/services/web/secretFiles/0"),
+        ("services.web.env.MUSICREC_WEB__OPERATOR_TOKEN=hunter2", "MUSICREC_WEB__OPERATOR_TOKEN"),
+        ("services.web.secretEnv.MUSICREC_WEB__OPERATOR_TOKEN=hunter2", "/services/web/secretEnv"),
         ("podSecurityContext.runAsNonRoot=false", "/podSecurityContext/runAsNonRoot"),
         ("securityContext.privileged=true", "/securityContext/privileged"),
         ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
@@ -204,6 +206,12 @@ def test_nearer_variables_win_over_farther_ones() -> None:
     found = {name: variables(container) for name, _, container in pods(rendered("production"))}
     assert found["m-musicrec-session"]["MUSICREC_SESSION__GAP_MS"] == "1800000"
     assert found["m-musicrec-ranking"]["MUSICREC_SESSION__GAP_MS"] == "2400000"
+
+
+def test_an_operator_token_comes_from_a_secret() -> None:
+    (page,) = (container for name, _, container in pods(rendered("production")) if name == "m-musicrec-web")
+    token = variables(page)["MUSICREC_WEB__OPERATOR_TOKEN"]
+    assert token == {"secretKeyRef": {"name": "operator", "key": "token"}}
 
 
 def test_each_part_has_the_user_that_its_rights_are_given_to() -> None:

@@ -13,7 +13,7 @@ from musicrec.errors import MusicrecError
 from musicrec.kafka_access import count_partitions
 from musicrec.local import EmbeddedStack
 from musicrec.topics import DEAD_LETTERS, LISTENS, MODELS, RECOMMENDATIONS, TRACKS
-from streams.web.consumer_lag import ConsumerLag
+from streams.web.broker_survey import BrokerSurvey
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -47,10 +47,13 @@ async def test_topics_may_have_as_many_partitions_as_a_deployment_chooses(tmp_pa
         async with producing(stack) as producer:
             sent = await producer.send_and_wait(LISTENS.name, b"{", key=b"junk", partition=29)
         place = f"{LISTENS.name}[29]@{sent.offset}"
-        async with ConsumerLag(stack.kafka) as lag:
-            while (await lag.measure())["session"] != 0:
+        async with BrokerSurvey(stack.kafka) as survey:
+            while (figures := await survey.take()).lags()["session"] != 0:
                 pass
-        assert {number for agent, _, number in lag.by_partition if agent == "session"} == set(range(30))
+        assert {place.partition for place in figures.lag_of("session") or ()} == set(range(30))
+        assert {place.partition for member in figures.members["session"] for place in member.partitions} == set(
+            range(30)
+        )
         status, said = await command(stack, tmp_path, "dlq", "list", "--json")
         assert (status, json.loads(said)["original"]) == (0, place)
         status, said = await command(stack, tmp_path, "dlq", "show", place)

@@ -29,7 +29,7 @@ from usage import Watch, peak_rss_mb
 
 from musicrec.contracts import ListenEvent
 from musicrec.topics import RECOMMENDATIONS, SESSIONS, USER_PARTITIONS, Topic
-from streams.web.consumer_lag import ConsumerLag
+from streams.web.broker_survey import BrokerSurvey
 
 AGENTS = ("session", "ranking", "outcome")
 BEFORE_S, AFTER_S = 10.0, 10.0
@@ -102,7 +102,7 @@ async def give_back(stage: Stage, chosen: Namespace) -> float:
 async def caught_up(stage: Stage, path: LivePath, back_s: float) -> None:
     """Wait until all that waited is answered; print what waited and how long it took."""
     waited = path.unanswered
-    async with ConsumerLag(stage.stack.kafka) as lag:
+    async with BrokerSurvey(stage.stack.kafka) as lag:
         left = await _measured(lag)
         show("left when the server is back: " + ", ".join(f"{agent} {left[agent]:,}" for agent in AGENTS))
         await path.all_answered(CATCH_UP_DEADLINE_S)
@@ -113,12 +113,12 @@ async def caught_up(stage: Stage, path: LivePath, back_s: float) -> None:
             show(f"first list {first:.1f} s after the server was back; all {waited:,} answered after {took_s:.1f} s")
 
 
-async def _measured(lag: ConsumerLag) -> dict[str, int | None]:
+async def _measured(lag: BrokerSurvey) -> dict[str, int | None]:
     """Return what is left; a broker that has just come back takes its time to say."""
     async with asyncio.timeout(CATCH_UP_DEADLINE_S):
         while True:
             try:
-                return dict(await lag.measure())
+                return dict(await lag.lags())
             except KafkaError:
                 await asyncio.sleep(1.0)
 

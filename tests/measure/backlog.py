@@ -18,7 +18,7 @@ from usage import look, peak_rss_mb
 from musicrec.bench.listen_load import listen_load
 from musicrec.topics import SESSIONS
 from streams.metrics import EVENTS, EventOutcome
-from streams.web.consumer_lag import ConsumerLag
+from streams.web.broker_survey import BrokerSurvey
 
 AGENTS = ("session", "ranking", "outcome")
 WARM_UP, WARM_UP_PER_S = 2_000, 200.0
@@ -90,12 +90,12 @@ async def drain(stage: Stage, path: LivePath, chosen: Namespace, before: Mapping
 async def _drained(stage: Stage, began_s: float) -> dict[str, float]:
     """Return the seconds after which each agent had nothing of the backlog left."""
     drained: dict[str, float] = {}
-    async with asyncio.timeout(DRAIN_DEADLINE_S), ConsumerLag(stage.stack.kafka) as lag:
+    async with asyncio.timeout(DRAIN_DEADLINE_S), BrokerSurvey(stage.stack.kafka) as lag:
         while len(drained) < len(AGENTS):
             await asyncio.sleep(ASK_EVERY_S)
             for worker in stage.workers.values():
                 worker.check_alive()
-            left = {agent: behind or 0 for agent, behind in (await lag.measure()).items()}
+            left = {agent: behind or 0 for agent, behind in (await lag.lags()).items()}
             say("left: " + ", ".join(f"{agent} {left[agent]:,}" for agent in AGENTS))
             # The topic of the later agents grows until the session agent is through.
             for agent in AGENTS if left["session"] < FEW else ():

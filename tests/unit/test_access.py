@@ -11,7 +11,7 @@ from musicrec.documents.access_lists import access_table, redis_users
 from musicrec.topics import TOPICS, Topic
 from streams import embedding_memory, list_store, session_store
 from streams.consumer_groups import consumer_group
-from streams.web.consumer_lag import READ_BY
+from streams.web.broker_survey import READ_BY
 from streams.web.feed import FROM_NOW_ON, FROM_THE_BEGINNING
 from streams.worker import Agent
 

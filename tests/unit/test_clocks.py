@@ -24,6 +24,8 @@ STAMPS = {
     "streams/ranking_state.py": "age of a snapshot",
     "streams/read_ahead.py": "what was published lately, by the broker's clock",
     "streams/snapshot_keeper.py": "name and age of a snapshot",
+    "streams/web/inquiries.py": "since when dead letters are chosen",
+    "streams/web/journeys.py": "how far back a journey is read",
     "streams/web/feed.py": "the last minute on the page",
     "streams/web/server.py": "the last minute on the page",
 }

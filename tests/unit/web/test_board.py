@@ -246,11 +246,3 @@ def test_titles_are_kept_up_to_a_bound_and_shortened() -> None:
     assert names.tracks == 2
     assert names.name("t0") == ("t0", "")
     assert len(names.name("t2")[0]) == MAX_TITLE_CHARS
-
-
-def test_vectors_are_counted_once_per_track() -> None:
-    names = KnownTracks()
-    for track in ("a", "b", "a"):
-        names.learn_embedding(track)
-    names.forget_embedding("b")
-    assert names.embedded == 1

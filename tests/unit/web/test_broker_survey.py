@@ -2,7 +2,7 @@
 
 from aiokafka import TopicPartition
 
-from streams.web.consumer_lag import lags_of
+from streams.web.broker_survey import lags_of
 
 P0, P1 = TopicPartition("t", 0), TopicPartition("t", 1)
 
