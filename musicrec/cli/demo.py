@@ -29,7 +29,8 @@ def command(
     log: Annotated[Path | None, typer.Option(help="Play this listening log (.jsonl, .parquet) instead.")] = None,
     audio: Annotated[Path | None, typer.Option(help="Embed the audio files of this folder instead.")] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.1, help="Events per second; a log has 50, the audience lives in real time.")
+        float | None,
+        typer.Option(min=0.1, help="Events per second, of a log 50; an invented audience gets the size for it."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the live page, if it is free.")] = 8400,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of all data; .data, for a log a temporary one.")] = None,
@@ -77,6 +78,7 @@ async def _run(
     redis: str | None,
 ) -> int:
     from musicrec.demo import Audience, generate_tracks, write_audio
+    from musicrec.demo.audience import EVENTS_PER_LISTENER_S
     from musicrec.demo.audio_folder import tracks_of
     from musicrec.demo.show import Show, ShowPlan
 
@@ -96,6 +98,9 @@ async def _run(
         def tracks() -> Iterator["Track"]:
             return iter(catalogue) if audio is not None else write_audio(audio_root, catalogue)
 
+        if log is None and rate is not None:
+            # It lives in real time: published faster than it lives, its events would lie in the future, and be refused.
+            listeners, rate = max(1, round(rate / EVENTS_PER_LISTENER_S)), None
         if log is None:
             typer.echo("the audience is invented" + ("" if audio is not None else ", and so is the music"))
         audience = (

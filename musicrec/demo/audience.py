@@ -28,13 +28,14 @@ BREAK_CHANCE: Final = 0.03
 LONGEST_BREAK_MS: Final = 10 * 60_000
 LONGEST_HUSH_MS: Final = 2_500
 """Between the end of a track and the start of the next."""
+EVENTS_PER_LISTENER_S: Final = 0.0035
+"""Of whoever listens and whoever does not, with tracks of 20 s."""
 
 
 class Audience:
     """Invented listeners of some tracks.
 
-    With 20 s tracks about one listener in twelve is listening at any moment, and a thousand of them cause about five
-    events per second.
+    With 20 s tracks about one listener in twelve is listening at any moment; see `EVENTS_PER_LISTENER_S`.
 
     Args:
         tracks: as `generate_tracks` makes them: the style as first tag, with artist and duration.  A track is played

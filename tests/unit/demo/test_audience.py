@@ -1,7 +1,7 @@
 """The invented audience: in order, the same for the same seed, and with something to be learned."""
 
 from collections import Counter
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from musicrec.contracts import EventType, ListenEvent, Track
 from musicrec.demo import Audience, generate_tracks
+from musicrec.demo.audience import EVENTS_PER_LISTENER_S
 from musicrec.errors import BadInput
 
 START_MS = 1_790_000_000_000
@@ -136,3 +137,11 @@ def test_nobody_and_nothing_are_refused() -> None:
         Audience([])
     with pytest.raises(BadInput, match="demo-track"):
         Audience([TRACKS[0].model_copy(update={"tags": ()})])
+
+
+def test_so_many_listeners_cause_as_many_events_as_is_said_of_them() -> None:
+    listeners, seconds = 2_000, 120
+    until_ms = START_MS + 1_000 * seconds
+    events = Audience(TRACKS, listeners=listeners).events(START_MS)
+    count = sum(1 for _ in takewhile(lambda event: event.occurred_at_ms < until_ms, events))
+    assert count / seconds / listeners == pytest.approx(EVENTS_PER_LISTENER_S, rel=0.2)
