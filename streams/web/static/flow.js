@@ -40,7 +40,9 @@ function drawAgent(agent, redraw) {
     box.append(make("p", "note", "has never run"));
     return box;
   }
-  const behind = make("span", agent.lag ? "behind" : "behind none", agent.lag ? `${whole(agent.lag)} behind` : "nothing behind");
+  // Commits come once a second: what came since then is behind and is none.
+  const isUsual = agent.lag <= 2 * (agent.per_s ?? 0) + 10;
+  const behind = make("span", !agent.lag ? "behind none" : isUsual ? "behind usual" : "behind", agent.lag ? `${whole(agent.lag)} behind` : "nothing behind");
   const done = agent.caught_up_after_s === null || agent.lag < 100 ? "" : `, caught up in ${span(agent.caught_up_after_s)}`;
   box.append(make("p", "lag", behind, make("span", "rate", `${rate(agent.per_s)}/s${done}`)), drawPartitions(agent));
   if (!agent.workers.length) box.append(make("p", "warn", "no worker runs"));
@@ -56,7 +58,7 @@ function drawPartitions({ lag_by_partition: lags }) {
   const worst = lags.reduce((most, lag, number) => (lag > lags[most] ? number : most), 0);
   strip.setAttribute("aria-label", lags[worst] ? `most behind: partition ${worst} by ${whole(lags[worst])}` : "no partition is behind");
   for (const [number, lag] of lags.entries()) {
-    const level = lag === 0 ? 0 : Math.min(4, 1 + Math.floor(Math.log10(lag)));
+    const level = lag < 5 ? 0 : Math.min(4, 1 + Math.floor(Math.log10(lag)));
     const cell = make("span", `cell level-${level}`);
     cell.title = `partition ${number}: ${whole(lag)} behind`;
     strip.append(cell);
