@@ -8,9 +8,10 @@ import os
 import re
 import ssl
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from musicrec.environment import PREFIX, READ_ELSEWHERE, check_variables
@@ -68,15 +69,7 @@ class KafkaSettings(_Section):
         """
         if not self.security_protocol.endswith("SSL"):
             return None
-        variable, path = "SSL_CA_FILE", self.ssl_ca_file
-        try:
-            context = ssl.create_default_context(cafile=path)
-            if self.ssl_cert_file is not None:
-                variable, path = "SSL_CERT_FILE (or _KEY_FILE)", self.ssl_cert_file
-                context.load_cert_chain(self.ssl_cert_file, self.ssl_key_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise Incompatible(f"MUSICREC_KAFKA__{variable}: {path} cannot be read as PEM: {error}") from error
-        return context
+        return _ssl_context("MUSICREC_KAFKA__", self.ssl_ca_file, self.ssl_cert_file, self.ssl_key_file)
 
     def client_options(self) -> dict[str, Any]:
         """Return the connection arguments of any aiokafka client."""
@@ -98,6 +91,57 @@ class KafkaSettings(_Section):
                 "sasl_plain_password": self.sasl_password.get_secret_value(),
             }
         return options
+
+
+class RegistrySettings(_Section):
+    """A schema registry, where a platform has one; nothing of ours asks it unless told to."""
+
+    url: str | None = None
+    """Its Confluent-compatible API: `https://registry:8081`; Apicurio's ends in `/apis/ccompat/v7`."""
+    username: str | None = None
+    """User, or API key, where it asks for one."""
+    password: SecretStr | None = None
+    """Password, or API secret."""
+    token: SecretStr | None = None
+    """Bearer token, instead of user and password."""
+    ssl_ca_file: Path | None = None
+    """Certificates to trust, PEM; the system's where none is given."""
+    ssl_cert_file: Path | None = None
+    """Client certificate, PEM."""
+    ssl_key_file: Path | None = None
+    """Key of the client certificate, PEM."""
+    schema_id: Literal["none", "header", "prefix"] = "none"
+    """Where what agents and clients publish names its registered schema: nowhere; in the header `__value_schema_id`,
+    beside plain JSON; or in five bytes before the JSON, which plain JSON readers do not take."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_http_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        # The value itself may hold a password, so it is not shown.
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("it is no http:// or https:// URL; an example: https://registry-1:8081")
+        if "@" in parts.netloc:
+            raise ValueError("user and password have settings of their own: MUSICREC_REGISTRY__USERNAME, __PASSWORD")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.schema_id != "none" and self.url is None:
+            raise ValueError("MUSICREC_REGISTRY__SCHEMA_ID needs MUSICREC_REGISTRY__URL")
+        if (self.username is None) != (self.password is None):
+            raise ValueError("MUSICREC_REGISTRY__USERNAME and MUSICREC_REGISTRY__PASSWORD go together")
+        if self.token is not None and self.username is not None:
+            raise ValueError("either MUSICREC_REGISTRY__TOKEN or MUSICREC_REGISTRY__USERNAME, not both")
+        return self
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Return the TLS context, or None where the URL is not https; raises as `KafkaSettings.ssl_context`."""
+        if self.url is None or not self.url.startswith("https:"):
+            return None
+        return _ssl_context("MUSICREC_REGISTRY__", self.ssl_ca_file, self.ssl_cert_file, self.ssl_key_file)
 
 
 class RedisSettings(_Section):
@@ -335,6 +379,8 @@ class Settings(BaseSettings):
     """Live page."""
     gateway: GatewaySettings = GatewaySettings()
     """Gateway."""
+    registry: RegistrySettings = RegistrySettings()
+    """Schema registry."""
     data_dir: Path = Path(".data")
     """Folder of a worker's snapshots, and of the embedded stack: broker and server data, logs, audio."""
 
@@ -350,6 +396,18 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except (ValidationError, SettingsError) as error:
         raise refused_setting(PREFIX, error) from None
+
+
+def _ssl_context(prefix: str, ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
+    variable, path = "SSL_CA_FILE", ca_file
+    try:
+        context = ssl.create_default_context(cafile=path)
+        if cert_file is not None:
+            variable, path = "SSL_CERT_FILE (or _KEY_FILE)", cert_file
+            context.load_cert_chain(cert_file, key_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise Incompatible(f"{prefix}{variable}: {path} cannot be read as PEM: {error}") from error
+    return context
 
 
 def refused_setting(prefix: str, error: ValidationError | SettingsError) -> Incompatible:

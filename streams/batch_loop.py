@@ -37,6 +37,7 @@ from faust.exceptions import ProducerSendError
 from faust.types import TP
 
 from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailable
+from musicrec.registry.wire_format import NO_MARKS, Marks
 from musicrec.settings import AgentSettings
 from musicrec.trace_context import trace_context
 from streams.counters import Counters
@@ -111,8 +112,17 @@ class PatientHandler(Handler, Protocol):
 class BatchLoop:
     """Runs one handler over one Faust stream."""
 
-    def __init__(self, app: Any, topic: str, handler: Handler, settings: AgentSettings, counters: Counters) -> None:
+    def __init__(
+        self,
+        app: Any,
+        topic: str,
+        handler: Handler,
+        settings: AgentSettings,
+        counters: Counters,
+        marks: Marks = NO_MARKS,
+    ) -> None:
         self._app = app
+        self._marks = marks
         self._handler = handler
         self._settings = settings
         self._counters = counters
@@ -320,8 +330,13 @@ class BatchLoop:
 
     async def _deliver(self, messages: Sequence[Outgoing]) -> None:
         """Send all and wait for every delivery; `topic.send` and sinks would only log a failed one."""
-        send = self._app.producer.send
-        deliveries = [await send(m.topic, m.key, m.value, None, None, m.headers) for m in messages]
+        send, marks = self._app.producer.send, self._marks
+        deliveries = [
+            await send(
+                m.topic, m.key, marks.value(m.topic, m.value), None, None, marks.headers(m.topic, m.value, m.headers)
+            )
+            for m in messages
+        ]
         delivered = await asyncio.gather(*deliveries, return_exceptions=True)
         for message, error in zip(messages, delivered, strict=True):
             if isinstance(error, KafkaError):

@@ -20,6 +20,7 @@ from prometheus_client import disable_created_metrics
 from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, RE_EMBEDDER, SESSION, Service
 from musicrec.errors import MusicrecError, Unavailable
 from musicrec.kafka_access import check_access
+from musicrec.registry.wire_format import NO_MARKS, Marks
 from musicrec.settings import Settings
 from musicrec.topics import EMBEDDINGS, LISTENS, MODELS, REQUESTS, RULES, SESSIONS, TRACKS, Topic
 from streams import metrics
@@ -106,9 +107,9 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
             making.cancel()
             await asyncio.gather(making, return_exceptions=True)
             return 0
-        handlers = making.result()
+        handlers, marks = making.result()
         app = new_app(name, settings.kafka, settings.agent, settings.data_dir, group=_group(handlers))
-        loops = [_attach(app, topic, handler, settings, counters) for topic, handler in handlers]
+        loops = [_attach(app, topic, handler, settings, counters, marks) for topic, handler in handlers]
         overtaking = [isinstance(handler, OvertakingHandler) for _, handler in handlers]
         readers = [ReadAhead(app, loop, settings) for loop in compress(loops, overtaking)]
         health.join(app, loops)
@@ -173,8 +174,10 @@ async def _done_before(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
     return True
 
 
-def _attach(app: App, topic: Topic, handler: Handler, settings: Settings, counters: Counters) -> BatchLoop:
-    loop = BatchLoop(app, topic.name, handler, settings.agent, counters)
+def _attach(
+    app: App, topic: Topic, handler: Handler, settings: Settings, counters: Counters, marks: Marks
+) -> BatchLoop:
+    loop = BatchLoop(app, topic.name, handler, settings.agent, counters, marks)
     counters.expect(topic.name)
     source = app.topic(topic.name, key_type=bytes, value_type=bytes, acks=True)
     # One stream per topic, never concurrent: a listener's events stay in order, and work is parallel by partition.
@@ -220,7 +223,7 @@ def _begin_stop(settings: Settings) -> None:
 
 async def _handlers(
     name: str, build: Build, settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack
-) -> Handlers:
+) -> tuple[Handlers, Marks]:
     if settings.agent.declare_topics:
         health.waits_for = "Kafka has the topics"
         await create_missing_topics(settings.kafka)
@@ -228,8 +231,15 @@ async def _handlers(
     if name in AGENTS:
         # Before Faust, whose client tries again in silence, and before state that takes long to restore.
         await check_access(settings.kafka, AGENTS[name].kafka_rules)
+    marks = NO_MARKS
+    if name in AGENTS and settings.registry.schema_id != "none":
+        from musicrec.registry.schema_marks import schema_marks
+
+        health.waits_for = "the schema registry answers"
+        marks = await schema_marks(settings.registry, AGENTS[name].writes, kept_in=settings.data_dir)
+        health.waits_for = "the servers answer"
     health.use_kafka()
-    return await build(settings, counters, health, stack)
+    return await build(settings, counters, health, stack), marks
 
 
 async def _session_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:

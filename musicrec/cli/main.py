@@ -43,6 +43,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "conformance": ("musicrec.cli.conformance:command", "Whether what a platform publishes keeps the contract."),
     "contracts write": ("musicrec.cli.contracts:write", "Write the published schemas."),
     "contracts check": ("musicrec.cli.contracts:check", "Fail where the published schemas differ from the code."),
+    "contracts register": (
+        "musicrec.cli.contracts:register",
+        "Register the published schemas with a schema registry.",
+    ),
     "import lastfm-1k": ("musicrec.cli.import_lastfm:command", "Last.fm-1K TSV."),
     "import listenbrainz": ("musicrec.cli.import_listenbrainz:command", "ListenBrainz JSON listens."),
     "import spotify": ("musicrec.cli.import_spotify:command", "Spotify account and extended exports."),

@@ -28,7 +28,9 @@ from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailabl
 from musicrec.kafka_access import check_access, refused_rules
 from musicrec.kafka_connection import check_connection
 from musicrec.producer_numbering import begin_anew, close_at_once
-from musicrec.settings import KafkaSettings, load_settings
+from musicrec.registry.schema_marks import schema_marks
+from musicrec.registry.wire_format import Headers, Marks
+from musicrec.settings import KafkaSettings, RegistrySettings, load_settings
 from musicrec.topic_follower import Handler, StartAt, TopicFollower
 from musicrec.topics import LISTENS, OUTCOMES, RECOMMENDATIONS, REQUESTS, TRACKS, Topic
 
@@ -56,7 +58,6 @@ _FINAL: Final = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError,
 """What no further attempt can mend."""
 
 Published = ListenEvent | Track | RecommendationRequest
-Headers = list[tuple[str, bytes]]
 _TOPICS: Final[dict[type[Published], Topic]] = {ListenEvent: LISTENS, Track: TRACKS, RecommendationRequest: REQUESTS}
 
 
@@ -68,19 +69,26 @@ class AsyncClient:
     """
 
     def __init__(
-        self, kafka: KafkaSettings | str | None = None, *, publish_deadline_s: float = PUBLISH_DEADLINE_S
+        self,
+        kafka: KafkaSettings | str | None = None,
+        *,
+        publish_deadline_s: float = PUBLISH_DEADLINE_S,
+        registry: RegistrySettings | None = None,
     ) -> None:
         """Make a client; entering the context connects it.
 
         Args:
             kafka: how to reach Kafka: settings, or HOST:PORT of brokers, comma-separated; None takes the environment's
-                `MUSICREC_KAFKA__…`.
+                `MUSICREC_KAFKA__…`, and its `MUSICREC_REGISTRY__…` with it.
             publish_deadline_s: how long `publish` tries.
+            registry: a schema registry, whose ids go with what is published where its `schema_id` says so.
 
         Raises:
             Incompatible: the environment or the address is not as it needs to be.
         """
-        self._kafka = _settings(kafka)
+        self._kafka, found = _settings(kafka)
+        self._registry = registry or found
+        self._marks: dict[str, Marks] = {}
         self._publish_deadline_s = publish_deadline_s
         self._readers = ListReaders()
         self._outcomes = Subscriptions(Outcome.decode)
@@ -117,9 +125,9 @@ class AsyncClient:
 
         Raises:
             BadInput: the record is larger than its contract allows.
-            Incompatible: the broker does not let this user write the topic.
-            Unavailable: the broker stays away.  Whether it has the record is not known: publish the same one again, and
-                by its id it is applied once.
+            Incompatible: the broker does not let this user write the topic, or the schema registry lacks its schema.
+            Unavailable: the broker, or the registry before the first record of a topic, stays away.  Whether the broker
+                has the record is not known: publish the same one again, and by its id it is applied once.
         """
         topic, value = _TOPICS[type(record)], record.encode()
         if len(value) > record.MAX_BYTES:
@@ -241,7 +249,9 @@ class AsyncClient:
 
     async def _send(self, topic: Topic, key: str, value: bytes | None) -> None:
         unknown = f"whether {topic.name} has what was published for {key!r} is not known; publish the same again"
+        marks = await self._marks_of(topic)
         with _refusals(self._kafka, topic, unknown), publishing(topic) as headers:
+            value, headers = marks.value(topic.name, value), marks.headers(topic.name, value, headers)
             async with asyncio.timeout(self._publish_deadline_s):
                 while not await self._sent(topic, key, value, headers):
                     await asyncio.sleep(PAUSE_S)
@@ -261,6 +271,12 @@ class AsyncClient:
             logger.warning("%s: %r; trying again", topic.name, error)
             return False
         return True
+
+    async def _marks_of(self, topic: Topic) -> Marks:
+        """Return the marks of a topic's values; the registry is asked once."""
+        if topic.name not in self._marks:
+            self._marks[topic.name] = await schema_marks(self._registry, [topic])
+        return self._marks[topic.name]
 
     async def _writing(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -303,13 +319,14 @@ class AsyncClient:
             raise Incompatible("the client is not connected: use it as an async context")
 
 
-def _settings(kafka: KafkaSettings | str | None) -> KafkaSettings:
+def _settings(kafka: KafkaSettings | str | None) -> tuple[KafkaSettings, RegistrySettings]:
     if kafka is None:
-        return load_settings().kafka
+        found = load_settings()
+        return found.kafka, found.registry
     if isinstance(kafka, KafkaSettings):
-        return kafka
+        return kafka, RegistrySettings()
     try:
-        return KafkaSettings(bootstrap_servers=kafka)
+        return KafkaSettings(bootstrap_servers=kafka), RegistrySettings()
     except ValidationError as error:
         raise Incompatible(f"{kafka!r} is no address of Kafka: {error.errors()[0]['msg']}") from None
 

@@ -12,7 +12,7 @@ from musicrec.client.async_client import ANSWER_DEADLINE_S, PUBLISH_DEADLINE_S, 
 from musicrec.client.subscription import Subscription
 from musicrec.contracts import ListenEvent, Mode, Outcome, Recommendation
 from musicrec.errors import Incompatible
-from musicrec.settings import KafkaSettings
+from musicrec.settings import KafkaSettings, RegistrySettings
 
 T = TypeVar("T")
 
@@ -43,10 +43,15 @@ class Client:
     """`AsyncClient` with calls that wait; use it as a context. Any thread may call it."""
 
     def __init__(
-        self, kafka: KafkaSettings | str | None = None, *, publish_deadline_s: float = PUBLISH_DEADLINE_S
+        self,
+        kafka: KafkaSettings | str | None = None,
+        *,
+        publish_deadline_s: float = PUBLISH_DEADLINE_S,
+        registry: RegistrySettings | None = None,
     ) -> None:
         """Make a client; see `AsyncClient`."""
         self._kafka = kafka
+        self._registry = registry
         self._publish_deadline_s = publish_deadline_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -126,7 +131,8 @@ class Client:
         return self._client
 
     async def _connected(self) -> AsyncClient:
-        return await AsyncClient(self._kafka, publish_deadline_s=self._publish_deadline_s).__aenter__()
+        client = AsyncClient(self._kafka, publish_deadline_s=self._publish_deadline_s, registry=self._registry)
+        return await client.__aenter__()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if self._loop is None:

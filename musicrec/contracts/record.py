@@ -62,10 +62,11 @@ class Record(BaseModel):
         """
         if not value:
             raise BadInput("the message has no value", DeadLetterReason.EMPTY)
+        value = without_frame(value)
         if len(value) > cls.MAX_BYTES:
             raise BadInput(f"{len(value)} bytes; {cls.__name__} allows {cls.MAX_BYTES}", DeadLetterReason.TOO_LARGE)
         try:
-            return cls.model_validate_json(without_frame(value))
+            return cls.model_validate_json(value)
         except ValidationError as error:
             raise _bad_input(cls.__name__, error) from None
 

@@ -25,7 +25,8 @@ carry the same `list_id` or `revision` again.
 
 ## Values
 UTF-8 JSON objects, no byte order mark; the frame of a schema registry's JSON serializer before it (a zero byte and \
-four of the schema's id) is passed over. Types are strict: `1.0` and `true` are no integers, `NaN` and `Infinity` are \
+four of the schema's id) is passed over, and so is the header `__value_schema_id`. Agents write either where they are \
+told to (`MUSICREC_REGISTRY__SCHEMA_ID`). Types are strict: `1.0` and `true` are no integers, `NaN` and `Infinity` are \
 no numbers. Of a key that stands in an object twice, the last one counts. Unknown fields are ignored, so a publisher \
 may add its own. `schema_version` may be left out and is then 1; within a major version fields are only ever added, \
 and they are optional. What cannot be taken is copied byte for byte to the topic's `.dlq` with the reason in `dlq-` \

@@ -12,7 +12,7 @@ from musicrec.client.async_client import Published
 from musicrec.contracts import ListenEvent, Recommendation, RecommendationRequest
 from musicrec.errors import Incompatible, MusicrecError, Unavailable
 from musicrec.kafka_access import check_access
-from musicrec.settings import KafkaSettings
+from musicrec.settings import KafkaSettings, RegistrySettings
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,11 @@ class NoListYet(Unavailable):
 class Broker:
     """Publishes and reads by one `AsyncClient`; refuses at once while Kafka is known to be away."""
 
-    def __init__(self, kafka: KafkaSettings, *, publish_deadline_s: float, most_waiting: int) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, registry: RegistrySettings, *, publish_deadline_s: float, most_waiting: int
+    ) -> None:
         self._kafka = kafka
+        self._registry = registry
         self._publish_deadline_s = publish_deadline_s
         self._most_waiting = most_waiting
         self._client: AsyncClient | None = None
@@ -150,7 +153,7 @@ class Broker:
 
     async def _look(self) -> None:
         if self._client is None:
-            client = AsyncClient(self._kafka, publish_deadline_s=self._publish_deadline_s)
+            client = AsyncClient(self._kafka, publish_deadline_s=self._publish_deadline_s, registry=self._registry)
             await client.__aenter__()
             try:
                 await check_access(self._kafka, GATEWAY.kafka_rules)

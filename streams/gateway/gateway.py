@@ -22,6 +22,7 @@ class Gateway:
         self.gate = Gate(settings.gateway, Tokens(tokens_file(settings)))
         self.broker = Broker(
             settings.kafka,
+            settings.registry,
             publish_deadline_s=settings.gateway.publish_deadline_s,
             most_waiting=settings.gateway.stream_waiting,
         )
