@@ -75,6 +75,9 @@ def test_the_schema_knows_the_values_that_there_are_and_no_others() -> None:
         ("env.MUSICREC_KAFKA__SASL_PASSWORD=hunter2", "MUSICREC_KAFKA__SASL_PASSWORD"),
         ("workers.session.env.MUSICREC_REDIS__URL=redis://:hunter2@valkey", "MUSICREC_REDIS__URL"),
         ("workers.session.env.MUSICREC_AGENT__INSTANCE_ID=one", "MUSICREC_AGENT__INSTANCE_ID"),
+        ("registry.url=https://key:hunter2@registry", "/registry/url"),
+        ("registry.schemaId=footer", "/registry/schemaId"),
+        ("env.MUSICREC_REGISTRY__TOKEN=hunter2", "MUSICREC_REGISTRY__TOKEN"),
         ("services.web.port=0", "/services/web/port"),
         ("services.Web_2.enabled=true", "Web_2"),
         ('services.web.secretFiles=[{"secret": "tokens"}]', "/services/web/secretFiles/0"),
@@ -105,6 +108,9 @@ def test_a_bad_value_is_refused_by_its_name(wrong: str, named: str) -> None:
         ("smallest", ["workers.re-embedder.enabled=true"], "workers.re-embedder.weights.existingClaim is needed"),
         ("smallest", ["workers.embedder.weights.existingClaim=w"], "workers.embedder.weights.file is needed"),
         ("smallest", ["kafka.bootstrapServers=kafka:19092"], "networkPolicy.kafka.ports lacks 19092"),
+        ("smallest", ["registry.schemaId=header"], "registry.schemaId header needs registry.url"),
+        ("smallest", ["registry.url=http://registry:8080"], "networkPolicy.registry.ports lacks 8080"),
+        ("smallest", ["registry.url=http://registry"], "networkPolicy.registry.ports lacks 80,"),
         (
             "smallest",
             [
@@ -315,6 +321,21 @@ def test_a_pod_reaches_what_it_needs_and_nothing_else() -> None:
     assert allowed(objects, "m-musicrec-ranking", "ingress") == {"health"}
     assert allowed(objects, "m-musicrec-web", "ingress") == {"http"}
     assert allowed(objects, "m-musicrec-tools", "ingress") == set()
+
+
+def test_a_schema_registry_is_reached_by_whoever_publishes_with_the_user_of_its_secret() -> None:
+    sets = ["registry.url=https://registry.data", "registry.schemaId=header", "registry.existingSecret=registry"]
+    objects = rendered("production", *sets)
+    for name, _, container in pods(objects):
+        found = {key: value for key, value in variables(container).items() if key.startswith("MUSICREC_REGISTRY__")}
+        assert found == {
+            "MUSICREC_REGISTRY__URL": "https://registry.data",
+            "MUSICREC_REGISTRY__SCHEMA_ID": "header",
+            "MUSICREC_REGISTRY__USERNAME": {"secretKeyRef": {"name": "registry", "key": "username"}},
+            "MUSICREC_REGISTRY__PASSWORD": {"secretKeyRef": {"name": "registry", "key": "password"}},
+        }, name
+    assert allowed(objects, "m-musicrec-session", "egress") == {53, 9093, 6379, 443, 8081}
+    assert not any("REGISTRY" in key for _, _, c in pods(rendered("production")) for key in variables(c))
 
 
 def test_whoever_scrapes_reaches_the_metrics_of_a_service_too() -> None:

@@ -1,5 +1,5 @@
 {{/*
-How a container reaches Kafka and, where `redis` says so, Redis.
+How a container reaches Kafka, a schema registry where there is one, and Redis where `redis` says so.
 Arguments: root, values (with kafkaSecret, redisSecret), redis.
 */}}
 {{- define "musicrec.connectionEnv" -}}
@@ -25,6 +25,22 @@ Arguments: root, values (with kafkaSecret, redisSecret), redis.
   value: /kafka-tls/tls.crt
 - name: MUSICREC_KAFKA__SSL_KEY_FILE
   value: /kafka-tls/tls.key
+{{- end }}
+{{- end }}
+{{- with .root.Values.registry }}
+{{- if .url }}
+- name: MUSICREC_REGISTRY__URL
+  value: {{ .url | quote }}
+- name: MUSICREC_REGISTRY__SCHEMA_ID
+  value: {{ .schemaId }}
+{{- if .existingSecret }}
+- name: MUSICREC_REGISTRY__USERNAME
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret }}, key: {{ .usernameKey }}}}
+- name: MUSICREC_REGISTRY__PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret }}, key: {{ .passwordKey }}}}
+{{- end }}
+{{- else if ne .schemaId "none" }}
+{{- fail (printf "registry.schemaId %s needs registry.url" .schemaId) }}
 {{- end }}
 {{- end }}
 {{- if .redis }}
