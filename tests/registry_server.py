@@ -17,6 +17,7 @@ from musicrec.local.class_archive import ClassArchive
 from musicrec.local.free_port import LOOPBACK, free_port
 from musicrec.local.java import find_java
 from musicrec.local.kafka_jars import user_cache_dir
+from musicrec.local.kafka_server import STOPPED_IN_ORDER
 
 VERSION = "3.0.9"
 """109 MB; of the later ones each archive has 159."""
@@ -105,8 +106,9 @@ class RegistryServer:
     async def stop(self) -> None:
         """Stop it."""
         if self._process is not None:
-            await self._process.stop()
-            await asyncio.to_thread(self._classes.keep)
+            await self._process.stop(grace_s=60.0)  # the first one writes its archive of classes
+            if self._process.returncode == STOPPED_IN_ORDER:
+                await asyncio.to_thread(self._classes.keep)
             self._process = None
 
     async def _answers(self) -> bool:

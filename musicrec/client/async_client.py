@@ -89,6 +89,7 @@ class AsyncClient:
         self._kafka, found = _settings(kafka)
         self._registry = registry or found
         self._marks: dict[str, Marks] = {}
+        self._asking = asyncio.Lock()
         self._publish_deadline_s = publish_deadline_s
         self._readers = ListReaders()
         self._outcomes = Subscriptions(Outcome.decode)
@@ -275,7 +276,14 @@ class AsyncClient:
     async def _marks_of(self, topic: Topic) -> Marks:
         """Return the marks of a topic's values; the registry is asked once."""
         if topic.name not in self._marks:
-            self._marks[topic.name] = await schema_marks(self._registry, [topic])
+            try:
+                async with asyncio.timeout(self._publish_deadline_s), self._asking:
+                    if topic.name not in self._marks:
+                        self._marks[topic.name] = await schema_marks(self._registry, [topic])
+            except TimeoutError:
+                raise Unavailable(
+                    f"the schema registry at {self._registry.url} does not answer in time; nothing was published"
+                ) from None
         return self._marks[topic.name]
 
     async def _writing(self) -> AIOKafkaProducer:

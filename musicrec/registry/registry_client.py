@@ -28,6 +28,7 @@ CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 MOST_ANSWER_BYTES: Final = 4 * 1024 * 1024
 MOST_SHOWN_CHARS: Final = 500
 """Of a reason that a registry gives; Apicurio's holds both schemas."""
+NO_SUCH_CALL: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 Json = Any
@@ -107,8 +108,11 @@ class RegistryClient:
 
         Apicurio gives no reason; it is empty then.
         """
-        path = f"/compatibility/subjects/{quote(subject, safe='')}/versions?verbose=true"
-        answer = await self._ask("POST", path, _body(schema))
+        versions = f"/compatibility/subjects/{quote(subject, safe='')}/versions"
+        # By all versions, where the level is a transitive one; Karapace has this call for the latest alone.
+        answer = await self._ask("POST", f"{versions}?verbose=true", _body(schema), no_call=True)
+        if answer is None:
+            answer = await self._ask("POST", f"{versions}/latest?verbose=true", _body(schema))
         match self._field(answer, "is_compatible"):
             case True:
                 return None
@@ -125,8 +129,14 @@ class RegistryClient:
         """
         return self._id(await self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", _body(schema)))
 
-    async def _ask(self, method: str, path: str, body: Json = None, *, absent: bool = False) -> Json:
-        """Return the answer as JSON; None for one that says that the subject or the schema is not there."""
+    async def _ask(
+        self, method: str, path: str, body: Json = None, *, absent: bool = False, no_call: bool = False
+    ) -> Json:
+        """Return the answer as JSON.
+
+        None, where `absent` allows it, for an answer that the subject or the schema is not there; where `no_call` does,
+        for one that there is no such call.
+        """
         if self._session is None:
             raise Incompatible("the client of the registry is not open: use it as an async context")
         data = None if body is None else json.dumps(body)
@@ -142,6 +152,8 @@ class RegistryClient:
                         raise self._no_registry(content)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(f"{self._where} does not answer: {str(error) or 'no answer in time'}") from error
+        if no_call and status in NO_SUCH_CALL:
+            return None
         return self._judged(status, content, method, path, absent)
 
     def _judged(self, status: int, content: bytes, method: str, path: str, absent: bool) -> Json:

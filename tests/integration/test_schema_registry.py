@@ -20,6 +20,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from conftest import Worker, skip_or_fail
+from gateway_process import GatewayProcess, until_readyz
 from probe import about, reading
 from registry_server import RegistryServer
 from services import REFUSED, command
@@ -225,13 +226,26 @@ async def forwarding(
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", forward)
-    runner, port = web.AppRunner(app), free_port()
+    runner, port = web.AppRunner(app, shutdown_timeout=0.1), free_port()
     await runner.setup()
     try:
         await web.TCPSite(runner, LOOPBACK, port, ssl_context=tls).start()
         yield f"{'https' if tls else 'http'}://{LOOPBACK}:{port}/apis/ccompat/v7"
     finally:
         await runner.cleanup()
+
+
+async def test_a_registry_that_compares_with_the_latest_version_alone_is_asked_for_that(
+    server: RegistryServer, registry: RegistryClient
+) -> None:
+    async def as_karapace(request: web.Request) -> web.Response | None:
+        known = not re.search("/compatibility/subjects/[^/]+/versions$", request.path)
+        return None if known else web.json_response({"detail": "Not Found"}, status=404)
+
+    before, after = own_schemas("latest"), own_schemas("latest", without_a_required_field)
+    await apply_registration(registry, before, await registration_plan(registry, before, DEFAULT_COMPATIBILITY))
+    async with forwarding(server, answer=as_karapace) as url, RegistryClient(RegistrySettings(url=url)) as other:
+        assert len((await registration_plan(other, after, DEFAULT_COMPATIBILITY)).refused) == len(after)
 
 
 async def test_user_token_and_certificates_are_those_of_the_settings(
@@ -348,6 +362,50 @@ async def test_what_the_client_publishes_is_read_by_confluents_deserializer(
             assert read == json.loads(event.encode())
             assert ListenEvent.decode(record.value) == event
         assert record.value is None or (record.value[:1] == b"{") == (place == "header")
+
+
+async def test_what_the_gateway_publishes_has_the_id_too(
+    server: RegistryServer, registered: None, stack: StackAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUSICREC_REGISTRY__URL", server.url)
+    monkeypatch.setenv("MUSICREC_REGISTRY__SCHEMA_ID", "prefix")
+    gateway = GatewayProcess(stack, tmp_path)
+    try:
+        await gateway.listens()
+        event = {"event_id": "by gateway", "type": "play", "track_id": "so-what", "ms_played": 200_000}
+        async with (
+            reading(stack, LISTENS.name, only=about("ann of the gateway")) as tail,
+            ClientSession(gateway.url, headers=gateway.token("ann of the gateway")) as http,
+        ):
+            await until_readyz(http)
+            answer = await http.post("/v1/events", json=event)
+            assert answer.status == 200, await answer.text()
+            await tail.until(lambda t: len(t.records) == 1)
+    finally:
+        await gateway.process.stop()
+    (record,) = tail.records
+    assert (record.value[:1], ListenEvent.decode(record.value).event_id) == (b"\0", "by gateway")
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_client_whose_registry_is_away_or_silent_publishes_nothing_and_says_so(
+    server: RegistryServer, stack: StackAddresses, answers: bool
+) -> None:
+    async def silence(request: web.Request) -> web.Response | None:
+        await asyncio.sleep(5)
+        return None
+
+    async with forwarding(server, answer=silence) as url:
+        away = RegistrySettings(url=url if answers else f"http://{LOOPBACK}:{free_port()}", schema_id="header")
+        async with AsyncClient(stack.kafka, registry=away, publish_deadline_s=1.0) as musicrec:
+            event = play("ann away", "so-what", ms_played=200_000)
+            async with reading(stack, LISTENS.name, only=about(event.user_id)) as tail:
+                for failed in await asyncio.gather(
+                    *(musicrec.publish(event) for _ in range(3)), return_exceptions=True
+                ):
+                    assert isinstance(failed, Unavailable)
+                    assert "the schema registry at" in str(failed)
+                assert tail.records == []
 
 
 async def test_the_program_of_the_page_publishes_a_play_and_reads_the_list_that_answers_it(
