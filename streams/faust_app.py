@@ -21,6 +21,10 @@ FETCH_BYTES = 256 * 1024
 """Of one partition, in one answer: all of it is handed over before anything that came later, and the default of 1 MB is
 3,500 events."""
 
+LONGEST_HEARTBEAT_S = 2.0
+"""With its next heartbeat a member learns that the group hands partitions around; nobody reads those meanwhile.
+Whoever lets sessions last long, so that a slow restart moves nothing, does not want to wait longer for that."""
+
 REBALANCE_TIMEOUT_S = 60.0
 """The group waits this long for a member that is busy."""
 
@@ -64,7 +68,7 @@ def new_app(
         processing_guarantee="at_least_once",
         broker_commit_interval=settings.commit_interval_s,
         broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_heartbeat_interval=min(settings.session_timeout_s / 5, LONGEST_HEARTBEAT_S),
         broker_rebalance_timeout=REBALANCE_TIMEOUT_S,
         # The default of 1000 s would let a wedged agent keep its partitions for a quarter of an hour.
         broker_max_poll_interval=max(120.0, 2 * settings.retry_deadline_s),

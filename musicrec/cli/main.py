@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gateway serve": ("musicrec.cli.gateway:serve", "Serve events, tracks and lists over HTTP and WebSocket."),
     "gateway token": ("musicrec.cli.gateway:token", "Make a token, and print it once."),
     "gateway revoke": ("musicrec.cli.gateway:revoke", "Take a token back."),
+    "group members": ("musicrec.cli.group:members", "List who works for an agent, and on which partitions."),
+    "group remove": ("musicrec.cli.group:remove", "Take workers that have ended for good out of their group."),
     "dlq list": ("musicrec.cli.dlq:list_letters", "List dead letters, or count them by topic and reason."),
     "dlq show": ("musicrec.cli.dlq:show", "Show one dead letter, or write its value byte for byte."),
     "dlq replay": ("musicrec.cli.dlq:replay", "Publish refused messages again on the topic that they came from."),
@@ -114,6 +116,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 GROUPS: dict[str, str] = {
     "gateway": "HTTP and WebSocket for players without a Kafka client; without a subcommand it serves.",
+    "group": "The consumer group of an agent: who is in it, and who will not come back.",
     "dlq": "Dead letters: what was refused, why, and back onto its topic.",
     "model": "Trained models and variants of the ranking: what the running workers use.",
     "rules": "Rules on what lists may hold: rights by market, disputes, allow-lists.",

@@ -2,9 +2,11 @@
 
 Each step adds a session and a ranking worker, or ends the newest ones in order.  Members have no names of their own
 (`MUSICREC_AGENT__INSTANCE_ID`): one that ends leaves its group at once.  A named one (`--named`) may come back, so that
-the group waits for it; its session timeout is then the longest wait of a listener whose worker was taken away for good.
+the group waits for it, unless `musicrec group remove` says that it does not; without that (`--no-remove`) its session
+timeout is the longest wait of a listener whose worker was taken away for good.
 """
 
+import argparse
 import asyncio
 import sys
 import time
@@ -14,9 +16,11 @@ from typing import NamedTuple
 import reach_tests  # noqa: F401
 from conftest import until_ready
 from live_path import LivePath, percentiles
+from services import command
 from stage import READY_DEADLINE_S, Stage, arguments_of, run, say, show
 
 from musicrec.bench.listen_load import listen_load
+from musicrec.errors import Unavailable
 from musicrec.local.child_process import ChildProcess
 
 AGENTS = ("session", "ranking")
@@ -48,7 +52,8 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
             steps.append(await step(f"to {len(running)} of each", ready(running[-1]), chosen.pause_s))
         while len(running) > 1:
             leaving = running.pop()
-            steps.append(await step(f"back to {len(running)} of each", ended(leaving), chosen.pause_s))
+            change = ended(stage, leaving, removed=chosen.named and chosen.remove)
+            steps.append(await step(f"back to {len(running)} of each", change, chosen.pause_s))
         over.set()
         await load
         await path.all_answered(ANSWERS_DEADLINE_S)
@@ -98,11 +103,18 @@ def ready(workers: list[ChildProcess]) -> "asyncio.Task[None]":
     return asyncio.create_task(wait())
 
 
-def ended(workers: list[ChildProcess]) -> "asyncio.Task[None]":
-    """Tell all to stop, and wait until they have."""
+def ended(stage: Stage, workers: list[ChildProcess], *, removed: bool) -> "asyncio.Task[None]":
+    """Tell all to stop, wait until they have, and where they have names, say that they do not come back."""
+
+    async def end(agent: str, worker: ChildProcess) -> None:
+        await worker.stop(grace_s=60)
+        if removed:
+            status, said = await command(stage.stack, stage.folder / agent, "group", "remove", agent, worker.name)
+            if status != 0:
+                raise Unavailable(said)
 
     async def wait() -> None:
-        await asyncio.gather(*(worker.stop(grace_s=60) for worker in workers))
+        await asyncio.gather(*map(end, AGENTS, workers))
 
     return asyncio.create_task(wait())
 
@@ -114,6 +126,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4, help="most of each agent")
     parser.add_argument("--pause-s", type=float, default=15.0, help="after each step")
     parser.add_argument("--named", action="store_true", help="with static membership")
+    parser.add_argument(
+        "--remove",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="tell the group of a named worker that it does not come back",
+    )
     chosen = parser.parse_args()
     run(lambda stage: measure(stage, chosen), chosen.folder)
 
