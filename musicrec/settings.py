@@ -217,8 +217,8 @@ class AgentSettings(_Section):
     stop_deadline_s: Annotated[float, Field(gt=0)] = 25.0
     """Longest clean stop; beyond it the process ends with status 70 and the reason, and what was in flight comes again.
     Below the 30 s after which Kubernetes kills what it has told to stop."""
-    session_timeout_s: Annotated[float, Field(gt=0)] = 10.0
-    """The broker gives a silent worker's partitions away after this."""
+    session_timeout_s: Annotated[float, Field(gt=0, le=90)] = 10.0
+    """The broker gives a silent worker's partitions away after this; at most as long as a client waits for answers."""
     commit_interval_s: Annotated[float, Field(gt=0)] = 1.0
     """How often finished offsets are committed; what lies between is seen twice after a kill, and applied once."""
     linger_ms: Annotated[int, Field(ge=0)] = 0
