@@ -2,10 +2,10 @@
 
 Faust 0.15.3 commits past an event that is still in flight, commits after a crash has acknowledged unfinished events,
 turns the idempotent producer on for transactions only, reads messages in a second thread, makes four tasks of each, and
-never asks the group's client whether it has given up.  That client, of aiokafka 0.14, leaves a topic that the broker did not name alone for
-minutes, begins at the first message where its coordinator was still loading what is committed, and commits for others
-after a rebalance.  Each guard names the fault that it closes; for some, a test runs the stock driver beside it, so that
-it can go when upstream is right.
+never asks the group's client whether it has given up.  That client, of aiokafka 0.14, leaves a topic that the broker
+did not name alone for minutes, begins at the first message where its coordinator was still loading what is committed,
+and commits for others after a rebalance.  Each guard names the fault that it closes; for some, a test runs the stock
+driver beside it, so that it can go when upstream is right.
 """
 
 import asyncio
@@ -139,7 +139,7 @@ class SafeConsumer(driver.Consumer):
 
     async def wait_first(self, *waited: Any, timeout: Any = None) -> WaitResults:
         # Faust hands each message over in a task, and makes three more beside it, to see whether the worker stops or
-        # partitions are handed around meanwhile: the third part of what a session worker did for an event.  Nearly all
+        # partitions are handed around meanwhile: a quarter to a third of what a session worker did for an event.  Most
         # find room in their queue at once.
         if asyncio.iscoroutine(waited[0]) and timeout is None and not self.should_stop:
             begun = Begun(waited[0])
