@@ -16,12 +16,12 @@ from typing import NamedTuple
 import reach_tests  # noqa: F401
 from conftest import until_ready
 from live_path import LivePath, percentiles
-from services import command
 from stage import READY_DEADLINE_S, Stage, arguments_of, run, say, show
 
 from musicrec.bench.listen_load import listen_load
-from musicrec.errors import Unavailable
 from musicrec.local.child_process import ChildProcess
+from streams.consumer_groups import consumer_group
+from streams.group_members import remove_members
 
 AGENTS = ("session", "ranking")
 ANSWERS_DEADLINE_S = 120.0
@@ -109,9 +109,8 @@ def ended(stage: Stage, workers: list[ChildProcess], *, removed: bool) -> "async
     async def end(agent: str, worker: ChildProcess) -> None:
         await worker.stop(grace_s=60)
         if removed:
-            status, said = await command(stage.stack, stage.folder / agent, "group", "remove", agent, worker.name)
-            if status != 0:
-                raise Unavailable(said)
+            for name in await remove_members(stage.stack.kafka, consumer_group(agent), [worker.name]):
+                say(f"{name} had timed out already: it took its time to end")
 
     async def wait() -> None:
         await asyncio.gather(*map(end, AGENTS, workers))
