@@ -120,6 +120,12 @@ KEY: Final = "KEY"
 
 _SCRIPT: Final = (("script", "load", "return 0"), ("evalsha", "0" * 40, "1", KEY))
 
+
+def _redis_of(service: Service) -> RedisAccess:
+    assert service.redis is not None
+    return service.redis
+
+
 SESSION: Final = Service(
     "session",
     "session agent",
@@ -169,6 +175,19 @@ OUTCOME: Final = Service(
     group="musicrec-outcome",
     redis=RedisAccess(keys=("musicrec:lists:*",), calls=(("zrevrangebyscore", KEY, "0", "0"),)),
 )
+SESSION_RANKING: Final = Service(
+    "session-ranking",
+    "session-ranking agent",
+    reads=tuple(dict.fromkeys((*SESSION.reads, *RANKING.reads))),
+    writes=tuple(dict.fromkeys((*SESSION.writes, *RANKING.writes))),
+    group="musicrec-session-ranking",
+    # It begins where they stand.
+    watches=("musicrec-session", "musicrec-ranking"),
+    redis=RedisAccess(
+        keys=(*_redis_of(SESSION).keys, *_redis_of(RANKING).keys),
+        calls=tuple(dict.fromkeys((*_redis_of(SESSION).calls, *_redis_of(RANKING).calls))),
+    ),
+)
 _EMBEDDED: Final = RedisAccess(
     keys=("musicrec:embedded:*",),
     calls=(*_SCRIPT, ("getex", KEY), ("unlink", KEY), ("get", KEY), ("set", KEY, ""), ("del", KEY)),
@@ -196,7 +215,7 @@ WEB: Final = Service(
     "page",
     reads=(LISTENS, TRACKS, SESSIONS, REQUESTS, EMBEDDINGS, RECOMMENDATIONS, OUTCOMES, MODELS, RULES, *DEAD_LETTERS),
     describes=(SHADOW_RECOMMENDATIONS,),
-    watches=("musicrec-session", "musicrec-ranking", "musicrec-outcome", "musicrec-embedder"),
+    watches=tuple(f"musicrec-{name}" for name in ("session", "ranking", "session-ranking", "outcome", "embedder")),
 )
 REPLAYED: Final = tuple(topic.dead_letters_of for topic in DEAD_LETTERS if topic.dead_letters_of is not None)
 """Topics onto which dead letters are replayed; whoever does so has to have the right to write them."""
@@ -210,6 +229,8 @@ SUBSCRIBER: Final = Service(
     "subscriber", "a platform that subscribes", reads=(RECOMMENDATIONS, OUTCOMES), group="musicrec-subscriber"
 )
 
-AGENTS: Final = {service.name: service for service in (SESSION, RANKING, OUTCOME, EMBEDDER, RE_EMBEDDER)}
+AGENTS: Final = {
+    service.name: service for service in (SESSION, RANKING, SESSION_RANKING, OUTCOME, EMBEDDER, RE_EMBEDDER)
+}
 """The agents' rows by the name that `musicrec worker` takes."""
 SERVICES: Final = (*AGENTS.values(), WEB, GATEWAY, TOPICS_COMMAND, MODEL_COMMAND, RULES_COMMAND, PUBLISHER, SUBSCRIBER)

@@ -88,7 +88,7 @@ LISTENS: Final = Topic(
     cleanup="delete",
     retention_ms=7 * DAY_MS,
     written_by="platform, gateway",
-    read_by="session agent, page",
+    read_by="session agent, session-ranking agent, page",
     purpose="plays, skips and feedback",
     stamped_by_broker=True,
 )
@@ -100,7 +100,7 @@ TRACKS: Final = Topic(
     cleanup="compact",
     retention_ms=None,
     written_by="platform, gateway",
-    read_by="embedder, re-embedder, ranking agent, page",
+    read_by="embedder, re-embedder, ranking agent, session-ranking agent, page",
     purpose="the catalogue; a tombstone removes a track",
 )
 SESSIONS: Final = Topic(
@@ -110,8 +110,8 @@ SESSIONS: Final = Topic(
     partitions=USER_PARTITIONS,
     cleanup="delete",
     retention_ms=7 * DAY_MS,
-    written_by="session agent",
-    read_by="ranking agent, outcome agent, page",
+    written_by="session agent, session-ranking agent",
+    read_by="ranking agent, session-ranking agent, outcome agent, page",
     purpose="a listener's session after each applied event",
 )
 REQUESTS: Final = Topic(
@@ -122,7 +122,7 @@ REQUESTS: Final = Topic(
     cleanup="delete",
     retention_ms=DAY_MS,
     written_by="platform, gateway",
-    read_by="ranking agent, page",
+    read_by="ranking agent, session-ranking agent, page",
     purpose="explicit requests for a list",
 )
 EMBEDDINGS: Final = Topic(
@@ -133,7 +133,7 @@ EMBEDDINGS: Final = Topic(
     cleanup="compact",
     retention_ms=None,
     written_by="embedder, re-embedder",
-    read_by="ranking agent, page",
+    read_by="ranking agent, session-ranking agent, page",
     purpose="a vector per track; rebuilds the index anywhere",
 )
 RECOMMENDATIONS: Final = Topic(
@@ -143,7 +143,7 @@ RECOMMENDATIONS: Final = Topic(
     partitions=USER_PARTITIONS,
     cleanup="delete",
     retention_ms=DAY_MS,
-    written_by="ranking agent",
+    written_by="ranking agent, session-ranking agent",
     read_by="platform, gateway, page",
     purpose="lists, for an event or a request",
 )
@@ -154,7 +154,7 @@ SHADOW_RECOMMENDATIONS: Final = Topic(
     partitions=USER_PARTITIONS,
     cleanup="delete",
     retention_ms=DAY_MS,
-    written_by="ranking agent",
+    written_by="ranking agent, session-ranking agent",
     read_by="operators",
     purpose="lists of variants that nobody is shown",
 )
@@ -178,7 +178,7 @@ MODELS: Final = Topic(
     cleanup="compact",
     retention_ms=None,
     written_by="`musicrec model`",
-    read_by="ranking agent, page, `musicrec model`",
+    read_by="ranking agent, session-ranking agent, page, `musicrec model`",
     purpose="trained models to load, and variants of the ranking; a tombstone withdraws one",
 )
 RULES: Final = Topic(
@@ -189,7 +189,7 @@ RULES: Final = Topic(
     cleanup="compact",
     retention_ms=None,
     written_by="`musicrec rules`",
-    read_by="ranking agent, page, `musicrec rules`",
+    read_by="ranking agent, session-ranking agent, page, `musicrec rules`",
     purpose="what lists must not hold, where and when; a tombstone withdraws a rule",
 )
 
@@ -224,10 +224,10 @@ def dead_letter_topic(source: Topic, written_by: str) -> Topic:
 
 
 DEAD_LETTERS: Final = (
-    dead_letter_topic(LISTENS, "session agent"),
+    dead_letter_topic(LISTENS, "session agent, session-ranking agent"),
     dead_letter_topic(TRACKS, "embedder, re-embedder"),
-    dead_letter_topic(SESSIONS, "ranking agent, outcome agent"),
-    dead_letter_topic(REQUESTS, "ranking agent"),
+    dead_letter_topic(SESSIONS, "ranking agent, session-ranking agent, outcome agent"),
+    dead_letter_topic(REQUESTS, "ranking agent, session-ranking agent"),
 )
 
 TOPICS: Final = RECORD_TOPICS + DEAD_LETTERS

@@ -44,7 +44,7 @@ from streams.counters import Counters
 from streams.crash_point import CrashPoint, Step
 from streams.express_lane import ExpressLane, Haste
 from streams.fair_queue import FairQueue
-from streams.messages import NO_TRACE, Batch, Decision, Incoming, Outgoing, Trace, dead_letter, incoming
+from streams.messages import Batch, Decision, Incoming, Outgoing, dead_letter, incoming
 from streams.vitals import Work
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,14 @@ class PatientHandler(Handler, Protocol):
             batch: its messages.
             hurried: whether the group waits for what its members hold, to hand partitions around.
         """
+
+
+@runtime_checkable
+class RefusingHandler(Handler, Protocol):
+    """A handler that does more with a message than one thing, and refuses no more of it than what it fails on."""
+
+    async def refuse(self, message: Incoming, reason: BadInput) -> Decision:
+        """Return what to do with a message that `decide` fails on: its dead letter, or that of what it leads to."""
 
 
 class BatchLoop:
@@ -296,29 +304,32 @@ class BatchLoop:
         if self._handler_errors > MAX_HANDLER_ERRORS:
             raise error
         reason = BadInput(f"{type(error).__name__} in the handler", DeadLetterReason.HANDLER_ERROR)
-        letter = Decision([dead_letter(message, reason, app=self._handler.name)])
-        await self._deliver(letter.messages)
-        self._counters.finished([message], letter, _now_ms())
+        if isinstance(self._handler, RefusingHandler):
+            decision = await self._handler.refuse(message, reason)
+        else:
+            decision = Decision([dead_letter(message, reason, app=self._handler.name)])
+        await self._emit(decision)
+        await decision.save()
+        self._counters.finished([message], decision, _now_ms())
 
     async def _retry_while_unavailable(self, batch: Sequence[Incoming]) -> None:
         deadline = time.monotonic() + self._settings.retry_deadline_s
         backoff_s = FIRST_BACKOFF_S
         while True:
-            trace: Trace = NO_TRACE
+            decision = Decision()
             try:
                 decision = await self._handler.decide(batch)
-                trace = decision.trace
                 self._crash_point.passed(Step.DECIDE)
-                await self._deliver(decision.messages)
+                await self._emit(decision)
                 self._crash_point.passed(Step.EMIT)
                 delivered_ms = _now_ms()
                 await decision.save()
                 self._crash_point.passed(Step.SAVE)
                 self._counters.finished(batch, decision, delivered_ms)
-                trace.end()
+                decision.end_trace()
                 return
             except (Unavailable, KafkaError, ProducerSendError) as error:
-                trace.end(error)
+                decision.end_trace(error)
                 if time.monotonic() > deadline:
                     log.error("%s: gave up after %g s", self._handler.name, self._settings.retry_deadline_s)
                     raise
@@ -328,8 +339,17 @@ class BatchLoop:
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1.0))
                 backoff_s = min(LONGEST_BACKOFF_S, 2 * backoff_s)
 
-    async def _deliver(self, messages: Sequence[Outgoing]) -> None:
-        """Send all and wait for every delivery; `topic.send` and sinks would only log a failed one."""
+    async def _emit(self, decision: Decision) -> None:
+        places = await self._deliver(decision.to_deliver())
+        if letters := decision.dead_letters_of_delivered(places):
+            await self._deliver(letters)
+
+    async def _deliver(self, messages: Sequence[Outgoing]) -> list[Any]:
+        """Send all and wait for every delivery; `topic.send` and sinks would only log a failed one.
+
+        Returns:
+            Where each stands.
+        """
         send, marks = self._app.producer.send, self._marks
         deliveries = [
             await send(
@@ -345,6 +365,7 @@ class BatchLoop:
                 raise Unavailable(f"Kafka does not take what goes to {message.topic}: {error}{hint}") from error
             if isinstance(error, BaseException):
                 raise error
+        return delivered
 
 
 def _no_haste(value: bytes | None, timestamp_ms: int) -> Haste:

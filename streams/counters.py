@@ -127,6 +127,8 @@ class Counters:
         for variant, seconds in decision.ranked:
             self._variant_ranking.labels(self._variant(variant)).observe(seconds)
         self._last_event.labels(topic).set(max(message.timestamp_ms for message in batch) / 1000)
+        if decision.then is not None:
+            self.finished(*decision.then, now_ms)
 
     def _variant(self, name: str) -> str:
         """Return the label of a variant: an outcome worker sees whatever names lists have had, for months."""

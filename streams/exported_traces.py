@@ -88,8 +88,7 @@ class ExportedBatch:
                 "messaging.operation.name": "process",
                 "messaging.operation.type": "process",
                 "messaging.destination.name": message.topic,
-                "messaging.destination.partition.id": str(message.partition),
-                "messaging.kafka.offset": message.offset,
+                **_place(message),
                 "messaging.consumer.group.name": self._group,
                 "musicrec.outcome": outcome.value,
                 "musicrec.waited_ms": max(0, self._began_ns // 1_000_000 - message.timestamp_ms),
@@ -107,6 +106,12 @@ class ExportedBatch:
                 span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}; tried again"))
             span.end()
         self._spans = []
+
+
+def _place(message: Incoming) -> dict[str, str | int]:
+    if not message.is_published:
+        return {}
+    return {"messaging.destination.partition.id": str(message.partition), "messaging.kafka.offset": message.offset}
 
 
 def _in_sdk(context: TraceContext | None) -> Context:

@@ -19,6 +19,9 @@ REASON_HEADER = f"{HEADER_PREFIX}reason"
 
 Headers = list[tuple[str, bytes]]
 
+UNPUBLISHED: Final = -1
+"""Partition of a message that has no place yet."""
+
 
 class Incoming(NamedTuple):
     """A message taken from Kafka, undecoded."""
@@ -30,6 +33,11 @@ class Incoming(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it came from its topic; else it is handled at once by who publishes it, see `unpublished`."""
+        return self.partition != UNPUBLISHED
 
     @property
     def place(self) -> str:
@@ -71,6 +79,23 @@ class Outgoing(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+    @property
+    def is_dead_letter(self) -> bool:
+        """Whether it is what was refused."""
+        return self.topic.endswith(DEAD_LETTER_SUFFIX)
+
+
+class Delivered(Protocol):
+    """Where a message stands, as the client tells it."""
+
+    @property
+    def partition(self) -> int:
+        """Partition."""
+
+    @property
+    def offset(self) -> int:
+        """Offset in the partition."""
 
 
 class Trace(Protocol):
@@ -122,11 +147,65 @@ class Decision:
     """Variant and time, in seconds, of each list that was made."""
     trace: Trace = NO_TRACE
     """Its spans."""
+    then: "Handled | None" = None
+    """What came of some of these messages that were handled at once, without the way over their topic."""
+
+    def to_deliver(self) -> list[Outgoing]:
+        """Return all messages, those of `then` at the end, without its dead letters: they name a place."""
+        if self.then is None:
+            return self.messages
+        return self.messages + [message for message in self.then.decision.messages if not message.is_dead_letter]
+
+    def dead_letters_of_delivered(self, places: Sequence[Delivered]) -> list[Outgoing]:
+        """Return what of `to_deliver` is refused, now that it stands on its topic.
+
+        Args:
+            places: where each message of `to_deliver` stands.
+        """
+        if self.then is None:
+            return []
+        return [_placed(letter, places) for letter in self.then.decision.messages if letter.is_dead_letter]
+
+    def end_trace(self, error: Exception | None = None) -> None:
+        """End all spans; see `Trace`."""
+        self.trace.end(error)
+        if self.then is not None:
+            self.then.decision.end_trace(error)
 
     def dead_letters(self) -> Counter[str]:
         """Return how many of the messages are dead letters, by reason."""
-        letters = (m for m in self.messages if m.topic.endswith(DEAD_LETTER_SUFFIX))
+        letters = (m for m in self.messages if m.is_dead_letter)
         return Counter(dict(m.headers)[REASON_HEADER].decode() for m in letters)
+
+
+class Handled(NamedTuple):
+    """A batch and what it leads to."""
+
+    batch: Sequence[Incoming]
+    decision: Decision
+
+
+def unpublished(messages: Sequence[Outgoing], topic: Topic, now_ms: int) -> list[Incoming]:
+    """Return those of `messages` that go to `topic` as its reader will see them, but for their place.
+
+    Args:
+        messages: of a decision.
+        topic: whose messages are to be handled at once.
+        now_ms: epoch milliseconds.
+    """
+    return [
+        Incoming(message.topic, UNPUBLISHED, number, now_ms, message.key, message.value, message.headers)
+        for number, message in enumerate(messages)
+        if message.topic == topic.name
+    ]
+
+
+def _placed(letter: Outgoing, places: Sequence[Delivered]) -> Outgoing:
+    """Return a dead letter of an unpublished message, whose offset is its number among `places`, with its place."""
+    why = DeadLetter.from_headers(letter.headers)
+    place = places[why.original_offset]
+    placed = why.model_copy(update={"original_partition": place.partition, "original_offset": place.offset})
+    return letter._replace(headers=[*letter.headers[: -len(placed.headers())], *placed.headers()])
 
 
 def record_message(topic: Topic, record: VersionedRecord, context: TraceContext | None = None) -> Outgoing:
@@ -142,7 +221,7 @@ def dead_letter(message: Incoming, error: BadInput, *, app: str) -> Outgoing:
     """
     why = DeadLetter(
         original_topic=message.topic,
-        original_partition=message.partition,
+        original_partition=message.partition if message.is_published else 0,
         original_offset=message.offset,
         original_timestamp=max(0, message.timestamp_ms),
         reason=error.reason,

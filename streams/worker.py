@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from aiokafka.errors import KafkaError
 from prometheus_client import disable_created_metrics
 
-from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, RE_EMBEDDER, SESSION, Service
+from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, RE_EMBEDDER, SESSION, SESSION_RANKING, Service
 from musicrec.errors import MusicrecError, Unavailable
 from musicrec.kafka_access import check_access
 from musicrec.registry.wire_format import NO_MARKS, Marks
@@ -26,6 +26,7 @@ from musicrec.topics import EMBEDDINGS, LISTENS, MODELS, REQUESTS, RULES, SESSIO
 from streams import metrics
 from streams.batch_loop import BatchLoop, Handler, OvertakingHandler
 from streams.closed_connections import pass_over_closed_connections
+from streams.consumer_groups import consumer_group
 from streams.counters import Counters
 from streams.faust_app import App, new_app
 from streams.health import Health, must_not_fail
@@ -38,6 +39,9 @@ from streams.watchdog import end_process, end_process_after
 
 if TYPE_CHECKING:
     from streams.embedder_agent import Memory  # numba and OpenVINO, which other agents need not load
+    from streams.ranking_agent import Rankers
+    from streams.redis_connection import RedisClient
+    from streams.session_agent import SessionAgent
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,7 @@ class Agent(StrEnum):
     OUTCOME = "outcome"
     EMBEDDER = "embedder"
     RE_EMBEDDER = "re-embedder"
+    SESSION_RANKING = "session-ranking"
 
 
 @runtime_checkable
@@ -84,6 +89,7 @@ async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], No
         Agent.OUTCOME: _outcome_handlers,
         Agent.EMBEDDER: _embedder_handlers,
         Agent.RE_EMBEDDER: _re_embedder_handlers,
+        Agent.SESSION_RANKING: _session_ranking_handlers,
     }
     return await run_handlers(agent.value, settings, build[agent], on_ready)
 
@@ -243,25 +249,55 @@ async def _handlers(
 
 
 async def _session_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
+    redis = await _redis(settings, SESSION, health, stack)
+    return [(LISTENS, await _sessions(settings, counters, health, redis, _traces(settings, SESSION, stack)))]
+
+
+async def _sessions(
+    settings: Settings, counters: Counters, health: Health, redis: "RedisClient", traces: Traces
+) -> "SessionAgent":
     from streams.session_agent import SessionAgent
     from streams.session_store import SessionStore
 
-    redis = await _redis(settings, SESSION, health, stack)
     store = SessionStore(redis, settings.session.redis_ttl_ms, counters.redis_call)
-    origin = await _origin(settings, health, LISTENS)
-    return [(LISTENS, SessionAgent(store, settings.session, origin, _traces(settings, SESSION, stack)))]
+    return SessionAgent(store, settings.session, await _origin(settings, health, LISTENS), traces)
+
+
+async def _session_ranking_handlers(
+    settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack
+) -> Handlers:
+    from streams.listen_ranking import ListenRanking
+    from streams.ranking_agent import RequestRanking, SessionRanking
+    from streams.taken_over_offsets import take_over_offsets
+
+    redis = await _redis(settings, SESSION_RANKING, health, stack)
+    traces = _traces(settings, SESSION_RANKING, stack)
+    sessions = await _sessions(settings, counters, health, redis, traces)
+    rankers = await _rankers(settings, counters, health, stack, redis, traces)
+    former = {LISTENS: consumer_group(SESSION.name), REQUESTS: consumer_group(RANKING.name)}
+    await take_over_offsets(settings.kafka, consumer_group(SESSION_RANKING.name), former)
+    return [(LISTENS, ListenRanking(sessions, SessionRanking(rankers))), (REQUESTS, RequestRanking(rankers))]
 
 
 async def _ranking_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
+    from streams.ranking_agent import RequestRanking, SessionRanking
+
+    redis = await _redis(settings, RANKING, health, stack)
+    rankers = await _rankers(settings, counters, health, stack, redis, _traces(settings, RANKING, stack))
+    return [(SESSIONS, SessionRanking(rankers)), (REQUESTS, RequestRanking(rankers))]
+
+
+async def _rankers(
+    settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack, redis: "RedisClient", traces: Traces
+) -> "Rankers":
     from streams.list_store import ListStore
-    from streams.ranking_agent import Rankers, RequestRanking, SessionRanking
+    from streams.ranking_agent import Rankers
     from streams.ranking_state import RankingState
     from streams.warm_up import compile_kernels
 
     health.waits_for = "kernels are compiled and the state is restored"
     # Lists are kept by the listens that they answer.
-    origin = await _origin(settings, health, LISTENS)
-    lists = ListStore(await _redis(settings, RANKING, health, stack), origin, counters.redis_call)
+    lists = ListStore(redis, await _origin(settings, health, LISTENS), counters.redis_call)
     followed = await _origin(settings, health, TRACKS, SESSIONS, EMBEDDINGS)
     _, state = await asyncio.gather(
         asyncio.to_thread(compile_kernels),
@@ -271,15 +307,9 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
     counters.show(metrics.INDEX_NEWEST, lambda: _seconds(s.newest_ms if (s := state.index.serving) else None))
     counters.show(metrics.SNAPSHOT, lambda: _seconds(state.snapshot_ms))
     counters.expect_followed(SESSIONS.name, TRACKS.name, MODELS.name, RULES.name)
-    rankers = Rankers(
-        state.variants,
-        state.running,
-        lists,
-        settings.ranking,
-        index_version=state.index_version,
-        traces=_traces(settings, RANKING, stack),
+    return Rankers(
+        state.variants, state.running, lists, settings.ranking, index_version=state.index_version, traces=traces
     )
-    return [(SESSIONS, SessionRanking(rankers)), (REQUESTS, RequestRanking(rankers))]
 
 
 def _seconds(epoch_ms: int | None) -> float:
@@ -357,7 +387,7 @@ async def _origin(settings: Settings, health: Health, *topics: Topic) -> str:
     return ids.origin
 
 
-async def _redis(settings: Settings, service: Service, health: Health, stack: AsyncExitStack) -> Any:
+async def _redis(settings: Settings, service: Service, health: Health, stack: AsyncExitStack) -> "RedisClient":
     from streams.redis_access import check_redis
     from streams.redis_connection import connect
 

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError
 
 from musicrec.contracts import EventType, ListenEvent
 from musicrec.local import StackAddresses
@@ -55,6 +56,30 @@ async def publish_events(producer: AIOKafkaProducer, events: Sequence[ListenEven
     return await publish(
         producer, "musicrec.listens.v1", [(event.user_id.encode(), event.encode()) for event in events]
     )
+
+
+def partitions_of(*topics: str) -> list[TopicPartition]:
+    """Return all partitions of some topics."""
+    return [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS[topic])]
+
+
+async def commit_ends(stack: StackAddresses, group: str, topics: Sequence[str], deadline_s: float = 40.0) -> None:
+    """Let a group begin at the ends of topics, as `kafka-consumer-groups.sh --reset-offsets --to-latest` does.
+
+    It can be done once the last of its members is gone; a static one is a while after it has ended.
+    """
+    consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **stack.kafka.client_options())
+    consumer.assign(partitions_of(*topics))
+    await consumer.start()
+    try:
+        async with asyncio.timeout(deadline_s):
+            while True:
+                with suppress(CommitFailedError):
+                    await consumer.commit(await consumer.end_offsets(partitions_of(*topics)))
+                    return
+                await asyncio.sleep(0.5)
+    finally:
+        await consumer.stop()
 
 
 def about(*users: str) -> Callable[[ConsumerRecord], bool]:

@@ -18,6 +18,11 @@ allow musicrec-ranking --operation Describe --topic musicrec.listens.v1
 allow musicrec-ranking --operation Read --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.tracks.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.models.v1 --topic musicrec.rules.v1 --group musicrec-ranking
 allow musicrec-ranking --operation Write --topic musicrec.recommendations.v1 --topic musicrec.shadow-recommendations.v1 --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
 
+# session-ranking agent
+allow musicrec-session-ranking --operation Describe --group musicrec-session --group musicrec-ranking
+allow musicrec-session-ranking --operation Read --topic musicrec.listens.v1 --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.tracks.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.models.v1 --topic musicrec.rules.v1 --group musicrec-session-ranking
+allow musicrec-session-ranking --operation Write --topic musicrec.sessions.v1 --topic musicrec.listens.v1.dlq --topic musicrec.recommendations.v1 --topic musicrec.shadow-recommendations.v1 --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
+
 # outcome agent
 allow musicrec-outcome --operation Describe --topic musicrec.listens.v1
 allow musicrec-outcome --operation Read --topic musicrec.sessions.v1 --group musicrec-outcome
@@ -34,7 +39,7 @@ allow musicrec-re-embedder --operation Read --resource-pattern-type prefixed --g
 allow musicrec-re-embedder --operation Write --topic musicrec.track-embeddings.v1 --topic musicrec.tracks.v1.dlq
 
 # page
-allow musicrec-web --operation Describe --topic musicrec.shadow-recommendations.v1 --group musicrec-session --group musicrec-ranking --group musicrec-outcome --group musicrec-embedder
+allow musicrec-web --operation Describe --topic musicrec.shadow-recommendations.v1 --group musicrec-session --group musicrec-ranking --group musicrec-session-ranking --group musicrec-outcome --group musicrec-embedder
 allow musicrec-web --operation Read --topic musicrec.listens.v1 --topic musicrec.tracks.v1 --topic musicrec.sessions.v1 --topic musicrec.requests.v1 --topic musicrec.track-embeddings.v1 --topic musicrec.recommendations.v1 --topic musicrec.outcomes.v1 --topic musicrec.models.v1 --topic musicrec.rules.v1 --topic musicrec.listens.v1.dlq --topic musicrec.tracks.v1.dlq --topic musicrec.sessions.v1.dlq --topic musicrec.requests.v1.dlq
 
 # gateway

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ async def measure_path(
     rate_per_s: float,
     seconds: float,
     flat_out_events: int,
+    workers: Sequence[str],
     progress: Callable[[str], None],
 ) -> PathReport:
     """Measure relay, agents flat out, agents at the rate, relay again.
@@ -59,6 +60,7 @@ async def measure_path(
         rate_per_s: events per second of the latency phases.
         seconds: length of each latency phase.
         flat_out_events: events of the throughput phase.
+        workers: agents that have one worker each.
         progress: called with what happens now.
     """
     run = f"{time.time_ns():x}"  # on servers that outlive a run, its events must not be those of the one before
@@ -66,8 +68,8 @@ async def measure_path(
     progress(f"relay at {rate_per_s:g}/s")
     relay = await _measure_relay(stack, folder, rate_per_s, seconds)
     async with PathProbe(stack.kafka, LISTENS.name, RECOMMENDATIONS.name, _answered_events) as probe:
-        progress("starting the session and the ranking worker")
-        workers = [await start_worker(agent, stack, folder) for agent in ("session", "ranking")]
+        progress(f"starting workers: {', '.join(workers)}")
+        started = [await start_worker(agent, stack, folder) for agent in workers]
         try:
             await probe.run(listen_load(f"warm-up-{run}"), rate_per_s=rate_per_s, count=200)
             progress(f"{flat_out_events} events flat out")
@@ -80,7 +82,7 @@ async def measure_path(
                 listen_load(f"paced-{run}"), rate_per_s=rate_per_s, count=round(rate_per_s * seconds)
             )
         finally:
-            for worker in workers:
+            for worker in started:
                 await worker.stop()
     progress(f"relay at {rate_per_s:g}/s again")
     relay += await _measure_relay(stack, folder, rate_per_s, seconds)

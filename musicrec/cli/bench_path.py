@@ -16,6 +16,10 @@ def command(
     rate: Annotated[float, typer.Option(min=1, help="Events per second of the latency phases.")] = 200.0,
     seconds: Annotated[float, typer.Option(min=1, help="Length of each latency phase.")] = 30.0,
     flat_out: Annotated[int, typer.Option(min=100, help="Events of the throughput phase.")] = 20_000,
+    in_one: Annotated[
+        bool,
+        typer.Option("--in-one", help="One session-ranking worker instead of a session and a ranking worker."),
+    ] = False,
     kafka: KafkaServers = None,
     redis: RedisUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
@@ -42,6 +46,7 @@ def command(
                 rate_per_s=rate,
                 seconds=seconds,
                 flat_out_events=flat_out,
+                workers=("session-ranking",) if in_one else ("session", "ranking"),
                 progress=progress,
             )
 

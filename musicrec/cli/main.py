@@ -17,7 +17,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("musicrec.cli.demo:command", "The whole main job on this machine, until Ctrl-C."),
     "up": ("musicrec.cli.up:command", "Start the embedded Kafka and Valkey and keep them running."),
     "doctor": ("musicrec.cli.doctor:command", "Check what this machine needs and say how to mend it."),
-    "worker": ("musicrec.cli.worker:command", "Run one agent: session, ranking, outcome, embedder or re-embedder."),
+    "worker": (
+        "musicrec.cli.worker:command",
+        "Run one agent: session, ranking or session-ranking, outcome, embedder, re-embedder.",
+    ),
     "web": ("musicrec.cli.web:command", "Serve the live page."),
     "gateway serve": ("musicrec.cli.gateway:serve", "Serve events, tracks and lists over HTTP and WebSocket."),
     "gateway token": ("musicrec.cli.gateway:token", "Make a token, and print it once."),

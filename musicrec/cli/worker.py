@@ -21,7 +21,7 @@ def _table(wanted: bool) -> None:
 
 
 def command(
-    agent: Annotated[str, typer.Argument(help="session, ranking, outcome, embedder or re-embedder")],
+    agent: Annotated[str, typer.Argument(help="session, ranking, session-ranking, outcome, embedder or re-embedder")],
     metrics: Annotated[
         bool,
         typer.Option("--metrics", help="Print the table of deploy/metrics.md instead.", is_eager=True, callback=_table),
@@ -29,6 +29,8 @@ def command(
     verbose: Annotated[bool, typer.Option(help="Log Faust's and aiokafka's doings too.")] = False,
 ) -> None:
     """Run one agent until SIGTERM or Ctrl-C.
+
+    session-ranking does what session and ranking do, in one process, and answers an event sooner.
 
     Connections and settings come from MUSICREC_* variables.  Start as many processes as there is work, at most one per
     partition; give each its own MUSICREC_AGENT__INSTANCE_ID (the pod name) so that a restart moves no partition.

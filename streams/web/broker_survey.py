@@ -18,6 +18,7 @@ from streams.group_requests import DescribeGroupRequest
 READ_BY: Final[Mapping[str, Sequence[Topic]]] = {
     "session": (LISTENS,),
     "ranking": (SESSIONS, REQUESTS),
+    "session-ranking": (LISTENS, REQUESTS),
     "outcome": (SESSIONS,),
     "embedder": (TRACKS,),
 }

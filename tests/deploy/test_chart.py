@@ -364,6 +364,18 @@ def test_embedders_on_gpus_have_their_nodes_and_the_re_embedder_its_own_model() 
     assert variables(container)["MUSICREC_EMBEDDER_ALLOWED_ROOT"] == "/audio"
 
 
+def test_a_worker_for_sessions_and_lists_scales_on_what_it_reads_and_has_the_models() -> None:
+    worker = '{"enabled": true, "kafkaSecret": "kafka-both", "redisSecret": "redis-both"}'
+    objects = rendered("production", f"workers.session-ranking={worker}", "workers.session.enabled=false")
+    assert "m-musicrec-session" not in of_kind(objects, "StatefulSet")
+    (container,) = [each for name, _, each in pods(objects) if name == "m-musicrec-session-ranking"]
+    assert container["args"] == ["worker", "session-ranking"]
+    assert variables(container)["MUSICREC_RANKING__MODELS_DIR"] == "/models"
+    triggers = of_kind(objects, "ScaledObject")["m-musicrec-session-ranking"]["spec"]["triggers"]
+    assert {each["metadata"]["topic"] for each in triggers} == {LISTENS.name, REQUESTS.name}
+    assert {each["metadata"]["consumerGroup"] for each in triggers} == {consumer_group("session-ranking")}
+
+
 def test_one_more_service_is_one_more_entry() -> None:
     objects = rendered("gpu")
     assert of_kind(objects, "Service")["music-second-page"]["spec"]["type"] == "LoadBalancer"

@@ -5,23 +5,25 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from probe import producing, publish
+from probe import NOW_MS, producing, publish
 
 from musicrec.contracts import DeadLetter
-from musicrec.errors import DeadLetterReason, Unavailable
+from musicrec.errors import BadInput, DeadLetterReason, Unavailable
 from musicrec.local import StackAddresses
 from musicrec.settings import AgentSettings, Settings
+from musicrec.topics import LISTENS
 from streams.batch_loop import BatchLoop
 from streams.counters import Counters
 from streams.express_lane import Haste
 from streams.faust_app import App, new_app
-from streams.messages import Decision, Incoming, Outgoing
+from streams.messages import Decision, Handled, Incoming, Outgoing, dead_letter, unpublished
 from streams.read_ahead import ReadAhead
 
 pytestmark = pytest.mark.kafka
@@ -148,6 +150,55 @@ async def test_message_that_the_handler_fails_on_is_dead_lettered_and_all_others
     letter = DeadLetter.from_headers(list(refused.headers))
     assert (letter.reason, letter.original_offset) == (DeadLetterReason.HANDLER_ERROR, 4)
     assert (refused.key, refused.value) == (b"key", b"poison")
+
+
+class EchoTwice(Echo):
+    """Handles what it publishes at once, as a second agent would, and fails on poison there."""
+
+    async def decide(self, batch: Sequence[Incoming]) -> Decision:
+        decision = Decision([Outgoing(self.target, m.key, m.value, m.headers) for m in batch])
+        decision.then = Handled(*self._second(decision))
+        return decision
+
+    def _second(self, decision: Decision) -> tuple[list[Incoming], Decision]:
+        taken = self._unpublished(decision)
+        if any(message.value == b"poison" for message in taken):
+            raise ZeroDivisionError("the second of two has a bug")
+        refused = [message for message in taken if message.value == b"bad"]
+        letters = [dead_letter(message, BadInput("bad"), app="second") for message in refused]
+        return taken, Decision(letters)
+
+    async def refuse(self, message: Incoming, reason: BadInput) -> Decision:
+        decision = Decision([Outgoing(self.target, message.key, message.value, message.headers)], self._save)
+        taken = self._unpublished(decision)
+        decision.then = Handled(taken, Decision([dead_letter(taken[0], reason, app="second")]))
+        return decision
+
+    def _unpublished(self, decision: Decision) -> list[Incoming]:
+        return unpublished(decision.messages, replace(LISTENS, name=self.target), NOW_MS)
+
+
+@pytest.mark.row(13)
+async def test_what_is_refused_of_a_message_before_it_is_published_is_dead_lettered_with_its_place(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    values = [{3: b"bad", 5: b"poison"}.get(number, b"%d" % number) for number in range(9)]
+    async with topics(stack) as (source, target, client), producing(stack) as producer:
+        await client.create_topics([NewTopic(f"{target}.dlq", 1, 1)])
+        await publish(producer, source, [(b"key", value) for value in values])
+        async with loop_on(stack, EchoTwice(target), source, tmp_path) as app:
+            passed = await read(stack, target, len(values))
+            letters = await read(stack, f"{target}.dlq", 2)
+            async with asyncio.timeout(30):
+                while await committed(client, app, source) < len(values):
+                    await asyncio.sleep(0.1)
+        assert await end_of(stack, f"{source}.dlq") == 0
+    assert sorted(record.value for record in passed) == sorted(values)
+    stands = {record.value: record.offset for record in passed}
+    for letter in letters:
+        why = DeadLetter.from_headers(list(letter.headers))
+        assert (why.original_topic, why.original_offset) == (target, stands[letter.value])
+    assert {letter.value for letter in letters} == {b"bad", b"poison"}
 
 
 @pytest.mark.row(6)

@@ -74,8 +74,11 @@ class Faults:
         finally:
             self.bursts.discard(action.fault)
 
+    def _kind(self, action: Action) -> str:
+        return self._workers.kind(action.agent)
+
     def _victim(self, action: Action) -> Slot:
-        running = self._workers.running(action.agent)
+        running = self._workers.running(self._kind(action))
         return running[action.draw % len(running)]
 
     def _signal(self, *numbers: int) -> Callable[[Action], Awaitable[str]]:
@@ -101,16 +104,16 @@ class Faults:
         return victim.name
 
     async def _kill_all(self, action: Action) -> None:
-        for slot in self._workers.running(action.agent):
+        for slot in self._workers.running(self._kind(action)):
             slot.signal(signal.SIGKILL)
 
     async def _scale_up(self, action: Action) -> str:
-        if len(self._workers.running(action.agent)) >= (MOST if action.agent != "embedder" else 2):
+        if len(self._workers.running(self._kind(action))) >= (MOST if action.agent != "embedder" else 2):
             return "nobody: there are enough"
-        return self._workers.add(action.agent).name
+        return self._workers.add(self._kind(action)).name
 
     async def _scale_down(self, action: Action) -> str:
-        if len(self._workers.running(action.agent)) <= FEWEST:
+        if len(self._workers.running(self._kind(action))) <= FEWEST:
             return "nobody: it is the only one"
         victim = self._victim(action)
         victim.wanted = False

@@ -29,10 +29,9 @@ from storm.schedule import Action
 from storm.servers import Servers
 from storm.stalls import Window, longest_by_fault, waits_of, worst
 from storm.traffic import Traffic
-from storm.workers import Workers
+from storm.workers import COUNTS, SEPARATE, Workers
 from streams.topic_admin import create_missing_topics
 
-COUNTS = {"session": 2, "ranking": 2, "outcome": 2, "embedder": 1}
 RATE_PER_S = 50.0
 READY_DEADLINE_S = 120.0
 DRAIN_DEADLINE_S, IDLE_DEADLINE_S = 240.0, 60.0
@@ -45,8 +44,9 @@ class Storm:
     """One run."""
 
     def __init__(
-        self, seed: int, duration_s: float, actions: Sequence[Action], folder: Path, rate_per_s: float
+        self, seed: int, duration_s: float, actions: Sequence[Action], folder: Path, rate_per_s: float, workers: str
     ) -> None:
+        self._counts = COUNTS[workers]
         self._seed = seed
         self._duration_s = duration_s
         self._actions = actions
@@ -62,7 +62,7 @@ class Storm:
         make_music(music)
         servers = Servers(self._folder / "servers")
         await servers.start()
-        workers = Workers(servers.proxied, self._folder, music)
+        workers = Workers(servers.proxied, self._folder, music, self._counts)
         try:
             await create_missing_topics(servers.direct.kafka)
             connection = servers.direct.kafka.client_options()
@@ -72,7 +72,7 @@ class Storm:
                 traffic = Traffic(self._seed, now_ms(), rate_per_s=self._rate_per_s)
                 publisher = Publisher(producer, traffic, self._seed, music)
                 await publisher.announce_catalogue()
-                offsets = Offsets(servers.direct.kafka.bootstrap_servers, self._findings)
+                offsets = Offsets(servers.direct.kafka.bootstrap_servers, self._findings, self._counts)
                 await self._weather(servers, workers, publisher, offsets, consumer)
                 return await self._judge(servers, workers, publisher, consumer)
         finally:
@@ -82,9 +82,7 @@ class Storm:
     async def _weather(
         self, servers: Servers, workers: Workers, publisher: Publisher, offsets: Offsets, consumer: AIOKafkaConsumer
     ) -> None:
-        for agent, count in COUNTS.items():
-            for _ in range(count):
-                workers.add(agent)
+        workers.start()
         watching = [
             asyncio.create_task(workers.supervise()),
             asyncio.create_task(workers.watch_memory()),
@@ -213,6 +211,7 @@ async def storm(
     actions: Sequence[Action] | None = None,
     rate_per_s: float = RATE_PER_S,
     pause_s: float = schedule.PAUSE_S,
+    workers: str = SEPARATE,
 ) -> Result:
     """Run a storm and write its schedule and its report into a new folder.
 
@@ -223,12 +222,13 @@ async def storm(
         actions: instead of those that the seed draws.
         rate_per_s: messages beside bursts.
         pause_s: mean pause between two faults, seconds.
+        workers: which there are, a key of `COUNTS`.
     """
     if actions is None:
         actions = schedule.schedule(seed, duration_s, pause_s=pause_s)
     schedule.write(actions, folder / "schedule.jsonl")
     try:
-        result = await Storm(seed, duration_s, actions, folder, rate_per_s).run()
+        result = await Storm(seed, duration_s, actions, folder, rate_per_s, workers).run()
     finally:
         for data in ("servers/kafka/data", "servers/valkey", "data"):
             shutil.rmtree(folder / data, ignore_errors=True)

@@ -117,8 +117,8 @@ class Result:
 
     def _ends(self) -> str:
         # Of several words of one kind the last count.
-        words_of = {(end.worker.split("-")[0], end.status, end.wanted): end.last_line for end in self.ends}
-        kinds = Counter((end.worker.split("-")[0], end.status, end.wanted) for end in self.ends)
+        words_of = {(end.worker.rpartition("-")[0], end.status, end.wanted): end.last_line for end in self.ends}
+        kinds = Counter((end.worker.rpartition("-")[0], end.status, end.wanted) for end in self.ends)
         lines = [
             "## Ends of workers\n",
             "| kind | status | by the storm | times | last words, once |",

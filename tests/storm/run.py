@@ -14,11 +14,14 @@ from storm import schedule
 from storm.one_storm import RATE_PER_S, storm
 from storm.schedule import Action
 from storm.shrinking import shrink
+from storm.workers import COUNTS, SEPARATE
 
 log = logging.getLogger("storm")
 
 
-async def shrink_schedule(seed: int, actions: Sequence[Action], folder: Path, rate_per_s: float) -> list[Action]:
+async def shrink_schedule(
+    seed: int, actions: Sequence[Action], folder: Path, rate_per_s: float, workers: str
+) -> list[Action]:
     """Return a shorter schedule that still violates something."""
     tries = 0
 
@@ -26,7 +29,8 @@ async def shrink_schedule(seed: int, actions: Sequence[Action], folder: Path, ra
         nonlocal tries
         tries += 1
         duration_s = max(action.at_s + action.lasts_s for action in some) + 5.0
-        result = await storm(seed, duration_s, folder / f"{tries:03}", actions=some, rate_per_s=rate_per_s)
+        here = folder / f"{tries:03}"
+        result = await storm(seed, duration_s, here, actions=some, rate_per_s=rate_per_s, workers=workers)
         log.info("try %d, %d faults: %s", tries, len(some), "holds" if result.holds else "fails")
         return not result.holds
 
@@ -39,6 +43,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=RATE_PER_S, help="messages per second beside bursts")
+    parser.add_argument("--workers", choices=COUNTS, default=SEPARATE, help="what does sessions and lists")
     parser.add_argument("--schedule", type=Path, help="replay a schedule.jsonl instead of drawing one")
     parser.add_argument("--shrink", action="store_true", help="find a short part of the schedule that still fails")
     parser.add_argument("--out", type=Path, default=Path(".data/storm"))
@@ -49,11 +54,13 @@ def main() -> int:
     actions = schedule.read(asked.schedule) if asked.schedule else None
     if asked.shrink:
         actions = actions or schedule.schedule(asked.seed, 60 * asked.minutes)
-        kept = asyncio.run(shrink_schedule(asked.seed, actions, folder, asked.rate))
+        kept = asyncio.run(shrink_schedule(asked.seed, actions, folder, asked.rate, asked.workers))
         schedule.write(kept, folder / "shrunk.jsonl")
         print(f"{len(kept)} of {len(actions)} faults are enough: {folder}/shrunk.jsonl", *kept, sep="\n")
         return 0
-    result = asyncio.run(storm(asked.seed, 60 * asked.minutes, folder, actions=actions, rate_per_s=asked.rate))
+    result = asyncio.run(
+        storm(asked.seed, 60 * asked.minutes, folder, actions=actions, rate_per_s=asked.rate, workers=asked.workers)
+    )
     print(f"report: {folder}/report.md")
     for invariant, count in result.findings.counts.items():
         print(f"VIOLATED {count} times: {invariant}")

@@ -17,6 +17,14 @@ from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 from storm.clock import now_ms
 
+SEPARATE: Final = "separate"
+IN_ONE: Final = "session-ranking"
+COUNTS: Final[Mapping[str, Mapping[str, int]]] = {
+    SEPARATE: {"session": 2, "ranking": 2, "outcome": 2, "embedder": 1},
+    IN_ONE: {IN_ONE: 2, "outcome": 2, "embedder": 1},
+}
+"""Workers of each kind, by what does sessions and lists: two agents one after the other, or one for both."""
+
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 8.0
 SHORT_LIFE_S: Final = 10.0
@@ -120,13 +128,24 @@ class Slot:
 class Workers:
     """All slots, and who watches over them."""
 
-    def __init__(self, stack: StackAddresses, folder: Path, music: Path) -> None:
+    def __init__(self, stack: StackAddresses, folder: Path, music: Path, counts: Mapping[str, int]) -> None:
+        self._counts = counts
         self._folder = folder
         self._environment = stack.environment() | SETTINGS | {"MUSICREC_EMBEDDER_ALLOWED_ROOT": str(music)}
         self.slots: list[Slot] = []
         self.ends: list[End] = []
         self._made: dict[str, int] = {}
         self._calm = False
+
+    def start(self) -> None:
+        """Start as many of each kind as there are to be."""
+        for agent, count in self._counts.items():
+            for _ in range(count):
+                self.add(agent)
+
+    def kind(self, agent: str) -> str:
+        """Return the kind of worker that does what an agent does."""
+        return agent if agent in self._counts else IN_ONE
 
     def add(self, agent: str) -> Slot:
         """Start one more worker.  Every third of a kind has no instance id: both ways of membership are in use."""

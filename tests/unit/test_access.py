@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 from secured_servers import rules_given_by_the_script
 
-from musicrec.access import AGENTS, EMBEDDER, OUTCOME, RANKING, RE_EMBEDDER, SERVICES, SESSION, WEB, Operation, Service
+from musicrec.access import (
+    AGENTS,
+    EMBEDDER,
+    OUTCOME,
+    RANKING,
+    RE_EMBEDDER,
+    SERVICES,
+    SESSION,
+    SESSION_RANKING,
+    WEB,
+    Operation,
+    Service,
+)
 from musicrec.documents.access_lists import access_table, redis_users
 from musicrec.topics import TOPICS, Topic
 from streams import embedding_memory, list_store, session_store
@@ -46,6 +58,17 @@ def test_the_re_embedder_has_a_group_for_each_model_and_looks_at_the_embedder() 
     assert consumer_group(RE_EMBEDDER.name, "audio-1").removesuffix("audio-1") == RE_EMBEDDER.group
     assert RE_EMBEDDER.watches == (EMBEDDER.group,)
     assert (RE_EMBEDDER.reads, RE_EMBEDDER.writes) == (EMBEDDER.reads, EMBEDDER.writes)
+
+
+def test_who_does_the_work_of_two_agents_may_do_what_either_may_and_look_where_they_stand() -> None:
+    for service in (SESSION, RANKING):
+        assert names(service.reads) <= names(SESSION_RANKING.reads)
+        assert names(service.writes) <= names(SESSION_RANKING.writes)
+        assert service.group in SESSION_RANKING.watches
+        assert service.redis is not None
+        assert SESSION_RANKING.redis is not None
+        assert set(service.redis.keys) <= set(SESSION_RANKING.redis.keys)
+        assert set(service.redis.calls) <= set(SESSION_RANKING.redis.calls)
 
 
 def test_every_agent_has_a_row() -> None:
@@ -105,7 +128,7 @@ def test_redis_users_have_no_password_and_cannot_log_in_until_an_operator_says_s
     lines = redis_users().splitlines()
 
     assert [line.split()[1] for line in lines] == [
-        f"musicrec-{name}" for name in ("session", "ranking", "outcome", "embedder", "re-embedder")
+        f"musicrec-{name}" for name in ("session", "ranking", "session-ranking", "outcome", "embedder", "re-embedder")
     ]
     assert all(line.split()[2] == "off" and "-@all" in line and "nopass" not in line for line in lines)
     assert not re.search(r"\+@|allkeys|allcommands|~\* ", redis_users())

@@ -20,6 +20,7 @@ STAMPS = {
     "musicrec/local/kafka_server.py": "name of a folder",
     "streams/batch_loop.py": "from event to list",
     "streams/exported_traces.py": "when a span began",
+    "streams/listen_ranking.py": "when a snapshot was made",
     "streams/ranking_agent.py": "when a list was made, and staleness by the broker's clock",
     "streams/ranking_state.py": "age of a snapshot",
     "streams/read_ahead.py": "what was published lately, by the broker's clock",

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -11,19 +11,28 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from storm.findings import Findings, Invariant
+from streams.consumer_groups import consumer_group
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "musicrec-session": ("musicrec.listens.v1",),
     "musicrec-ranking": ("musicrec.sessions.v1", "musicrec.requests.v1"),
+    "musicrec-session-ranking": ("musicrec.listens.v1", "musicrec.requests.v1"),
     "musicrec-outcome": ("musicrec.sessions.v1",),
     "musicrec-embedder": ("musicrec.tracks.v1",),
 }
 
 
 class Offsets:
-    """Looks at the groups' offsets now and then."""
+    """Looks at the groups' offsets now and then.
 
-    def __init__(self, bootstrap_servers: str, findings: Findings) -> None:
+    Args:
+        bootstrap_servers: of the broker.
+        findings: what went back is noted here.
+        agents: whose groups there are.
+    """
+
+    def __init__(self, bootstrap_servers: str, findings: Findings, agents: Iterable[str]) -> None:
+        self._groups = {group: GROUPS[group] for group in map(consumer_group, agents)}
         self._bootstrap_servers = bootstrap_servers
         self._findings = findings
         self._committed: dict[tuple[str, TopicPartition], int] = {}
@@ -37,7 +46,7 @@ class Offsets:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap_servers, request_timeout_ms=5_000)
         try:
             await admin.start()
-            for group, topics in GROUPS.items():
+            for group, topics in self._groups.items():
                 for partition, at in (await admin.list_consumer_group_offsets(group)).items():
                     if partition.topic not in topics or at.offset < 0:
                         continue
@@ -67,6 +76,6 @@ class Offsets:
                 for partition, end in ends.items()
                 if partition.topic in topics
             )
-            for group, topics in GROUPS.items()
+            for group, topics in self._groups.items()
         }
         return {group: lag for group, lag in lags.items() if lag > 0}

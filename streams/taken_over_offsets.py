@@ -1,0 +1,71 @@
+"""Offsets that a consumer group takes over from another one, whose work it goes on with."""
+
+import logging
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError, KafkaError
+
+from musicrec.errors import Unavailable
+from musicrec.settings import KafkaSettings
+from musicrec.topics import Topic
+
+log = logging.getLogger(__name__)
+
+
+async def take_over_offsets(kafka: KafkaSettings, group: str, former: Mapping[Topic, str]) -> None:
+    """Let a group begin, in topics of which it has committed nothing, where another group stands.
+
+    Without it a new group begins with all that the topics hold.  A group that has members is left as it is: whoever
+    came first has done this.
+
+    Args:
+        kafka: connection.
+        group: whose offsets are committed.
+        former: by topic the group whose offsets are taken.
+
+    Raises:
+        Unavailable: the broker does not answer.
+    """
+    try:
+        offsets = await _missing(kafka, group, former)
+        if offsets:
+            await _commit(kafka, group, offsets)
+            log.info("%s begins in %d partitions where %s stand", group, len(offsets), ", ".join(former.values()))
+    except (KafkaError, OSError) as error:
+        raise Unavailable(f"Kafka at {kafka.bootstrap_servers} does not give or take offsets: {error!r}") from error
+
+
+async def _missing(kafka: KafkaSettings, group: str, former: Mapping[Topic, str]) -> dict[TopicPartition, int]:
+    admin = AIOKafkaAdminClient(**kafka.client_options())
+    await admin.start()
+    try:
+        own = {partition.topic for partition in await _committed(admin, group)}
+        offsets: dict[TopicPartition, int] = {}
+        for topic, other in former.items():
+            if topic.name not in own:
+                offsets |= {p: at for p, at in (await _committed(admin, other)).items() if p.topic == topic.name}
+        return offsets
+    finally:
+        await admin.close()
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    try:
+        found = await admin.list_consumer_group_offsets(group)
+    except GroupCoordinatorNotAvailableError:
+        return {}  # a broker where no group has ever been
+    return {partition: at.offset for partition, at in found.items() if at.offset >= 0}
+
+
+async def _commit(kafka: KafkaSettings, group: str, offsets: Mapping[TopicPartition, int]) -> None:
+    consumer = AIOKafkaConsumer(group_id=group, enable_auto_commit=False, **kafka.client_options())
+    consumer.assign(list(offsets))
+    await consumer.start()
+    try:
+        await consumer.commit(dict(offsets))
+    except CommitFailedError:
+        log.info("%s has members already, and keeps its offsets", group)
+    finally:
+        await consumer.stop()
