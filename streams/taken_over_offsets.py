@@ -1,7 +1,9 @@
 """Offsets that a consumer group takes over from another one, whose work it goes on with."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -10,8 +12,11 @@ from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError
 from musicrec.errors import Unavailable
 from musicrec.settings import KafkaSettings
 from musicrec.topics import Topic
+from streams.group_members import group_members
 
 log = logging.getLogger(__name__)
+
+ASK_EVERY_S: Final = 1.0
 
 
 async def take_over_offsets(kafka: KafkaSettings, group: str, former: Mapping[Topic, str]) -> None:
@@ -35,6 +40,24 @@ async def take_over_offsets(kafka: KafkaSettings, group: str, former: Mapping[To
             log.info("%s begins in %d partitions where %s stand", group, len(offsets), ", ".join(former.values()))
     except (KafkaError, OSError) as error:
         raise Unavailable(f"Kafka at {kafka.bootstrap_servers} does not give or take offsets: {error!r}") from error
+
+
+async def until_nobody_works_in(kafka: KafkaSettings, group: str) -> None:
+    """Wait until a group has no members: whoever goes on with its work must not do it beside them.
+
+    A member with a name stays in its group for a session timeout after it has ended.
+
+    Raises:
+        Incompatible: the right to look at the group is missing.
+        Unavailable: the broker does not answer.
+    """
+    told = False
+    while members := await group_members(kafka, group):
+        if not told:
+            named = ", ".join(member.name or member.host for member in members)
+            log.warning("%s has members, and is waited for: %s", group, named)
+            told = True
+        await asyncio.sleep(ASK_EVERY_S)
 
 
 async def _missing(kafka: KafkaSettings, group: str, former: Mapping[Topic, str]) -> dict[TopicPartition, int]:

@@ -268,13 +268,15 @@ async def _session_ranking_handlers(
 ) -> Handlers:
     from streams.listen_ranking import ListenRanking
     from streams.ranking_agent import RequestRanking, SessionRanking
-    from streams.taken_over_offsets import take_over_offsets
+    from streams.taken_over_offsets import take_over_offsets, until_nobody_works_in
 
     redis = await _redis(settings, SESSION_RANKING, health, stack)
     traces = _traces(settings, SESSION_RANKING, stack)
     sessions = await _sessions(settings, counters, health, redis, traces)
     rankers = await _rankers(settings, counters, health, stack, redis, traces)
     former = {LISTENS: consumer_group(SESSION.name), REQUESTS: consumer_group(RANKING.name)}
+    health.waits_for = f"{former[LISTENS]} has no more members"
+    await until_nobody_works_in(settings.kafka, former[LISTENS])
     await take_over_offsets(settings.kafka, consumer_group(SESSION_RANKING.name), former)
     return [(LISTENS, ListenRanking(sessions, SessionRanking(rankers))), (REQUESTS, RequestRanking(rankers))]
 

@@ -63,6 +63,11 @@ class Deployment:
         await asyncio.gather(*(until_ready(self.workers[agent]) for agent in agents))
         await asyncio.sleep(2.0)
 
+    async def until_said(self, agent: str, words: str) -> None:
+        async with asyncio.timeout(60):
+            while agent not in self.workers or words not in self.workers[agent].log_file.read_text():
+                await asyncio.sleep(0.1)
+
     async def stop(self, agent: str) -> None:
         worker = self.workers.pop(agent)
         await worker.stop()
@@ -103,9 +108,11 @@ async def test_a_change_to_workers_of_both_kinds_in_one_and_the_way_back_lose_no
 
                 listening = asyncio.create_task(listen())
                 await asyncio.sleep(2.0)
+                early = asyncio.create_task(deployment.run("session-ranking"))
+                await deployment.until_said("session-ranking", "musicrec-session has members")
                 await deployment.stop("session")
                 await until_through(stack, "ranking")
-                await deployment.run("session-ranking")
+                await early
                 await deployment.stop("ranking")
                 alone = await musicrec.list_after(play(f"{run}-asks", "t1", 0), deadline_s=30)
                 await commit_ends(stack, consumer_group("session"), READS["session"])
