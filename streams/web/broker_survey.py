@@ -23,6 +23,9 @@ READ_BY: Final[Mapping[str, Sequence[Topic]]] = {
     "embedder": (TRACKS,),
 }
 """Agent ▸ topics it works through."""
+IN_ONE: Final = "session-ranking"
+IN_TWO: Final = ("session", "ranking")
+"""What `IN_ONE` does, as two agents: a deployment has either."""
 REQUEST_TIMEOUT_MS: Final = 5_000
 
 Offsets = Mapping[TopicPartition, int]
@@ -61,9 +64,14 @@ class BrokerFigures:
         own = {partition: end for partition, end in self.ends.items() if partition.topic in names}
         return lags_of(own, self.beginnings, self.committed.get(agent, {}))
 
+    def agents(self) -> list[str]:
+        """Return the agents of this deployment: of two ways to do the same, the other one is none unless it has run."""
+        absent = IN_TWO if self.lag_of(IN_ONE) is not None else (IN_ONE,)
+        return [agent for agent in READ_BY if agent not in absent or self.lag_of(agent) is not None]
+
     def lags(self) -> dict[str, int | None]:
         """Return the messages not committed yet by agent; None for one whose group has never committed."""
-        by_agent = {agent: self.lag_of(agent) for agent in READ_BY}
+        by_agent = {agent: self.lag_of(agent) for agent in self.agents()}
         return {agent: None if lag is None else sum(lag.values()) for agent, lag in by_agent.items()}
 
 

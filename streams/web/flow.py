@@ -79,7 +79,7 @@ class Flow:
         first, last = self._heard[0], self._heard[-1]
         return {
             "topics": [view for topic in TOPICS if (view := _topic(topic.name, first, last)) is not None],
-            "agents": [_agent(agent, first, last) for agent in READ_BY],
+            "agents": [_agent(agent, first, last) for agent in last.agents()],
         }
 
 

@@ -83,7 +83,7 @@ async def test_the_flow_shows_every_agent_between_its_topics(
         lane = page.locator('.lane[data-agent="ranking"]')
         await expect(lane.locator(".in .topic")).to_have_text(["sessions.v1", "requests.v1"])
         await expect(lane.locator(".out .topic")).to_have_text(["recommendations.v1", "shadow-recommendations.v1"])
-        await expect(page.locator(".lane")).to_have_count(5)
+        await expect(page.locator(".lane")).to_have_count(4)
         rate = page.locator('.lane[data-agent="outcome"] .in .rate')
         await expect(rate).to_have_text("0/s")
         await publish(*(snapshot(somebody(), "t") for _ in range(30)))

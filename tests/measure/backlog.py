@@ -48,7 +48,8 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
         say(f"published at {chosen.events / (time.perf_counter() - began_s):,.0f}/s; waiting until all are stale")
         await asyncio.sleep(chosen.stale_after_s + 1.0)
         for agent in AGENTS:
-            stage.start(agent, **stale)
+            for instance in range(chosen.workers if agent != "outcome" else 1):
+                stage.start(agent, str(instance), **stale)
         for worker in stage.workers.values():
             await until_ready(worker, READY_DEADLINE_S)
         await drain(stage, path, chosen, before)
@@ -72,9 +73,10 @@ async def drain(stage: Stage, path: LivePath, chosen: Namespace, before: Mapping
     await asyncio.sleep(SETTLE_S)
     for name, seconds in drained_s.items():
         show(f"{name}: drained in {seconds:.1f} s, {chosen.events / seconds:,.0f} events/s")
-    counts = await stage.counts("ranking-0")
+    counts = [await stage.counts(f"ranking-{instance}") for instance in range(chosen.workers)]
     for outcome in (EventOutcome.LISTED, EventOutcome.STALE, EventOutcome.PASSED_OVER):
-        show(f"{outcome.value}: {counts.get((EVENTS.name, outcome.value, SESSIONS.name), 0):,.0f}")
+        key = (EVENTS.name, outcome.value, SESSIONS.name)
+        show(f"{outcome.value}: {sum(each.get(key, 0) for each in counts):,.0f}")
     show(f"live events that had become stale before their turn: {path.unanswered} of {published}")
     first_s = began_s + FIRST_S
     for group in loads:
@@ -84,7 +86,8 @@ async def drain(stage: Stage, path: LivePath, chosen: Namespace, before: Mapping
         show(f"{group} listeners, after it: {percentiles(_due(answers, ended_s + 1.0, time.perf_counter()))}")
     for name, worker in stage.workers.items():
         peak, now = peak_rss_mb(worker), look(worker).rss_mb
-        show(f"{name}: {before[name]:.0f} MB before the backlog, {peak:.0f} at most, {now:.0f} at the end")
+        earlier = f"{before[name]:.0f} MB before the backlog, " if name in before else ""
+        show(f"{name}: {earlier}{peak:.0f} MB at most, {now:.0f} at the end")
 
 
 async def _drained(stage: Stage, began_s: float) -> dict[str, float]:
@@ -114,6 +117,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000, help="that pile up")
     stale = "above the time of the drain, or live events become stale too; 0 has every event of the backlog answered"
     parser.add_argument("--stale-after-s", type=float, default=60.0, help=stale)
+    parser.add_argument("--workers", type=int, default=1, help="session workers, and as many ranking workers")
     parser.add_argument("--live-per-s", type=float, default=20.0, help="events of live listeners")
     parser.add_argument("--after-s", type=float, default=20.0, help="live listeners alone, after the drain")
     chosen = parser.parse_args()

@@ -81,3 +81,17 @@ def test_workers_are_named_with_their_partitions_and_those_of_nobody_are_counted
     assert agent["workers"] == [{"name": "session-0", "host": "10.0.0.5", "partitions": [0, 2]}]
     assert agent["idle_partitions"] == 1
     assert agent["writes"] == ["musicrec.sessions.v1"]
+
+
+def test_of_sessions_and_lists_in_one_agent_or_in_two_only_what_has_run_is_shown() -> None:
+    def agents(*ran: str) -> list[str]:
+        committed = {agent: {LISTENS[0]: 1} if agent != "ranking" else {SESSIONS[0]: 1} for agent in ran}
+        now = figures(0, (1, 1, 1))
+        shown = BrokerFigures(0, now.beginnings, now.ends, committed)
+        assert list(shown.lags()) == [agent["agent"] for agent in seen(shown)["agents"]]
+        return list(shown.lags())
+
+    assert agents() == ["session", "ranking", "outcome", "embedder"]
+    assert agents("session", "ranking") == ["session", "ranking", "outcome", "embedder"]
+    assert agents("session-ranking") == ["session-ranking", "outcome", "embedder"]
+    assert agents("session", "session-ranking") == ["session", "session-ranking", "outcome", "embedder"]
