@@ -2,7 +2,8 @@
 
 A right that is missing shows late otherwise: that of a dead-letter topic with the first bad message.  A broker shows a
 topic only to whoever may read, write or describe it, and each service has one right on each of its topics; so a topic
-that is refused to the question is refused to the work.
+that is refused to the question is refused to the work.  (A session-ranking worker has two on the snapshots, and either
+shows the topic: the other one is missed later.)
 """
 
 from collections.abc import Collection, Iterable, Sequence

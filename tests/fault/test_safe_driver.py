@@ -1,7 +1,6 @@
 """What the guarded driver prevents, and that the stock one still does it: when it no longer does, the guard can go."""
 
 import asyncio
-import math
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,7 +28,6 @@ from streams.vitals import Phase, Vitals
 pytestmark = pytest.mark.kafka
 
 EVENTS, HELD = 8, 3
-MANY = 1_000
 
 
 class StockApp(App):
@@ -89,28 +87,6 @@ async def test_commit_does_not_pass_an_event_in_flight(
     assert isinstance(app, faust.App)
     assert app.conf.id == consumer_group(name)
     assert await committed_while_one_is_in_flight(stack, app, name) == expected
-
-
-@pytest.mark.parametrize(("driver", "most", "least"), [(App, MANY // 2, 0), (StockApp, math.inf, 4 * MANY)])
-async def test_a_message_that_finds_room_is_handed_over_without_a_task(
-    driver: type[App], most: float, least: int, stack: StackAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = f"tasks-{driver.__name__.lower()}-{uuid.uuid4().hex[:8]}"
-    async with admin(stack) as client, producing(stack) as producer:
-        await client.create_topics([NewTopic(name, 1, 1)])
-        await publish(producer, name, [(b"k", b"%d" % number) for number in range(MANY)])
-    monkeypatch.setattr("streams.faust_app.App", driver)
-    made = 0
-
-    def count(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> "asyncio.Task[Any]":
-        nonlocal made
-        made += 1
-        return asyncio.Task(coroutine, loop=loop, **options)
-
-    asyncio.get_running_loop().set_task_factory(count)
-    app = new_app(name, stack.kafka, AgentSettings(), tmp_path)
-    assert await offsets_read(app, name, MANY) == [*range(MANY)]
-    assert least <= made <= most
 
 
 async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_soon_as_it_does(

@@ -183,6 +183,8 @@ RULES = [
     for rule in service.kafka_rules
     # What else may be done with the topic shows it to whoever asks: found out by doing, see below.
     if rule.operation is not Operation.CREATE and service not in (MODEL_COMMAND, RULES_COMMAND)
+    # Likewise what one agent publishes and the same one follows.
+    if rule.name not in {topic.name for topic in service.reads} & {topic.name for topic in service.writes}
 ]
 
 

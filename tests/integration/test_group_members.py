@@ -139,7 +139,7 @@ async def test_group_that_nobody_has_joined_has_no_members_and_nobody_to_take_ou
 
 
 async def test_agent_that_is_none_is_refused_before_any_broker_is_asked(stack: StackAddresses, tmp_path: Path) -> None:
-    known = "session, ranking, outcome, embedder, or musicrec-re-embedder-VERSION"
+    known = "session, ranking, session-ranking, outcome, embedder, or musicrec-re-embedder-VERSION"
     for words in (("members", "sesion"), ("remove", "re-embedder", "one")):
         status, said = await command(stack, tmp_path, "group", *words, MUSICREC_KAFKA__BOOTSTRAP_SERVERS="127.0.0.1:1")
         assert (status, said) == (2, f"musicrec: {words[1]!r} is no agent: {known}\n")

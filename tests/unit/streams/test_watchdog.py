@@ -15,7 +15,7 @@ async def culprit():
     await asyncio.Event().wait()
 
 async def main():
-    asyncio.create_task(culprit(), name="ours")
+    kept = asyncio.create_task(culprit(), name="ours")  # the event loop alone does not keep it
     await asyncio.sleep(0)
     loop = asyncio.get_running_loop()
     threading.Thread(target=end_process, args=("it was time", loop), name="ender").start()
