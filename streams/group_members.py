@@ -33,7 +33,7 @@ from musicrec.errors import Incompatible, Unavailable
 from musicrec.kafka_access import refused_rules
 from musicrec.kafka_connection import check_connection
 from musicrec.settings import KafkaSettings
-from streams.group_requests import DescribeGroupRequest, LeaveByNameRequest
+from streams.group_requests import DescribeGroupRequest, DescribeGroupsResponse_v4, LeaveByNameRequest
 
 DEADLINE_S: Final = 15.0
 """A coordinator that moves, or loads its groups after a start, is there again within seconds."""
@@ -71,16 +71,7 @@ async def group_members(kafka: KafkaSettings, group: str) -> list[Member]:
     """
 
     async def describe(ask: Ask) -> list[Member]:
-        (found,) = (await ask(DescribeGroupRequest(group))).groups
-        code, _, _, _, _, members, _ = found
-        _check(code)
-        return sorted(
-            (
-                Member(name or None, host.removeprefix("/"), _partitions(assignment))
-                for _, name, _, host, _, assignment in members
-            ),
-            key=lambda member: (member.name or "", member.host),
-        )
+        return members_in(await ask(DescribeGroupRequest(group)))
 
     return await _of_coordinator(kafka, group, describe)
 
@@ -112,6 +103,24 @@ async def remove_members(kafka: KafkaSettings, group: str, names: Sequence[str])
         return absent
 
     return await _of_coordinator(kafka, group, leave)
+
+
+def members_in(answer: DescribeGroupsResponse_v4) -> list[Member]:
+    """Return the members of the one group that was asked for, by name.
+
+    Raises:
+        KafkaError: the coordinator does not tell.
+    """
+    (found,) = answer.groups
+    code, _, _, _, _, members, _ = found
+    _check(code)
+    return sorted(
+        (
+            Member(name or None, host.removeprefix("/"), _partitions(assignment))
+            for _, name, _, host, _, assignment in members
+        ),
+        key=lambda member: (member.name or "", member.host),
+    )
 
 
 def _check(code: int) -> None:

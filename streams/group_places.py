@@ -7,10 +7,11 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
+from aiokafka.errors import KafkaError
 
 from musicrec.settings import KafkaSettings
 from musicrec.topics import Topic
+from streams.group_offsets import committed_by
 from streams.precedence import Offsets, Standing
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class GroupPlaces:
 
     async def _ask(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> Standing:
         # Committed first: what is published in between counts as not finished.
-        first, second = await _committed(admin, self._first), await _committed(admin, self._second)
+        first, second = await committed_by(admin, self._first), await committed_by(admin, self._second)
         (topic,) = await admin.describe_topics([self._topic])
         partitions = [TopicPartition(self._topic, part["partition"]) for part in topic["partitions"]]
         beginnings = await consumer.beginning_offsets(partitions)
@@ -84,11 +85,3 @@ class GroupPlaces:
 
 def _places(partitions: list[TopicPartition], committed: dict[TopicPartition, int]) -> Offsets:
     return {place.partition: max(0, committed.get(place, 0)) for place in partitions}
-
-
-async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    try:
-        found = await admin.list_consumer_group_offsets(group)
-    except GroupCoordinatorNotAvailableError:
-        return {}  # a broker where no group has ever been; the question makes it set up its groups topic
-    return {place: committed.offset for place, committed in found.items()}

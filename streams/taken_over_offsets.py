@@ -7,12 +7,13 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CommitFailedError, GroupCoordinatorNotAvailableError, KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError
 
 from musicrec.errors import Unavailable
 from musicrec.settings import KafkaSettings
 from musicrec.topics import Topic
 from streams.group_members import group_members
+from streams.group_offsets import committed_by
 
 log = logging.getLogger(__name__)
 
@@ -64,22 +65,14 @@ async def _missing(kafka: KafkaSettings, group: str, former: Mapping[Topic, str]
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
-        own = {partition.topic for partition in await _committed(admin, group)}
+        own = {partition.topic for partition in await committed_by(admin, group)}
         offsets: dict[TopicPartition, int] = {}
         for topic, other in former.items():
             if topic.name not in own:
-                offsets |= {p: at for p, at in (await _committed(admin, other)).items() if p.topic == topic.name}
+                offsets |= {p: at for p, at in (await committed_by(admin, other)).items() if p.topic == topic.name}
         return offsets
     finally:
         await admin.close()
-
-
-async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    try:
-        found = await admin.list_consumer_group_offsets(group)
-    except GroupCoordinatorNotAvailableError:
-        return {}  # a broker where no group has ever been
-    return {partition: at.offset for partition, at in found.items() if at.offset >= 0}
 
 
 async def _commit(kafka: KafkaSettings, group: str, offsets: Mapping[TopicPartition, int]) -> None:

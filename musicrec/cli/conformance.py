@@ -80,15 +80,14 @@ async def _newest(kafka: KafkaSettings, places: list[TopicPartition], count: int
     """Yield the newest messages, as many of each partition as its share of all is."""
     async with TopicReader(kafka) as reader:
         spans = await reader.existing(Span(place, 0, ANY_OFFSET) for place in places)
-        there = sum(span.end - span.start for span in spans)
+        there = sum(span.length for span in spans)
         kept = [span._replace(start=span.end - _share(span, count, there)) for span in spans]
         async for record in reader.records(kept):
             yield record
 
 
 def _share(span: Span, count: int, there: int) -> int:
-    length = span.end - span.start
-    return min(length, max(1, round(count * length / there)))
+    return min(span.length, max(1, round(count * span.length / there)))
 
 
 async def _coming(kafka: KafkaSettings, places: list[TopicPartition], seconds: float) -> AsyncIterator[ConsumerRecord]:

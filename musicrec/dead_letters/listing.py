@@ -1,11 +1,10 @@
 """The newest letters of a selection, and how many of which kind there are."""
 
 import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from musicrec.dead_letters.letter import Letter
-from musicrec.dead_letters.reader import Span, TopicReader
+from musicrec.dead_letters.reader import TopicReader
 from musicrec.dead_letters.selection import Selection, order
 from musicrec.dead_letters.survey import Survey
 from musicrec.settings import KafkaSettings
@@ -38,7 +37,7 @@ async def read_listing(kafka: KafkaSettings, selection: Selection, limit: int, *
     async with TopicReader(kafka) as reader:
         spans = await reader.spans(selection)
         looked_at = spans if most is None else [span._replace(start=max(span.start, span.end - most)) for span in spans]
-        listing.left_out = _messages(spans) - _messages(looked_at)
+        listing.left_out = sum(span.length for span in spans) - sum(span.length for span in looked_at)
         async for letter in reader.letters(looked_at, selection):
             listing.survey.add(letter)
             heapq.heappush(newest, ((letter.at_ms, *order(letter.place)), letter))
@@ -46,7 +45,3 @@ async def read_listing(kafka: KafkaSettings, selection: Selection, limit: int, *
                 heapq.heappop(newest)
     listing.newest = [letter for _, letter in sorted(newest)]
     return listing
-
-
-def _messages(spans: Sequence[Span]) -> int:
-    return sum(span.end - span.start for span in spans)

@@ -27,6 +27,11 @@ class Span(NamedTuple):
     end: int
     """Offset after its last message."""
 
+    @property
+    def length(self) -> int:
+        """Messages in it, at most: some offsets carry none."""
+        return self.end - self.start
+
 
 class TopicReader:
     """Reads what stands in topics now and ends; use it as an async context."""

@@ -1,18 +1,19 @@
 """What the broker says of the topics and of the agents' consumer groups: offsets, commits, members."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from musicrec.settings import KafkaSettings
 from musicrec.topics import LISTENS, REQUESTS, SESSIONS, TOPICS, TRACKS, Topic
 from streams.consumer_groups import consumer_group
+from streams.group_members import Member, members_in
+from streams.group_offsets import committed_by
 from streams.group_requests import DescribeGroupRequest
 
 READ_BY: Final[Mapping[str, Sequence[Topic]]] = {
@@ -31,15 +32,6 @@ REQUEST_TIMEOUT_MS: Final = 5_000
 Offsets = Mapping[TopicPartition, int]
 
 
-class Member(NamedTuple):
-    """One process of a consumer group."""
-
-    name: str
-    """The name that it has in the group for good, or what its client calls itself."""
-    host: str
-    partitions: tuple[TopicPartition, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class BrokerFigures:
     """What a broker says at one moment."""
@@ -52,7 +44,7 @@ class BrokerFigures:
     """Likewise: where the next message will stand."""
     committed: Mapping[str, Offsets] = field(default_factory=dict)
     """Agent ▸ place of its group; without partitions that it has never committed."""
-    members: Mapping[str, tuple[Member, ...]] = field(default_factory=dict)
+    members: Mapping[str, Sequence[Member]] = field(default_factory=dict)
     """Agent ▸ processes of its group."""
 
     def lag_of(self, agent: str) -> dict[TopicPartition, int] | None:
@@ -103,7 +95,7 @@ class BrokerSurvey:
         at_s = time.monotonic()
         ends = await self._consumer.end_offsets(partitions)
         beginnings = await self._consumer.beginning_offsets(partitions)
-        committed = {agent: await self._committed(consumer_group(agent)) for agent in READ_BY}
+        committed = {agent: await committed_by(self._admin, consumer_group(agent)) for agent in READ_BY}
         members = {agent: await self._members(consumer_group(agent)) for agent in READ_BY}
         return BrokerFigures(at_s, beginnings, ends, committed, members)
 
@@ -111,21 +103,13 @@ class BrokerSurvey:
         """Return the messages not committed yet by agent; see `BrokerFigures.lags`."""
         return (await self.take()).lags()
 
-    async def _committed(self, group: str) -> dict[TopicPartition, int]:
-        try:
-            found = await self._admin.list_consumer_group_offsets(group)
-        except GroupCoordinatorNotAvailableError:
-            return {}  # a broker where no group has ever been; the question makes it set up its groups topic
-        return {partition: place.offset for partition, place in found.items() if place.offset >= 0}
-
-    async def _members(self, group: str) -> tuple[Member, ...]:
+    async def _members(self, group: str) -> Sequence[Member]:
         try:
             node = await self._admin.find_coordinator(group)
             # Not its describe_consumer_groups: aiokafka 0.14 reads the answer about several groups wrongly.
-            (found,) = (await self._admin._send_request(DescribeGroupRequest(group), node)).groups
+            return members_in(await self._admin._send_request(DescribeGroupRequest(group), node))
         except (GroupCoordinatorNotAvailableError, NotImplementedError):
             return ()  # no group has ever been, or a broker before 2.4 does not tell names
-        return _members_of(found[5])
 
 
 def lags_of(ends: Offsets, beginnings: Offsets, committed: Offsets) -> dict[TopicPartition, int] | None:
@@ -138,18 +122,3 @@ def lags_of(ends: Offsets, beginnings: Offsets, committed: Offsets) -> dict[Topi
         return None
     places = {p: max(committed.get(p, -1), beginnings.get(p, 0)) for p in ends}
     return {partition: max(0, end - places[partition]) for partition, end in ends.items()}
-
-
-def _members_of(answered: Iterable[Sequence[Any]]) -> tuple[Member, ...]:
-    """Return the members of a group as the broker's answer has them, in the order of their names."""
-    members = (
-        Member(name or client, host.removeprefix("/"), _partitions_of(assignment))
-        for _, name, client, host, _, assignment in answered
-    )
-    return tuple(sorted(members))
-
-
-def _partitions_of(assignment: bytes) -> tuple[TopicPartition, ...]:
-    if not assignment:  # while the group shares out
-        return ()
-    return tuple(sorted(ConsumerProtocolMemberAssignment.decode(assignment).partitions()))

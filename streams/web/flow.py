@@ -104,7 +104,7 @@ def _agent(agent: str, first: BrokerFigures, last: BrokerFigures) -> AgentView:
     letters = {topic.name for topic in DEAD_LETTERS}
     main = sorted(partition for partition in last.ends if partition.topic == topics[0].name)
     members = last.members.get(agent, ())
-    read = {partition for member in members for partition in member.partitions}
+    read = {number for member in members for number in member.partitions.get(topics[0].name, ())}
     return {
         "agent": agent,
         "reads": [topic.name for topic in topics],
@@ -115,13 +115,13 @@ def _agent(agent: str, first: BrokerFigures, last: BrokerFigures) -> AgentView:
         "caught_up_after_s": _caught_up_after_s(agent, lag, first, last),
         "workers": [
             {
-                "name": member.name,
+                "name": member.name or "(no name)",
                 "host": member.host,
-                "partitions": [p.partition for p in member.partitions if p.topic == topics[0].name],
+                "partitions": list(member.partitions.get(topics[0].name, ())),
             }
             for member in members
         ],
-        "idle_partitions": sum(partition not in read for partition in main),
+        "idle_partitions": sum(partition.partition not in read for partition in main),
     }
 
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -105,11 +104,8 @@ class Journeys:
                 if record.key == key:
                     with suppress(BadInput):
                         add_record(journey, record)
-        journey.read_back_to_ms = back_to_ms if _messages(cut) < _messages(whole) else None
-
-
-def _messages(spans: Iterable[Span]) -> int:
-    return sum(span.end - span.start for span in spans)
+        is_whole = sum(span.length for span in cut) == sum(span.length for span in whole)
+        journey.read_back_to_ms = None if is_whole else back_to_ms
 
 
 def add_record(journey: Journey, record: ConsumerRecord) -> None:

@@ -2,7 +2,8 @@
 
 from aiokafka import TopicPartition
 
-from streams.web.broker_survey import BrokerFigures, Member
+from streams.group_members import Member
+from streams.web.broker_survey import BrokerFigures
 from streams.web.flow import WINDOW_S, AgentView, Flow, FlowView, TopicView
 
 LISTENS = [TopicPartition("musicrec.listens.v1", number) for number in range(3)]
@@ -76,7 +77,7 @@ def test_a_lag_that_grows_has_no_end_in_sight() -> None:
 
 
 def test_workers_are_named_with_their_partitions_and_those_of_nobody_are_counted() -> None:
-    member = Member("session-0", "10.0.0.5", (LISTENS[0], LISTENS[2]))
+    member = Member("session-0", "10.0.0.5", {"musicrec.listens.v1": [0, 2]})
     agent = session(seen(figures(0, (1, 1, 1), (1, 1, 1), member)))
     assert agent["workers"] == [{"name": "session-0", "host": "10.0.0.5", "partitions": [0, 2]}]
     assert agent["idle_partitions"] == 1
