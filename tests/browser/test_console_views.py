@@ -1,5 +1,6 @@
 """The views behind the first one, in a real browser, on a real broker: flow, listener, refused messages, models."""
 
+import re
 import uuid
 from collections.abc import AsyncIterator
 from urllib.parse import quote
@@ -80,10 +81,13 @@ async def test_the_flow_shows_every_agent_between_its_topics(
     browser: Browsing, url: str, publish: Publisher, width: int
 ) -> None:
     async with browser.open(f"{url}#flow", width=width) as page:
-        lane = page.locator('.lane[data-agent="ranking"]')
-        await expect(lane.locator(".in .topic")).to_have_text(["sessions.v1", "requests.v1"])
-        await expect(lane.locator(".out .topic")).to_have_text(["recommendations.v1", "shadow-recommendations.v1"])
-        await expect(page.locator(".lane")).to_have_count(4)
+        lane = page.locator('.lane[data-agent="embedder"]')
+        await expect(lane.locator(".in .topic")).to_have_text(["tracks.v1"])
+        await expect(lane.locator(".out .topic")).to_have_text(["track-embeddings.v1"])
+        # Which of the ways to make sessions and lists has run on this broker is up to the tests before.
+        makers = page.locator('.lane[data-agent$="ranking"]')
+        await expect(makers.locator(".in .topic", has_text="requests.v1")).not_to_have_count(0)
+        await expect(makers.locator(".out .topic", has_text=re.compile("^recommendations"))).not_to_have_count(0)
         rate = page.locator('.lane[data-agent="outcome"] .in .rate')
         await expect(rate).to_have_text("0/s")
         await publish(*(snapshot(somebody(), "t") for _ in range(30)))
