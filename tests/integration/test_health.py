@@ -121,7 +121,7 @@ async def test_worker_is_ready_only_once_it_has_joined_its_group(stack: StackAdd
 @pytest.mark.row(1, 6)
 async def test_servers_that_are_away_are_named_and_end_no_worker(tmp_path: Path) -> None:
     user = f"listener {uuid.uuid4()}"
-    impatient = {"MUSICREC_HEALTH__STUCK_AFTER_S": "10", "MUSICREC_AGENT__SESSION_TIMEOUT_S": "6"}
+    impatient = {"MUSICREC_HEALTH__STUCK_AFTER_S": "5", "MUSICREC_AGENT__SESSION_TIMEOUT_S": "6"}
     async with own_servers(tmp_path / "stack") as servers:
         stack, valkey, kafka = servers.addresses, servers.valkey_server, servers.kafka_server
         assert valkey is not None
@@ -134,7 +134,7 @@ async def test_servers_that_are_away_are_named_and_end_no_worker(tmp_path: Path)
             async with producing(stack) as producer:
                 await publish_events(producer, [play(user, "t1", 1)])
             await until_says(worker, "/readyz", 503, "Redis: does not answer")
-            for _ in range(15):  # longer than a worker may be stuck, if it is not because of a server
+            for _ in range(8):  # longer than a worker may be stuck, if it is not because of a server
                 assert await get(worker, "/livez") == (200, "alive")
                 await asyncio.sleep(1.0)
             await valkey.start()
@@ -142,7 +142,7 @@ async def test_servers_that_are_away_are_named_and_end_no_worker(tmp_path: Path)
 
             await kafka.stop()
             await until_says(worker, "/readyz", 503, "Kafka: ")
-            for _ in range(15):
+            for _ in range(8):
                 assert await get(worker, "/livez") == (200, "alive")
                 await asyncio.sleep(1.0)
             await kafka.start()

@@ -94,7 +94,9 @@ def test_damage_to_any_file_is_named_in_one_line_and_the_older_snapshot_is_taken
     tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path, learned(10))
-    for path in sorted(save(tmp_path, learned(), NOW_MS + 1).iterdir()):
+    files = sorted(save(tmp_path, learned(), NOW_MS + 1).iterdir())
+    # Each file is summed; the ways to damage one differ in what reading it meets.
+    for path in files if how == "bit" else [files[0], files[-1], files[0].with_name("manifest.json")]:
         good = path.read_bytes()
         damaged(path, how)
         caplog.clear()
