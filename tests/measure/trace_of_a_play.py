@@ -21,7 +21,8 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
     player = trace.get_tracer("player")
     async with collecting() as collector:
         asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-        await stage.start_all("session", "ranking", "outcome", **asked)
+        agents = ("session-ranking",) if chosen.in_one else ("session", "ranking")
+        await stage.start_all(*agents, "outcome", **asked)
         async with AsyncClient(stage.stack.kafka) as musicrec:
             for number in range(20):  # the first events of a process are slow
                 await musicrec.list_after(play("bob", f"t{number}", ms_played=200_000), deadline_s=60)
@@ -50,7 +51,9 @@ def _show(span: Span, spans: list[Span], began_ns: int, depth: int) -> None:
 
 def main() -> None:
     """Read the command line and measure."""
-    chosen = arguments_of(__doc__).parse_args()
+    arguments = arguments_of(__doc__)
+    arguments.add_argument("--in-one", action="store_true", help="sessions and lists in one worker")
+    chosen = arguments.parse_args()
     run(lambda stage: measure(stage, chosen), chosen.folder)
 
 
