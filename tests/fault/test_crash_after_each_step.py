@@ -1,4 +1,7 @@
-"""kill -9 exactly after each step of the loop, of every agent: what comes out is as if nothing had happened."""
+"""kill -9 exactly after each step of the loop, of every agent: what comes out is as if nothing had happened.
+
+Each agent dies after the first step, the one after it after the second, and so on; the last one does what is left.
+"""
 
 import asyncio
 import uuid
@@ -30,58 +33,55 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 LISTENS, DEAD = "musicrec.listens.v1", "musicrec.listens.v1.dlq"
 SESSIONS, LISTS, OUTCOMES = "musicrec.sessions.v1", "musicrec.recommendations.v1", "musicrec.outcomes.v1"
 TRACKS, VECTORS, REFUSED = "musicrec.tracks.v1", "musicrec.track-embeddings.v1", "musicrec.tracks.v1.dlq"
+AGENTS = (("session", "ranking", "outcome"), ("session-ranking", "outcome"))
 LISTENERS, EVENTS_EACH, BAD = 10, 6, 4
 KILLED = -9
+FIRST, *OTHERS = Step
 
 
-async def killed(process: ChildProcess) -> None:
-    async with asyncio.timeout(100):
-        assert await process.wait() == KILLED, process.log_tail()
+def start_doomed(agent: str, step: Step, stack: StackAddresses, folder: Path, **more: str) -> ChildProcess:
+    return start_worker(stack, folder, agent, "a", MUSICREC_AGENT__CRASH_AFTER=step.value, **more)
+
+
+async def survivor_of(
+    doomed: ChildProcess, agent: str, stack: StackAddresses, folder: Path, **more: str
+) -> ChildProcess:
+    """Wait until one is killed after the first step, the next after the second, and so on; start the last."""
+
+    async def killed(process: ChildProcess) -> None:
+        async with asyncio.timeout(100):
+            assert await process.wait() == KILLED, process.log_tail()
+
+    for step in OTHERS:
+        await killed(doomed)
+        doomed = start_doomed(agent, step, stack, folder, **more)
+    await killed(doomed)
+    return start_worker(stack, folder, agent, "a", **more)
 
 
 @pytest.mark.row(10)
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.timeout(480)  # up to eighteen starts
+@pytest.mark.parametrize("agents", AGENTS, ids=", ".join)
 async def test_every_event_is_applied_answered_and_joined_once(
-    step: Step, stack: StackAddresses, tmp_path: Path
+    agents: Sequence[str], stack: StackAddresses, tmp_path: Path
 ) -> None:
-    await all_is_done_once(("session", "ranking", "outcome"), [step], stack, tmp_path)
-
-
-@pytest.mark.row(10)
-@pytest.mark.timeout(480)  # twelve starts
-async def test_every_event_is_applied_answered_and_joined_once_by_agents_that_die_after_one_step_and_then_the_next(
-    stack: StackAddresses, tmp_path: Path
-) -> None:
-    # Other tests do not run it: its first batch has to be one of this test.
-    await commit_ends(stack, consumer_group("session-ranking"), [LISTENS])
-    await all_is_done_once(("session-ranking", "outcome"), list(Step), stack, tmp_path)
-
-
-async def all_is_done_once(agents: Sequence[str], steps: Sequence[Step], stack: StackAddresses, tmp_path: Path) -> None:
-    """Publish events and what nobody can read; each agent is killed after each of the steps and started again."""
     run = uuid.uuid4().hex[:8]
     users = [f"{run}-{number}" for number in range(LISTENERS)]
     events = [play(user, f"t{(n * i) % 9}", n) for n in range(EVENTS_EACH) for i, user in enumerate(users)]
     junk = f"junk {run}"
 
-    def crashing(agent: str, step: Step) -> ChildProcess:
-        return start_worker(stack, tmp_path, agent, "a", MUSICREC_AGENT__CRASH_AFTER=step.value)
-
-    async def survivor(agent: str, process: ChildProcess) -> ChildProcess:
-        for step in steps[1:]:
-            await killed(process)
-            process = crashing(agent, step)
-        await killed(process)
-        return start_worker(stack, tmp_path, agent, "a")
-
-    doomed = [(agent, crashing(agent, steps[0])) for agent in agents]
+    if "session-ranking" in agents:  # other tests do not run it: its first batch has to be one of this test
+        await commit_ends(stack, consumer_group("session-ranking"), [LISTENS])
+    doomed = [start_doomed(agent, FIRST, stack, tmp_path) for agent in agents]
     async with (
         reading(stack, SESSIONS, LISTS, OUTCOMES, DEAD, only=about(junk, *users)) as tail,
         producing(stack) as producer,
     ):
         await publish_events(producer, events)
         await publish(producer, LISTENS, [(junk.encode(), b"junk %d" % number) for number in range(BAD)])
-        workers = await asyncio.gather(*(survivor(agent, process) for agent, process in doomed))
+        workers = await asyncio.gather(
+            *(survivor_of(process, agent, stack, tmp_path) for process, agent in zip(doomed, agents, strict=True))
+        )
         try:
             wanted = {event.event_id for event in events}
             await tail.until(lambda t: set(answers(t.on(LISTS))) >= wanted, deadline_s=100)
@@ -101,23 +101,21 @@ async def all_is_done_once(agents: Sequence[str], steps: Sequence[Step], stack: 
 
 @pytest.mark.row(10)
 @pytest.mark.torch
-@pytest.mark.parametrize("step", Step)
-async def test_every_announced_track_has_its_vector(step: Step, stack: StackAddresses, tmp_path: Path) -> None:
+async def test_every_announced_track_has_its_vector(stack: StackAddresses, tmp_path: Path) -> None:
     run = uuid.uuid4().hex[:8]
     soundfile.write(tmp_path / "noise.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 5 * 22_050), 22_050)
     tracks = [Track(track_id=f"{run} {n}", audio_uri=(tmp_path / "noise.flac").as_uri()) for n in range(3)]
     lost = Track(track_id=f"{run} lost", audio_uri=(tmp_path / "lost.flac").as_uri())
     names = {track.track_id for track in tracks}
     here = {"MUSICREC_EMBEDDER_ALLOWED_ROOT": str(tmp_path), "MUSICREC_EMBEDDER_DECODERS": "1"}
-    doomed = start_worker(stack, tmp_path, "embedder", "a", **here, MUSICREC_AGENT__CRASH_AFTER=step.value)
+    doomed = start_doomed("embedder", FIRST, stack, tmp_path, **here)
     async with (
         reading(stack, VECTORS, REFUSED, only=about(lost.track_id, *names)) as tail,
         producing(stack) as producer,
     ):
         messages = [(track.track_id.encode(), track.encode()) for track in (*tracks, lost)]
         await publish(producer, TRACKS, messages)
-        await killed(doomed)
-        worker = start_worker(stack, tmp_path, "embedder", "a", **here)
+        worker = await survivor_of(doomed, "embedder", stack, tmp_path, **here)
         try:
             await until_ready(worker)
             await tail.until(lambda t: {record.key for record in t.records} >= {key for key, _ in messages})
