@@ -1,11 +1,11 @@
 """Faust's Kafka driver with the guards that its release lacks.
 
 Faust 0.15.3 commits past an event that is still in flight, commits after a crash has acknowledged unfinished events,
-turns the idempotent producer on for transactions only, reads messages in a second thread, and never asks the group's
-client whether it has given up.  That client, of aiokafka 0.14, leaves a topic that the broker did not name alone for
-minutes, begins at the first message where its coordinator was still loading what is committed, and commits for others
-after a rebalance.  Each guard names the fault that it closes; for some, a test runs the stock driver beside it, so that
-it can go when upstream is right.
+turns the idempotent producer on for transactions only, reads messages in a second thread, makes four tasks of each, and
+never asks the group's client whether it has given up.  That client, of aiokafka 0.14, leaves a topic that the broker
+did not name alone for minutes, begins at the first message where its coordinator was still loading what is committed,
+and commits for others after a rebalance.  Each guard names the fault that it closes; for some, a test runs the stock
+driver beside it, so that it can go when upstream is right.
 """
 
 import asyncio
@@ -15,10 +15,12 @@ from typing import Any, cast
 
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.services import WaitResults
 from mode.utils.futures import maybe_async
 
 from musicrec.producer_numbering import begin_anew
 from musicrec.reconnect_pause import pause_before_reconnecting
+from streams.begun import Begun
 from streams.committed_offsets import CommittedOffsets
 from streams.late_commits import LateCommits
 from streams.static_membership import StaticMembership
@@ -134,6 +136,22 @@ class SafeConsumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> LoopConsumer:
         return LoopConsumer(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
+
+    async def wait_first(self, *waited: Any, timeout: Any = None) -> WaitResults:
+        # Faust hands each message over in a task, and makes three more beside it, to see whether the worker stops or
+        # partitions are handed around meanwhile: a quarter to a third of what a session worker did for an event.  Most
+        # find room in their queue at once.
+        if asyncio.iscoroutine(waited[0]) and timeout is None and not self.should_stop:
+            begun = Begun(waited[0])
+            if begun.done:
+                for other in filter(asyncio.iscoroutine, waited[1:]):
+                    other.close()
+                # The stream takes it now, as it does between those tasks: what lies in Faust's own queue is thrown away
+                # when partitions are handed around, and is not known to be in flight.
+                await asyncio.sleep(0)
+                return WaitResults([waited[0]], [begun.result], False)
+            waited = (begun, *waited[1:])
+        return await super().wait_first(*waited, timeout=timeout)
 
     def _new_offset(self, tp: Any) -> int | None:
         # Upstream looks for a gap among acknowledged offsets only, so the commit jumps over an event that is still

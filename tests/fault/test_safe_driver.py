@@ -1,6 +1,7 @@
 """What the guarded driver prevents, and that the stock one still does it: when it no longer does, the guard can go."""
 
 import asyncio
+import math
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +29,7 @@ from streams.vitals import Phase, Vitals
 pytestmark = pytest.mark.kafka
 
 EVENTS, HELD = 8, 3
+MANY, FEW = 1_000, 5
 
 
 class StockApp(App):
@@ -89,6 +91,31 @@ async def test_commit_does_not_pass_an_event_in_flight(
     assert await committed_while_one_is_in_flight(stack, app, name) == expected
 
 
+@pytest.mark.parametrize(("driver", "most", "least"), [(App, MANY // 2, 0), (StockApp, math.inf, 4 * MANY)])
+async def test_a_message_that_finds_room_is_handed_over_without_a_task(
+    driver: type[App], most: float, least: int, stack: StackAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"tasks-{driver.__name__.lower()}-{uuid.uuid4().hex[:8]}"
+    async with admin(stack) as client, producing(stack) as producer:
+        await client.create_topics([NewTopic(name, 1, 1)])
+        await publish(producer, name, [(b"k", b"%d" % number) for number in range(MANY)])
+    monkeypatch.setattr("streams.faust_app.App", driver)
+    made = 0
+
+    def count(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> "asyncio.Task[Any]":
+        nonlocal made
+        made += 1
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    asyncio.get_running_loop().set_task_factory(count)
+    app = new_app(name, stack.kafka, AgentSettings(), tmp_path)
+    taken = await taken_by(app, name, MANY)
+    assert [offset for offset, _ in taken] == [*range(MANY)]
+    assert least <= made <= most
+    # What lies there when partitions are handed around is thrown away, and in flight without being known to be.
+    assert max(others for _, others in taken) < FEW
+
+
 async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_soon_as_it_does(
     stack: StackAddresses, tmp_path: Path
 ) -> None:
@@ -120,11 +147,16 @@ async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_s
 
 async def offsets_read(app: App, topic: str, count: int) -> list[int]:
     """Let an agent take and acknowledge messages; return the offsets of the first `count`, sorted."""
-    taken: list[int] = []
+    return sorted([offset for offset, _ in await taken_by(app, topic, count)])
+
+
+async def taken_by(app: App, topic: str, count: int) -> list[tuple[int, int]]:
+    """Let an agent take and acknowledge messages; return the first ones' offsets, with what else Faust's queue held."""
+    taken: list[tuple[int, int]] = []
 
     async def take(stream: Any) -> None:
         async for event in stream.events():
-            taken.append(event.message.offset)
+            taken.append((event.message.offset, stream.channel.queue.qsize()))
 
     app.agent(app.topic(topic, key_type=bytes, value_type=bytes, acks=True), name=f"take.{topic}")(take)
     await app.start()
@@ -134,7 +166,7 @@ async def offsets_read(app: App, topic: str, count: int) -> list[int]:
                 await asyncio.sleep(0.05)
     finally:
         await app.stop()
-    return sorted(taken[:count])
+    return taken[:count]
 
 
 @pytest.mark.row(1)
