@@ -4,9 +4,9 @@ Learning from everybody ends where one worker has no time left for anything else
 `MUSICREC_RANKING__LEARN_FROM_ONE_IN` a worker learns from
     1. each so many-th partition, the same for every worker.  Listeners are hashed to partitions, so that is a random
        share of them, and the rest is not even fetched;
-    2. the partitions whose listeners it answers, as its consumer group has them assigned.  What a listener played
-       themselves, what they block and where their dials stand is half of their list, and beside making that list
-       learning costs little.
+    2. the partitions whose listeners it answers, as its consumer group has them assigned.  Most of what is played next
+       the listener has played before, and a worker that had not learned it would not find it; beside making their
+       lists, learning from them costs little.
 A worker that is assigned another partition reads it from where it left it, or from its beginning; until it has caught
 up, the lists of those listeners know their running session and less of what was before.
 """
