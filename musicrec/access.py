@@ -84,6 +84,8 @@ class Service:
     watches: tuple[str, ...] = ()
     """Consumer groups whose lag it shows."""
     redis: RedisAccess | None = None
+    redis_reads: RedisAccess | None = None
+    """What it may only read, and asks for where a setting needs it."""
 
     @property
     def user(self) -> str:
@@ -165,6 +167,8 @@ RANKING: Final = Service(
             ("get", KEY),
         ),
     ),
+    # Where it learns from a share of the listeners.
+    redis_reads=RedisAccess(keys=_redis_of(SESSION).keys, calls=(("hmget", KEY, ""),)),
 )
 OUTCOME: Final = Service(
     "outcome",

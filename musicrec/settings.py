@@ -258,6 +258,9 @@ class RankingAgentSettings(_Section):
     """Directory of models that every ranking worker and `musicrec model` see; announced folders lie below it."""
     model_wait_s: Annotated[float, Field(ge=0)] = 60.0
     """Longest wait at a worker's start for announced models; it then answers without them until it can load them."""
+    learn_from_one_in: Annotated[int, Field(ge=1)] = 1
+    """Each ranking worker learns from one in so many listeners, the same for all workers, and from its own, whom it
+    answers; for loads at which learning from everybody takes a whole core. At most the number of partitions."""
     snapshot_interval_s: Annotated[float, Field(gt=0)] = 600.0
     """Pause between two snapshots of what was learned; after a kill, what came since the last one is learned again."""
 

@@ -1,4 +1,4 @@
-"""Follow every partition of some topics, from the beginning to the end and then for ever.
+"""Follow all partitions of some topics, or chosen ones, from the beginning to the end and then for ever.
 
 This is how a process keeps state that everybody needs whole (vectors, catalogue, co-listening), where a consumer group
 would give it a part.  Nothing is committed: the place is in memory, or in a snapshot of whoever follows.
@@ -11,13 +11,15 @@ Rules
     4. A slice that the handler fails on is handed over again one record at a time; those that fail again are counted
        and skipped.  So handlers are idempotent, as they must be anyway where Kafka may deliver twice.
     5. Whatever happens to the broker, the follower tries again, slower and slower up to `LONGEST_PAUSE_S`.
+    6. Which partitions are followed may change at any time.  One that is left is not fetched, and has neither place nor
+       lag; followed again it goes on where it was left, if that is still there, and else at its beginning.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +33,8 @@ from musicrec.reconnect_pause import pause_before_reconnecting
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Sequence[ConsumerRecord]], None]
+Choice = Callable[[str, Set[int]], Set[int]]
+"""Returns which of a topic's partitions, by number, are followed; always one at least."""
 
 SLICE_BUDGET_S = 0.005
 """How long a handler should keep the event loop to itself."""
@@ -38,7 +42,7 @@ SLICE_BUDGET_S = 0.005
 MAX_SLICE_RECORDS = 5_000
 
 POLL_MS = 250
-"""How long one poll waits when there is nothing new: how soon new partitions and a stop are noticed."""
+"""How long one poll waits when there is nothing new, and how often is looked for new partitions."""
 
 METADATA_MAX_AGE_MS = 30_000
 """How soon added partitions are seen, unless the connection arguments say otherwise."""
@@ -74,6 +78,7 @@ class TopicFollower:
         *,
         start_at: StartAt | None = None,
         on_lost_place: Callable[[], None] = lambda: None,
+        choose: Choice = lambda _, numbers: numbers,
     ) -> None:
         """Make a follower; `start` sets it going.
 
@@ -84,13 +89,17 @@ class TopicFollower:
             start_at: where to begin.
             on_lost_place: called when an offset of `start_at` does not exist (the topic was made anew): all partitions
                 then begin at their beginning, and state that belongs to those offsets has to go.
+            choose: which partitions are followed; asked every `POLL_MS`, see rule 6.
         """
         self._connection = dict(connection)
         self.topics = tuple(topics)
         self._handler = handler
         self._start_at = start_at or StartAt()
         self._on_lost_place = on_lost_place
+        self._choose = choose
         self._positions: dict[TopicPartition, int] = {}
+        self._left = dict(self._start_at.offsets)
+        """Place by partition, for when it is followed again."""
         self._targets: dict[TopicPartition, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._caught_up = asyncio.Event()
@@ -116,7 +125,7 @@ class TopicFollower:
 
     @property
     def positions(self) -> dict[TopicPartition, int]:
-        """Offset of the next record of each partition: all before it has been handled."""
+        """Offset of the next record of each partition that is followed: all before it has been handled."""
         return dict(self._positions)
 
     @property
@@ -190,8 +199,11 @@ class TopicFollower:
             await consumer.start()
             pause_before_reconnecting(consumer._client)
             self._consumer = consumer
+            look_at_s = 0.0
             while True:
-                await self._take_new_partitions(consumer)
+                if time.monotonic() >= look_at_s:
+                    await self._take_new_partitions(consumer)
+                    look_at_s = time.monotonic() + POLL_MS / 1000
                 records = await self._poll(consumer)
                 if records:
                     async with self._handing_over:
@@ -212,6 +224,7 @@ class TopicFollower:
         first_places = await self._first_places(consumer, new) if new else {}
         if not self.caught_up:
             self._targets = await consumer.end_offsets(list(present))
+        self._left |= {p: place for p, place in self._positions.items() if p not in present}
         self._positions = {p: self._positions.get(p, first_places.get(p, 0)) for p in present}
         # Assigning forgets every place, so each is sought again, with nothing awaited in between: aiokafka's own
         # reaction to new partitions (of a subscription) would read all of them from the beginning.
@@ -229,16 +242,17 @@ class TopicFollower:
             numbers = cluster.partitions_for_topic(topic)
             if not numbers:
                 raise Unavailable(f"topic {topic} does not exist; `musicrec topics` creates it")
-            present.update(TopicPartition(topic, number) for number in numbers)
+            present.update(TopicPartition(topic, number) for number in self._choose(topic, numbers))
         return present
 
     async def _first_places(
         self, consumer: AIOKafkaConsumer, partitions: set[TopicPartition]
     ) -> dict[TopicPartition, int]:
         beginnings = await consumer.beginning_offsets(list(partitions))
-        if self._positions:  # partitions that were added while we followed: nothing of them was seen
-            return dict(beginnings)
         ends = await consumer.end_offsets(list(partitions))
+        if self._positions:  # partitions that were added while we followed, or are followed again
+            left = {p: self._left.get(p, beginnings[p]) for p in partitions}
+            return {p: place if beginnings[p] <= place <= ends[p] else beginnings[p] for p, place in left.items()}
         if self._start_at.end:
             return dict(ends)
         if self._start_at.since_ms is not None:
@@ -248,6 +262,7 @@ class TopicFollower:
         lost = sorted(p for p, place in wanted.items() if not beginnings[p] <= place <= ends[p])
         if lost:
             logger.warning("%s: offset %d is not there any more; from the beginning", lost[0], wanted[lost[0]])
+            self._left.clear()
             self._on_lost_place()
             return dict(beginnings)
         return wanted

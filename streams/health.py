@@ -1,7 +1,7 @@
 """The health of one worker: collects its vitals, has them watched, and serves them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -70,6 +70,13 @@ class Health:
     def follow(self, following: Callable[[], tuple[Followed, ...]]) -> None:
         """The agent's state follows topics; `following` tells how they get on."""
         self._following = following
+
+    def assigned_numbers(self) -> Set[int] | None:
+        """Return the partitions that the worker works on, by number, of any topic; None while that is not settled."""
+        vitals, group = self.vitals, self.vitals.group
+        if vitals.phase is not Phase.WORKING or group is None or not group.member or group.rebalancing:
+            return None
+        return frozenset(partition.number for partition in vitals.partitions)
 
     def join(self, app: App, loops: Sequence[BatchLoop]) -> None:
         """The agent has asked to join its group."""

@@ -18,7 +18,7 @@ from musicrec.contracts import (
 )
 from musicrec.contracts.model import DEFAULT_VARIANT
 from musicrec.errors import BadInput
-from musicrec.ids import derived_id
+from musicrec.ids import UserId, derived_id
 from musicrec.recommend import RankedList
 from musicrec.recommend.variants import Variants
 from musicrec.settings import RankingAgentSettings
@@ -28,7 +28,7 @@ from streams.express_lane import Haste
 from streams.list_store import EventList, ListStore
 from streams.messages import Decision, Incoming, Outgoing, dead_letter, record_message
 from streams.metrics import EventOutcome
-from streams.running_sessions import RunningSessions
+from streams.newest_sessions import NewestSessions
 from streams.shadow_lists import ShadowLists
 from streams.traces import PASSED_ON, BatchTrace, Traces, made_in
 
@@ -44,7 +44,7 @@ class Rankers:
     """What both handlers of the agent share."""
 
     variants: Variants
-    running: RunningSessions
+    running: NewestSessions
     lists: ListStore
     settings: RankingAgentSettings
     index_version: Callable[[], str]
@@ -232,6 +232,7 @@ class RequestRanking:
     async def decide(self, batch: Sequence[Incoming]) -> Decision:
         """Answer each request with what is known of the listener now."""
         decision = Decision(trace=(trace := self._rankers.traces.batch()))
+        asked: list[tuple[Incoming, RecommendationRequest]] = []
         requests: list[Incoming] = []
         made: list[Recommendation] = []
         for message in batch:
@@ -241,8 +242,15 @@ class RequestRanking:
             except BadInput as error:
                 self._rankers.refuse(decision, trace, message, error)
                 continue
+            asked.append((message, request))
+        newest = await self._rankers.running.newest(list({UserId(request.user_id): None for _, request in asked}))
+        for message, request in asked:
+            snapshot = newest[UserId(request.user_id)]
+            if isinstance(snapshot, BadInput):
+                self._rankers.refuse(decision, trace, message, snapshot)
+                continue
             requests.append(message)
-            made.append(self._answer(request, trace.step(message, EventOutcome.ANSWERED)))
+            made.append(self._answer(request, snapshot, trace.step(message, EventOutcome.ANSWERED)))
             await asyncio.sleep(0)
         values = [answer.encode() for answer in made]
         settled = await self._rankers.lists.settle_answers([(a.list_id, v) for a, v in zip(made, values, strict=True)])
@@ -254,10 +262,11 @@ class RequestRanking:
             decision.outcomes[EventOutcome.ANSWERED] += 1
         return decision
 
-    def _answer(self, request: RecommendationRequest, context: TraceContext | None) -> Recommendation:
+    def _answer(
+        self, request: RecommendationRequest, snapshot: SessionSnapshot | None, context: TraceContext | None
+    ) -> Recommendation:
         started_s = time.perf_counter()
         now_ms = time.time_ns() // 1_000_000
-        snapshot = self._rankers.running.get(request.user_id)
         ranked = self._rankers.variants.answer(request, snapshot, now_ms)
         return Recommendation(
             list_id=derived_id("l", request.user_id, "request", request.request_id),

@@ -1,7 +1,12 @@
 """What a ranking worker knows: co-listening, catalogue and vectors, followed from the topics.
 
 Each worker follows all partitions, whatever users it answers for: what one listener does, all can profit from within a
-second.  It begins with a snapshot, where it has a good one, and takes the rest from the topics.
+second.  Where that is too much for a core it follows a share of them, see `LearnedPartitions`.  It begins with a
+snapshot, where it has a good one, and takes the rest from the topics.
+
+A snapshot tells by partition up to where it holds what was learned, and that is all of it that depends on the share:
+after a change of the share, partitions that it does not name are learned from their beginning, and what it holds of
+others ages as all that is learned does.
 """
 
 import asyncio
@@ -19,6 +24,7 @@ from index.follower import EmbeddingFollower, in_daemon_thread
 from index.serving import ServingIndex
 from musicrec.contracts import SessionSnapshot, Track
 from musicrec.errors import BadInput
+from musicrec.kafka_access import count_partitions
 from musicrec.ranker_files import TrainedRanker, read_ranker
 from musicrec.recommend import RankingSettings, Recommender
 from musicrec.recommend.session_encoder import SessionEncoder
@@ -33,6 +39,7 @@ from streams.announced_ranker import RankerKind
 from streams.announced_rules import AnnouncedRules
 from streams.announced_variants import AnnouncedVariants
 from streams.counters import Counters
+from streams.learned_partitions import Answered, LearnedPartitions
 from streams.ranking_snapshots import Learned, RankingSnapshots
 from streams.running_sessions import RunningSessions
 from streams.snapshot_keeper import SnapshotKeeper
@@ -77,7 +84,12 @@ class RankingState:
     @classmethod
     @asynccontextmanager
     async def following(
-        cls, settings: Settings, origin: str, counters: Counters, watch: Callable[[Watched], None] = lambda _: None
+        cls,
+        settings: Settings,
+        origin: str,
+        counters: Counters,
+        watch: Callable[[Watched], None] = lambda _: None,
+        answered: Answered = lambda: None,
     ) -> AsyncIterator["RankingState"]:
         """Give a state that is caught up with its topics and follows them from then on; it is saved at the end.
 
@@ -86,8 +98,15 @@ class RankingState:
             origin: of the topics that are followed; snapshots hold their offsets and serve them alone.
             counters: what is counted.
             watch: is given, before the wait, what tells how the followers get on.
+            answered: tells whose listeners the worker answers; it learns from them, whatever the share.
+
+        Raises:
+            Incompatible: there are too few partitions for the share; the ranker is one for other settings.
+            Unavailable: Kafka does not say how many partitions there are.
         """
         chosen = settings.ranking
+        partitions = await count_partitions(settings.kafka, SESSIONS.name)
+        learned = LearnedPartitions(chosen.learn_from_one_in, partitions, answered)
         names = ("max_sessions", "max_listeners", "discovery", "popularity_dial", "diversity")
         bounded = replace(RankingSettings(), **{name: getattr(chosen, name) for name in names})
         ranker = None if chosen.ranker_path is None else await asyncio.to_thread(read_ranker, chosen.ranker_path)
@@ -122,6 +141,7 @@ class RankingState:
             state.learned.variants.settle()
             # Variants are there: they begin with it too.
             await state.use_ranker(first_ranker)
+            learned.go_on_with({place.partition for place in start_at.offsets if place.topic == SESSIONS.name})
             # One follower for both topics: its places and what it brought are saved as a pair.
             follower = TopicFollower(
                 connection | LEARNING_BATCH,
@@ -129,6 +149,7 @@ class RankingState:
                 state.take,
                 start_at=start_at,
                 on_lost_place=lambda: state._forget(rankers),
+                choose=learned.choose,
             )
             state._follower = follower
 

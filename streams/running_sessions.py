@@ -1,12 +1,14 @@
 """The newest snapshot of each listener, for requests that ask to continue a session."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import starmap
 from typing import NamedTuple
 
 import numpy as np
 
 from musicrec.contracts import SessionSnapshot
+from musicrec.ids import UserId
 from musicrec.recommend.state import Pieces, State, batches, texts
 
 MAX_LISTENERS = 100_000
@@ -45,6 +47,10 @@ class RunningSessions:
         """Return the listener's newest snapshot, or None."""
         session = self._newest.get(user_id)
         return None if session is None else SessionSnapshot.decode(session.value)
+
+    async def newest(self, users: Sequence[UserId]) -> dict[UserId, SessionSnapshot | None]:
+        """Return the newest snapshot of every listener; see `NewestSessions`."""
+        return {user: self.get(user) for user in users}
 
     def state(self) -> Pieces:
         """Yield the snapshots, the longest idle first; see `Stateful`."""

@@ -78,7 +78,7 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """One topic of which all partitions are followed into the worker's state."""
+    """One topic that is followed into the worker's state: all of its partitions, or those that it learns from."""
 
     topic: str
     caught_up: bool = False

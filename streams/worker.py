@@ -39,6 +39,7 @@ from streams.watchdog import end_process, end_process_after
 
 if TYPE_CHECKING:
     from streams.embedder_agent import Memory  # numba and OpenVINO, which other agents need not load
+    from streams.newest_sessions import StoredSessions
     from streams.ranking_agent import Rankers
     from streams.redis_connection import RedisClient
     from streams.session_agent import SessionAgent
@@ -273,7 +274,7 @@ async def _session_ranking_handlers(
     redis = await _redis(settings, SESSION_RANKING, health, stack)
     traces = _traces(settings, SESSION_RANKING, stack)
     sessions = await _sessions(settings, counters, health, redis, traces)
-    rankers = await _rankers(settings, counters, health, stack, redis, traces)
+    rankers = await _rankers(settings, counters, health, stack, redis, SESSION_RANKING, traces)
     former = {LISTENS: consumer_group(SESSION.name), REQUESTS: consumer_group(RANKING.name)}
     health.waits_for = f"{former[LISTENS]} has no more members"
     await until_nobody_works_in(settings.kafka, former[LISTENS])
@@ -285,12 +286,18 @@ async def _ranking_handlers(settings: Settings, counters: Counters, health: Heal
     from streams.ranking_agent import RequestRanking, SessionRanking
 
     redis = await _redis(settings, RANKING, health, stack)
-    rankers = await _rankers(settings, counters, health, stack, redis, _traces(settings, RANKING, stack))
+    rankers = await _rankers(settings, counters, health, stack, redis, RANKING, _traces(settings, RANKING, stack))
     return [(SESSIONS, SessionRanking(rankers)), (REQUESTS, RequestRanking(rankers))]
 
 
 async def _rankers(
-    settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack, redis: "RedisClient", traces: Traces
+    settings: Settings,
+    counters: Counters,
+    health: Health,
+    stack: AsyncExitStack,
+    redis: "RedisClient",
+    service: Service,
+    traces: Traces,
 ) -> "Rankers":
     from streams.list_store import ListStore
     from streams.ranking_agent import Rankers
@@ -300,18 +307,40 @@ async def _rankers(
     health.waits_for = "kernels are compiled and the state is restored"
     # Lists are kept by the listens that they answer.
     lists = ListStore(redis, await _origin(settings, health, LISTENS), counters.redis_call)
+    stored = await _stored_sessions(settings, counters, redis, service)
     followed = await _origin(settings, health, TRACKS, SESSIONS, EMBEDDINGS)
     _, state = await asyncio.gather(
         asyncio.to_thread(compile_kernels),
-        stack.enter_async_context(RankingState.following(settings, followed, counters, health.follow)),
+        stack.enter_async_context(
+            RankingState.following(settings, followed, counters, health.follow, health.assigned_numbers)
+        ),
     )
     counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))
     counters.show(metrics.INDEX_NEWEST, lambda: _seconds(s.newest_ms if (s := state.index.serving) else None))
     counters.show(metrics.SNAPSHOT, lambda: _seconds(state.snapshot_ms))
     counters.expect_followed(SESSIONS.name, TRACKS.name, MODELS.name, RULES.name)
     return Rankers(
-        state.variants, state.running, lists, settings.ranking, index_version=state.index_version, traces=traces
+        state.variants,
+        stored or state.running,
+        lists,
+        settings.ranking,
+        index_version=state.index_version,
+        traces=traces,
     )
+
+
+async def _stored_sessions(
+    settings: Settings, counters: Counters, redis: "RedisClient", service: Service
+) -> "StoredSessions | None":
+    if settings.ranking.learn_from_one_in == 1:
+        return None
+    from streams.newest_sessions import StoredSessions
+    from streams.redis_access import check_redis
+    from streams.session_store import SessionStore
+
+    if service.redis_reads is not None:
+        await check_redis(redis, service.redis_reads)
+    return StoredSessions(SessionStore(redis, settings.session.redis_ttl_ms, counters.redis_call), settings.session)
 
 
 def _seconds(epoch_ms: int | None) -> float:

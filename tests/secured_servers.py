@@ -173,7 +173,7 @@ class SecuredValkey:
         self.administrator = Redis.from_url(self._server.url)
         for service in SERVICES:
             if service.redis is not None:
-                await self.set_user(service.user, service.redis)
+                await self.set_user(service.user, service.redis, reads=service.redis_reads)
         return self
 
     async def __aexit__(self, *exception: object) -> None:
@@ -185,9 +185,9 @@ class SecuredValkey:
         """Of the plain listener."""
         return self._server.port
 
-    async def set_user(self, user: str, access: RedisAccess, *changes: str) -> None:
+    async def set_user(self, user: str, access: RedisAccess, *changes: str, reads: RedisAccess | None = None) -> None:
         """Give a user the rules of the table, then changes to them."""
-        rules = ["reset", "on", f">{PASSWORD}", *redis_rules(access).split(), *changes]
+        rules = ["reset", "on", f">{PASSWORD}", *redis_rules(access, reads).split(), *changes]
         await self.administrator.execute_command("ACL", "SETUSER", user, *rules)
 
     def settings(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from aiokafka.partitioner import murmur2
 from rich.console import Console
 
 from musicrec.cli.play_progress import counted, play_progress
@@ -13,6 +14,7 @@ from musicrec.evaluation.baselines import FOR_STREAMS, USUAL, chosen
 from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.prequential import PrequentialRun, announce_all
 from musicrec.evaluation.report import models_table
+from musicrec.evaluation.shared_learning import SharedLearning
 from musicrec.ranker_files import read_ranker
 from musicrec.recommend import Recommender
 from musicrec.recommend.state import State, joined
@@ -56,6 +58,12 @@ def command(
     baselines: Annotated[
         str, typer.Option(help=f"What stands beside musicrec: {', '.join(FOR_STREAMS)}, or all.")
     ] = ",".join(USUAL),
+    learn_from_one_in: Annotated[
+        int, typer.Option(min=1, help="musicrec learns from one listener in so many, and from those of each worker.")
+    ] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="With --learn-from-one-in, ranking workers among whom the listeners are.")
+    ] = 12,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
 ) -> None:
     """Replay a listening log through the session logic and the ranking, guess each play before it is learned.
@@ -69,6 +77,9 @@ def command(
     What a trained ranker is worth shows in the cases that come --first, with and without --ranker: after --skip to a
     worker that knows nothing, with --unscored and --anew to one that knows everything else.
 
+    With --learn-from-one-in musicrec is as many workers as --workers says: each answers its listeners, and learns from
+    them and from the share alone, as with MUSICREC_RANKING__LEARN_FROM_ONE_IN.  Baselines learn from everybody.
+
     JSON keys: models ▸ musicrec and each baseline ▸ all | repeat | new | unheard | early | completed | skipped ▸
     events, hr@20, mrr@20; first, a list of the same in the order of --first; and hr_completed_minus_skipped,
     coverage@20, popularity@20, artist_diversity@20, p50_ms, p99_ms per model; musicrec_above ▸ hr@20, mrr@20 ▸ 95 %
@@ -79,23 +90,33 @@ def command(
     the tracks in each, of its plays so far divided by those of the most played track; "artist_diversity@20": mean over
     lists of the share of pairs of tracks that are of different artists.  null: there was nothing to count.
     """
-    recommender = Recommender(encoders=load_encoders(encoder))
-    if ranker is not None:
-        read_ranker(ranker).teach(recommender)
-    if announced:
-        announce_all(recommender, read_log(file))
-    beginner, beginning = State(joined(recommender.networks_state())), recommender.beginning
-    run = PrequentialRun(recommender, baselines=chosen(FOR_STREAMS, baselines), firsts=first or ())
+    encoders = load_encoders(encoder)
+    ours = [Recommender(encoders=encoders) for _ in range(workers if learn_from_one_in > 1 else 1)]
+    trained = None if ranker is None else read_ranker(ranker)
+    for recommender in ours:
+        if trained is not None:
+            trained.teach(recommender)
+        if announced:
+            announce_all(recommender, read_log(file))
+    beginner, beginning = State(joined(ours[0].networks_state())), ours[0].beginning
+    shared = SharedLearning(ours, one_in=learn_from_one_in, place_of=_place_of)
+    run = PrequentialRun(shared, baselines=chosen(FOR_STREAMS, baselines), firsts=first or ())
     with play_progress() as progress:
         if warm_up is not None:
             run.warm_up(counted(read_log(warm_up), progress, "warm-up"))
         events = islice(read_log(file, limit), skip, None)
         run.warm_up(counted(islice(events, unscored), progress, "learned only"))
         if anew:
-            recommender.begin_with(beginner, beginning)
+            for recommender in ours:
+                recommender.begin_with(beginner, beginning)
         run.score(counted(events, progress, "scored"))
     figures = run.figures()
     if as_json:
         print(json.dumps(figures))
     else:
         Console().print(models_table("Next play, test-then-train", figures))
+
+
+def _place_of(user_id: str) -> int:
+    """Return what publishers take the remainder of for a listener's partition."""
+    return int(murmur2(user_id.encode())) & 0x7FFF_FFFF

@@ -24,24 +24,46 @@ def command(
         int, typer.Option(min=1, help="Of the topics keyed by listener: most workers of a kind.")
     ] = USER_PARTITIONS,
     utilisation: Annotated[float, typer.Option(min=0.1, max=0.9, help="Share of a core that is planned for.")] = 0.6,
+    learn_from_one_in: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="MUSICREC_RANKING__LEARN_FROM_ONE_IN; if not given 1 where that fits, else what is needed."
+        ),
+    ] = None,
     costs: Annotated[Path | None, typer.Option(help="What `musicrec bench costs` printed on your machine.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/sizing.md instead.")] = False,
 ) -> None:
     """Say how many processes and servers a load needs, and where the first limit is.
 
-    JSON keys: parts (what, number, cores, memory_gib, note) and limits (events_per_s, stage, way_out).
+    JSON keys: learn_from_one_in; parts (what, number, cores, memory_gib, note); limits (events_per_s, stage, way_out).
     """
     measured = measured_costs() if costs is None else _read(costs)
     if markdown:
         typer.echo(sizing_document(measured), nl=False)
         return
+    if learn_from_one_in is not None and learn_from_one_in > partitions:
+        raise BadInput(
+            f"--learn-from-one-in {learn_from_one_in}: a share is made of whole partitions, of which there are "
+            f"{partitions}; at most {partitions}, or more --partitions"
+        )
     plan = plan_for(
-        Load(events_per_s, listeners, replicas=replicas, utilisation=utilisation, partitions=partitions), measured
+        Load(
+            events_per_s,
+            listeners,
+            replicas=replicas,
+            utilisation=utilisation,
+            partitions=partitions,
+            learn_from_one_in=learn_from_one_in,
+        ),
+        measured,
     )
     if as_json:
-        parts = {"parts": [part._asdict() for part in plan.parts], "limits": [each._asdict() for each in plan.limits]}
-        typer.echo(json.dumps(parts, indent=2))
+        parts = [part._asdict() for part in plan.parts]
+        limits = [limit._asdict() for limit in plan.limits]
+        typer.echo(
+            json.dumps({"learn_from_one_in": plan.learn_from_one_in, "parts": parts, "limits": limits}, indent=2)
+        )
     else:
         _print(plan)
 
@@ -64,6 +86,8 @@ def _print(plan: Plan) -> None:
         table.add_row(part.what, count, f"{part.cores:,.1f}", f"{part.memory_gib:,.1f}", part.note)
     console = Console(highlight=False)
     console.print(table)
+    if plan.learn_from_one_in > 1:
+        console.print(f"with MUSICREC_RANKING__LEARN_FROM_ONE_IN={plan.learn_from_one_in}")
     for limit in plan.limits:
         sign = "beyond" if limit in plan.passed else "up to"
         console.print(f"{sign} {limit.events_per_s:,.0f} events/s: {limit.stage}; then {limit.way_out}")

@@ -64,27 +64,37 @@ def kafka_acls_script() -> str:
 def redis_users() -> str:
     """Return the lines of Redis' `aclfile`, which knows no comments."""
     return "".join(
-        f"user {service.user} off {redis_rules(service.redis)}\n" for service in SERVICES if service.redis is not None
+        f"user {service.user} off {redis_rules(service.redis, service.redis_reads)}\n"
+        for service in SERVICES
+        if service.redis is not None
     )
 
 
-def redis_rules(access: RedisAccess) -> str:
+def redis_rules(access: RedisAccess, reads: RedisAccess | None = None) -> str:
     """Return the rules of a user, as `ACL SETUSER` takes them."""
-    keys = (f"~{pattern}" for pattern in access.keys)
-    commands = (f"+{name}" for name in (*CONNECTION_COMMANDS, *access.commands))
+    only_read = reads or RedisAccess((), ())
+    keys = (*(f"~{pattern}" for pattern in access.keys), *(f"%R~{pattern}" for pattern in only_read.keys))
+    names = (*CONNECTION_COMMANDS, *access.commands, *only_read.commands)
+    commands = (f"+{name}" for name in dict.fromkeys(names))
     return " ".join(["resetkeys", "resetchannels", *keys, "-@all", *commands])
 
 
 def _row(service: Service) -> tuple[str, ...]:
-    redis = service.redis
     return (
         f"`{service.user}`",
         service.purpose,
         _rules(service, Resource.TOPIC),
         _rules(service, Resource.GROUP),
-        _code(redis.keys) if redis else "",
-        _code(redis.commands) if redis else "",
+        _redis_part(service, "keys"),
+        _redis_part(service, "commands"),
     )
+
+
+def _redis_part(service: Service, part: str) -> str:
+    if service.redis is None:
+        return ""
+    shown = _code(getattr(service.redis, part))
+    return f"{shown}<br>only read: {_code(getattr(service.redis_reads, part))}" if service.redis_reads else shown
 
 
 def _rules(service: Service, resource: Resource) -> str:

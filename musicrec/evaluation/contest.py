@@ -12,6 +12,7 @@ from musicrec.evaluation.baselines.baseline import Baselines, PlayByPlay
 from musicrec.evaluation.confidence import intervals
 from musicrec.evaluation.metrics import LIST_LENGTH, Group, HitCounter, Scoreboard, conservative_rank
 from musicrec.evaluation.play_memory import Play, PlayMemory, Question, Ranking
+from musicrec.evaluation.shared_learning import SharedLearning
 from musicrec.recommend import RankedList, Recommender
 
 LONGEST_QUESTION = 40
@@ -25,27 +26,32 @@ class Contest:
     """Runs all models side by side.
 
     Attributes:
-        recommender: ours.
+        ours: our recommender, or those of several workers.
         scores: a scoreboard per model name.
     """
 
     def __init__(
-        self, recommender: Recommender, baselines: Baselines | None = None, *, firsts: Sequence[int] = ()
+        self,
+        recommender: Recommender | SharedLearning,
+        baselines: Baselines | None = None,
+        *,
+        firsts: Sequence[int] = (),
     ) -> None:
         """Make a contest.
 
         Args:
-            recommender: ours.
+            recommender: ours, or those of several workers.
             baselines: what stands beside it; the usual ones if not given.
             firsts: numbers of first cases that are counted apart.
         """
-        self.recommender = recommender
+        self.ours = SharedLearning([recommender]) if isinstance(recommender, Recommender) else recommender
         self._baselines = {name: FOR_STREAMS[name] for name in USUAL} if baselines is None else dict(baselines)
         self._play_by_play = [model for model in self._baselines.values() if isinstance(model, PlayByPlay)]
         self._memory = PlayMemory()
         self.scores = {
             name: Scoreboard(firsts={most: HitCounter() for most in firsts}) for name in (OURS, *self._baselines)
         }
+        self._listed_of: dict[str, int] = {}
         self._track_of: dict[str, int] = {}
         self._session_of: dict[str, int] = {}
         self._listener_of: dict[str, int] = {}
@@ -65,14 +71,18 @@ class Contest:
             groups: groups of cases that this one belongs to; whether anybody had played the target is seen here.
         """
         unit = self._asked.setdefault(snapshot.user_id, len(self._asked))
+        recommender = self.ours.answering(snapshot.user_id)
+        catalogue = recommender.knowledge.catalogue
         started_s = time.perf_counter()
-        ranked = self.recommender.rank(snapshot, LIST_LENGTH)
+        ranked = recommender.rank(snapshot, LIST_LENGTH)
         board = self.scores[OURS]
         board.times_s.append(time.perf_counter() - started_s)
-        board.listed.update(ranked.candidates[ranked.places[ranked.places >= 0]].tolist())
+        # By id: each worker has numbers of its own.
+        listed_ids = map(catalogue.track_id, ranked.candidates[ranked.places[ranked.places >= 0]].tolist())
+        board.listed.update(self._listed_of.setdefault(track_id, len(self._listed_of)) for track_id in listed_ids)
         shown = [self._track_of.get(item.track_id, -1) for item in ranked.items]
         self._describe(board, np.array([track for track in shown if track >= 0], np.int64))
-        sought = self.recommender.knowledge.catalogue.index_of(target)
+        sought = catalogue.index_of(target)
         if target not in self._track_of:  # though a catalogue may have announced it
             groups = [*groups, Group.UNHEARD]
         board.count(rank_in(ranked, sought), groups, unit=unit)
@@ -94,7 +104,7 @@ class Contest:
 
     def teach(self, snapshot: SessionSnapshot, play: str | None, before: str | None) -> None:
         """Let every model learn `snapshot`, whose newest play, if it is one, is `play`, right after `before`."""
-        self.recommender.learn(snapshot)
+        self.ours.learn(snapshot)
         if play is None:
             return
         previous = None if before is None else self._number(before)
@@ -114,9 +124,14 @@ class Contest:
         if self._play_by_play:
             self._newest[snapshot.user_id] = snapshot
 
+    @property
+    def recommender(self) -> Recommender:
+        """Ours; of several workers the first."""
+        return self.ours.workers[0]
+
     def figures(self) -> dict[str, object]:
         """Return the figures of every model by their published keys."""
-        known = len(self.recommender.knowledge.catalogue)
+        known = self.ours.known_tracks
         models = {name: board.figures(known) for name, board in self.scores.items()}
         for name in self._baselines:
             models[name]["musicrec_above"] = intervals(self.scores[OURS].units, self.scores[name].units)

@@ -13,6 +13,7 @@ from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionSna
 from musicrec.evaluation.baselines.baseline import Baselines
 from musicrec.evaluation.contest import Contest
 from musicrec.evaluation.metrics import Group
+from musicrec.evaluation.shared_learning import SharedLearning
 from musicrec.recommend import Recommender
 from musicrec.session import Duplicate, ListenerState, Position, apply
 from musicrec.settings import SessionSettings
@@ -105,7 +106,7 @@ class PrequentialRun:
 
     def __init__(
         self,
-        recommender: Recommender,
+        recommender: Recommender | SharedLearning,
         rules: SessionSettings | None = None,
         baselines: Baselines | None = None,
         *,

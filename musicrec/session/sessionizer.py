@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from zlib import crc32
 
-from musicrec.contracts import EventType, ListenEvent, SessionEntry, SessionSnapshot, Trigger
+from musicrec.contracts import EventType, ListenEvent, ListenOutcome, SessionEntry, SessionSnapshot, Trigger
 from musicrec.errors import BadInput, DeadLetterReason
 from musicrec.ids import derived_id
 from musicrec.session.feedback import feedback_weight
@@ -78,8 +78,22 @@ def apply(state: ListenerState, event: ListenEvent, position: Position, rules: S
         offset=position.offset,
     )
     session = _session_around(events, state.cut, at, rules)
-    snapshot = _snapshot(after, event, position, session, _superseded(session, state, at, rules), rules)
+    superseded = _superseded(session, state, at, rules)
+    snapshot = _snapshot(event.user_id, after, new, position.timestamp_ms, session, superseded, rules)
     return Applied(_forget(after, rules), snapshot)
+
+
+def standing_session(user_id: str, state: ListenerState, rules: SessionSettings) -> SessionSnapshot | None:
+    """Return the snapshot of the listener's newest event, out of their state; None where no event was ever applied.
+
+    It is the one that was published for that event, but that `published_at_ms` is the event time, and `offset` that of
+    the event that was applied last; earlier ids of the session are not named again.
+    """
+    if not state.events:
+        return None
+    newest = state.events[-1]
+    session = _session_around(state.events, state.cut, len(state.events) - 1, rules)
+    return _snapshot(user_id, state, newest, newest.occurred_at_ms, session, (), rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,28 +268,24 @@ def _superseded(now: _Session | None, state: ListenerState, at: int, rules: Sess
 
 
 def _snapshot(
+    user_id: str,
     state: ListenerState,
-    event: ListenEvent,
-    position: Position,
+    event: AppliedEvent,
+    published_at_ms: int,
     session: _Session | None,
     supersedes: tuple[str, ...],
     rules: SessionSettings,
 ) -> SessionSnapshot:
-    outcome = None
-    if event.type.is_listen:
-        outcome = listen_outcome(
-            event.ms_played or 0, event.duration_ms, skip_pressed=event.type is EventType.SKIP, rules=rules
-        )
     trigger = Trigger(
         event_id=event.event_id,
-        type=event.type,
+        type=EventType(event.type),
         track_id=event.track_id,
         artist_id=event.artist_id,
-        outcome=outcome,
+        outcome=_outcome(event, rules) if event.is_listen else None,
         occurred_at_ms=event.occurred_at_ms,
-        published_at_ms=position.timestamp_ms,
-        partition=position.partition,
-        offset=position.offset,
+        published_at_ms=published_at_ms,
+        partition=state.partition,
+        offset=state.offset,
     )
     blocked_tracks = tuple(key for key, block in state.tracks if block.blocked)
     blocked_artists = tuple(key for key, block in state.artists if block.blocked)
@@ -283,7 +293,7 @@ def _snapshot(
     market = None if state.market is None else state.market.market
     if session is None:
         return SessionSnapshot(
-            user_id=event.user_id,
+            user_id=user_id,
             revision=state.revision,
             trigger=trigger,
             blocked_tracks=blocked_tracks,
@@ -293,7 +303,7 @@ def _snapshot(
         )
     entries, left_out = _entries(session, rules)
     return SessionSnapshot(
-        user_id=event.user_id,
+        user_id=user_id,
         revision=state.revision,
         session_id=session.session_id,
         supersedes=supersedes,
@@ -310,13 +320,17 @@ def _snapshot(
     )
 
 
-def _listen_before(session: _Session, event: ListenEvent) -> str | None:
+def _listen_before(session: _Session, event: AppliedEvent) -> str | None:
     before = None
     for listen in session.listens:
         if (listen.occurred_at_ms, listen.event_id) >= (event.occurred_at_ms, event.event_id):
             break
         before = listen.track_id
     return before
+
+
+def _outcome(listen: AppliedEvent, rules: SessionSettings) -> ListenOutcome:
+    return listen_outcome(listen.ms_played or 0, listen.duration_ms, skip_pressed=listen.type == "skip", rules=rules)
 
 
 def _entries(session: _Session, rules: SessionSettings) -> tuple[tuple[SessionEntry, ...], int]:
@@ -339,9 +353,7 @@ def _entries(session: _Session, rules: SessionSettings) -> tuple[tuple[SessionEn
             track_id=track_id,
             artist_id=listen.artist_id,
             listens=counts[track_id],
-            outcome=listen_outcome(
-                listen.ms_played or 0, listen.duration_ms, skip_pressed=listen.type == "skip", rules=rules
-            ),
+            outcome=_outcome(listen, rules),
             ms_played=listen.ms_played or 0,
             played_fraction=played_fraction(listen.ms_played or 0, listen.duration_ms),
             ended_at_ms=listen.occurred_at_ms,

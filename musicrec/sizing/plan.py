@@ -37,6 +37,9 @@ class Load:
     """Of the topics keyed by listener: most workers of a kind."""
     retention_days: float = 1.0
     """Of lists and outcomes; of listens and sessions as the topics have it."""
+    learn_from_one_in: int | None = None
+    """`MUSICREC_RANKING__LEARN_FROM_ONE_IN`; None for 1 where the load fits, and else for the smallest with which it
+    fits and what all learn from takes at most half of a worker."""
 
 
 class Limit(NamedTuple):
@@ -66,6 +69,8 @@ class Plan:
     parts: tuple[Part, ...]
     limits: tuple[Limit, ...]
     """Lowest first."""
+    learn_from_one_in: int
+    """As asked for, or chosen; see `Load`."""
 
     @property
     def passed(self) -> tuple[Limit, ...]:
@@ -75,16 +80,18 @@ class Plan:
 
 def plan_for(load: Load, costs: Costs) -> Plan:
     """Return what a load needs; a stage that cannot carry it has no count, and its limit says why."""
+    one_in = load.learn_from_one_in or _least_one_in(load, costs)
     return Plan(
         load,
         (
             _workers("session workers", costs.session_cpu_ms, load, base_gib=0.1),
-            _ranking(load, costs),
+            _ranking(load, costs, one_in),
             _workers("outcome workers", costs.outcome_cpu_ms, load, base_gib=0.1),
             _redis(load, costs),
             _brokers(load, costs),
         ),
-        tuple(sorted(_limits(load, costs))),
+        tuple(sorted(_limits(load, costs, one_in))),
+        one_in,
     )
 
 
@@ -100,20 +107,51 @@ def _workers(what: str, cpu_ms: float, load: Load, *, base_gib: float) -> Part:
     return Part(what, count, cores, base_gib * count, f"{load.events_per_s / count:,.0f} events/s each")
 
 
-def _ranking(load: Load, costs: Costs) -> Part:
-    what, left_ms = "ranking workers", _budget_ms(load) - load.events_per_s * costs.learn_cpu_ms
+def _least_one_in(load: Load, costs: Costs) -> int:
+    shares = [one_in for one_in in range(1, load.partitions + 1) if load.partitions % one_in == 0]
+
+    def is_enough(one_in: int) -> bool:
+        count = _ranking_workers(load, costs, one_in)
+        fits = count is not None and count <= load.partitions
+        # With a share that only just fits, workers do little but learn: the next one saves most of their cores.
+        return fits and (one_in == 1 or load.events_per_s * costs.learn_cpu_ms / one_in <= _budget_ms(load) / 2)
+
+    return next(filter(is_enough, shares), shares[-1])
+
+
+def _ranking_workers(load: Load, costs: Costs, one_in: int) -> int | None:
+    """Return how many workers have the time for their lists, and for what they learn; None where no number has.
+
+    Each learns from the share, 1/n of the events, and from what of the others falls to its own listeners.
+    """
+    left_ms = _budget_ms(load) - load.events_per_s * costs.learn_cpu_ms / one_in
+    divided_ms = costs.list_cpu_ms + costs.learn_cpu_ms * (1 - 1 / one_in)
+    return None if left_ms <= 0 else max(2, math.ceil(load.events_per_s * divided_ms / left_ms))
+
+
+def _ranking(load: Load, costs: Costs, one_in: int) -> Part:
+    what, count = "ranking workers", _ranking_workers(load, costs, one_in)
     memory_gib = 0.4 + min(load.listeners, load.ranking_listeners) * costs.ranking_bytes_per_listener / GIB
-    lists_ms = load.events_per_s * costs.list_cpu_ms
-    if left_ms <= 0:
-        return Part(what, None, math.inf, memory_gib, "each learns from everybody, and one has no time for that")
-    count = max(2, math.ceil(lists_ms / left_ms))
-    cores = (lists_ms + count * load.events_per_s * costs.learn_cpu_ms) / 1_000
+    whom = "everybody" if one_in == 1 else f"one in {one_in}"
+    if count is None:
+        return Part(what, None, math.inf, memory_gib, f"each learns from {whom}, and one has no time for that")
+    learned = learned_share(one_in, count)
+    cores = load.events_per_s * (costs.list_cpu_ms + count * learned * costs.learn_cpu_ms) / 1_000
     if count > load.partitions:
         return Part(what, None, cores, memory_gib * count, f"{count} would be needed for {load.partitions} partitions")
-    share = load.events_per_s * costs.learn_cpu_ms / _budget_ms(load)
-    return Part(
-        what, count, cores, memory_gib * count, f"{share:.0%} of each learns from everybody; tracks come on top"
-    )
+    share = load.events_per_s * learned * costs.learn_cpu_ms / _budget_ms(load)
+    if one_in > 1:
+        whom += " and its own"
+    return Part(what, count, cores, memory_gib * count, f"{share:.0%} of each learns from {whom}; tracks come on top")
+
+
+def learned_share(one_in: int, workers: int) -> float:
+    """Return the share of all events that one ranking worker learns from.
+
+    >>> learned_share(1, 12), learned_share(4, 12)
+    (1.0, 0.3125)
+    """
+    return 1 / one_in + (1 - 1 / one_in) / workers
 
 
 def _redis(load: Load, costs: Costs) -> Part:
@@ -146,24 +184,21 @@ def _kept_s(topic: Topic, load: Load) -> float:
     return load.retention_days * DAY_S
 
 
-def _limits(load: Load, costs: Costs) -> list[Limit]:
+def _limits(load: Load, costs: Costs, one_in: int) -> list[Limit]:
     budget, most = _budget_ms(load), load.partitions
     partitions = "more partitions (`musicrec topics --user-partitions`), chosen when the topics are made"
     limits = [
         Limit(most * budget / costs.session_cpu_ms, f"{most} session workers, one per partition", partitions),
         Limit(most * budget / costs.outcome_cpu_ms, f"{most} outcome workers, one per partition", partitions),
-        Limit(
-            budget / (costs.learn_cpu_ms + costs.list_cpu_ms / most),
-            f"{most} ranking workers, one per partition, each of which learns from everybody",
-            partitions,
-        ),
     ]
-    if costs.learn_cpu_ms > 0:
+    for share in sorted({one_in, most}):
+        whom = "everybody" if share == 1 else f"one listener in {share} and its own"
+        less = "a smaller share to learn from (`MUSICREC_RANKING__LEARN_FROM_ONE_IN`)"
         limits.append(
             Limit(
-                budget / costs.learn_cpu_ms,
-                "a ranking worker that does nothing but learn from everybody",
-                "learning from a share of the listeners, which is not built",
+                budget / (costs.list_cpu_ms / most + learned_share(share, most) * costs.learn_cpu_ms),
+                f"{most} ranking workers, one per partition, each of which learns from {whom}",
+                partitions if share == most else less,
             )
         )
     return limits

@@ -29,8 +29,11 @@ a core of your own does more. Measure yours, then \
 AFTER: Final = """
 Each worker is one process of one core, planned at 60 % of it; there are at least two of each. A ranking worker makes \
 the lists of its partitions and learns from everybody's sessions, so that what one listener does is known to all \
-within a second; no further worker takes that off it. The embedder depends on tracks and not on plays: \
-`musicrec bench embed`.
+within a second; no further worker takes that off it. With `MUSICREC_RANKING__LEARN_FROM_ONE_IN` it learns from the \
+listeners of every so many-th partition, and from its own; \
+[performance.md](performance.md#learning-from-a-share-of-the-listeners) has what that costs in hits. Where not said, \
+the plan takes 1 if that fits, and else the smallest with which what all learn from takes at most half of a worker. \
+The embedder depends on tracks and not on plays: `musicrec bench embed`.
 """
 
 
@@ -74,6 +77,8 @@ def _section(plan: Plan) -> str:
     ]
     title = f"\n## {load.events_per_s:,.0f} events/s, {load.listeners:,} listeners a day, "
     title += f"{load.partitions:,} partitions\n\n"
+    if plan.learn_from_one_in > 1:
+        title += f"With `MUSICREC_RANKING__LEARN_FROM_ONE_IN={plan.learn_from_one_in}`.\n\n"
     first = f"\nThe first limit here: {plan.passed[0].stage}.\n" if plan.passed else ""
     return title + _table(("what", "count", "cores", "GiB", ""), rows) + first
 

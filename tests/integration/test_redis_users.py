@@ -8,7 +8,7 @@ from redis.exceptions import NoPermissionError
 from secured_servers import SecuredKafka, SecuredValkey
 from services import REFUSED, stack_of, status_of
 
-from musicrec.access import SERVICES, SESSION, Service
+from musicrec.access import RANKING, SERVICES, SESSION, Service
 from musicrec.errors import Incompatible
 from streams.redis_access import check_redis
 from streams.redis_connection import connect
@@ -60,6 +60,23 @@ async def test_a_user_can_neither_see_other_keys_nor_administer(service: Service
                 await client.execute_command(*words)
         with pytest.raises(NoPermissionError):
             await client.hget("musicrec:session-of-another-kind", "state")
+        await client.aclose()
+
+
+@pytest.mark.row(9)
+async def test_what_a_service_may_only_read_it_cannot_write_and_misses_by_name(tmp_path: Path) -> None:
+    assert RANKING.redis is not None
+    assert RANKING.redis_reads is not None
+    async with SecuredValkey(tmp_path) as valkey:
+        client = connect(valkey.settings(RANKING.user))
+        await check_redis(client, RANKING.redis_reads)
+        for words in (("SET", "musicrec:session:ann", "state"), ("PEXPIRE", "musicrec:session:ann", "1")):
+            with pytest.raises(NoPermissionError):
+                await client.execute_command(*words)
+        await valkey.set_user(RANKING.user, RANKING.redis)
+        await check_redis(client, RANKING.redis)
+        with pytest.raises(Incompatible, match=r"hmget on musicrec:session:\*"):
+            await check_redis(client, RANKING.redis_reads)
         await client.aclose()
 
 

@@ -204,6 +204,55 @@ async def test_partitions_added_later_are_followed_and_nothing_is_read_twice(sta
         await following.stop()
 
 
+async def test_partitions_that_are_not_chosen_are_not_fetched_and_go_on_where_they_were_left(
+    stack: StackAddresses,
+) -> None:
+    topic, collected = await create_topic(stack, partitions=3), Collected()
+    chosen = {0, 1}
+
+    async def put_on_each(value: bytes) -> None:
+        async with producing(stack) as producer:
+            for number in range(3):
+                await producer.send_and_wait(topic, b"%s %d" % (value, number), partition=number)
+
+    await put_on_each(b"first")
+    following = follower(stack, topic, collected, choose=lambda _, numbers: numbers & chosen)
+    following.start()
+    try:
+        await following.ready(DEADLINE_S)
+        assert (collected.values, following.lag) == ([b"first 0", b"first 1"], 0)
+        chosen.remove(1)
+        await until(lambda: set(following.positions) == {TopicPartition(topic, 0)})
+        await put_on_each(b"second")
+        await until(lambda: b"second 0" in collected.values)
+        assert (collected.values, following.lag) == ([b"first 0", b"first 1", b"second 0"], 0)
+        chosen.update((1, 2))
+        await until(lambda: len(collected.records) == 6)
+        await put_on_each(b"third")
+        await until(lambda: len(collected.records) >= 9)
+        assert collected.values == sorted(b"%s %d" % (v, n) for v in (b"first", b"second", b"third") for n in range(3))
+    finally:
+        await following.stop()
+
+
+async def test_place_of_a_partition_that_is_chosen_later_is_where_it_begins(stack: StackAddresses) -> None:
+    topic, collected = await create_topic(stack, partitions=2), Collected()
+    async with producing(stack) as producer:
+        for value in (b"known", b"new"):
+            await producer.send_and_wait(topic, value, partition=1)
+    chosen, start = {0}, StartAt(offsets={TopicPartition(topic, 0): 0, TopicPartition(topic, 1): 1})
+    following = follower(stack, topic, collected, start_at=start, choose=lambda _, numbers: numbers & chosen)
+    following.start()
+    try:
+        await following.ready(DEADLINE_S)
+        assert collected.values == []
+        chosen.add(1)
+        await until(lambda: len(collected.records) > 0)
+        assert collected.values == [b"new"]
+    finally:
+        await following.stop()
+
+
 async def test_topic_that_does_not_exist_yet_is_waited_for_and_not_created(stack: StackAddresses) -> None:
     following = follower(stack, f"follow-{uuid.uuid4()}", Collected())
     following.start()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from musicrec.contracts import EventType, ListenEvent, SessionSnapshot
 from musicrec.errors import BadInput, DeadLetterReason
-from musicrec.session import Applied, Duplicate, ListenerState, Position, apply
+from musicrec.session import Applied, Duplicate, ListenerState, Position, apply, standing_session
 from musicrec.settings import SessionSettings
 
 RULES = SessionSettings()
@@ -164,6 +164,20 @@ def test_stopped_and_restored_is_never_stopped(events: list[ListenEvent], stop_a
     second, after = run(events[stop_after:], ListenerState.decode(first.encode()))
     assert second == whole
     assert before + after == snapshots
+
+
+@given(histories())
+def test_the_session_that_stands_in_the_state_is_the_one_published_last(events: list[ListenEvent]) -> None:
+    state, snapshots = run(events)
+    standing = standing_session("u", ListenerState.decode(state.encode()), RULES)
+    assert standing is not None
+    published_at_ms = snapshots[-1].trigger.published_at_ms
+    trigger = standing.trigger.model_copy(update={"published_at_ms": published_at_ms})
+    assert standing.model_copy(update={"trigger": trigger}) == snapshots[-1]
+
+
+def test_nobody_stands_in_a_state_without_events() -> None:
+    assert standing_session("u", ListenerState(), RULES) is None
 
 
 @pytest.mark.row(15)
