@@ -155,7 +155,7 @@ def refused_from_listens(offset: int, partition: int, reason: DeadLetterReason) 
     return dead_letter(offset, reason).model_copy(update={"original_partition": partition})
 
 
-@pytest.mark.parametrize("width", [NARROW_PX, 1280])
+@pytest.mark.parametrize("width", [NARROW_PX])
 async def test_a_refused_message_is_looked_at_and_published_again_with_the_token(
     browser: Browsing, url: str, stack: StackAddresses, width: int
 ) -> None:

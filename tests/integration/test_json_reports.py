@@ -88,7 +88,7 @@ def test_evaluate_stream_learns_the_warm_up_without_scoring_it(tmp_path: Path, e
     command = [sys.executable, "-m", "musicrec.cli.main", "import", "parquet", str(eval_data / "listens.parquet")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        for name, lines in (("before.jsonl", 4_000), ("then.jsonl", 1_500)):
+        for name, lines in (("before.jsonl", 2_500), ("then.jsonl", 1_000)):
             (tmp_path / name).write_text("".join(islice(process.stdout, lines)))
         process.kill()
     later = ("evaluate", "stream", tmp_path / "then.jsonl", "--baselines", "")
