@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from musicrec.local import StackAddresses
 
@@ -85,15 +86,12 @@ def test_a_ranker_that_begins_anew_as_it_was_trained_goes_on_as_if_it_had_not(tm
 
 @pytest.mark.eval_data
 def test_evaluate_stream_learns_the_warm_up_without_scoring_it(tmp_path: Path, eval_data: Path) -> None:
-    command = [sys.executable, "-m", "musicrec.cli.main", "import", "parquet", str(eval_data / "listens.parquet")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        for name, lines in (("before.jsonl", 2_500), ("then.jsonl", 1_000)):
-            (tmp_path / name).write_text("".join(islice(process.stdout, lines)))
-        process.kill()
-    later = ("evaluate", "stream", tmp_path / "then.jsonl", "--baselines", "")
+    log = parquet.read_table(eval_data / "listens.parquet").sort_by("ended_at_ms")
+    for name, first, rows in (("before", 0, 4_000), ("then", 4_000, 1_500)):
+        parquet.write_table(log.slice(first, rows), tmp_path / f"{name}.parquet")
+    later = ("evaluate", "stream", tmp_path / "then.parquet", "--baselines", "")
     alone = report(*later)["models"]["musicrec"]
-    warmed = report(*later, "--warm-up", tmp_path / "before.jsonl")
+    warmed = report(*later, "--warm-up", tmp_path / "before.parquet")
     row = warmed["models"]["musicrec"]
     # Sessions that began in the warm-up go on; what was played in it is a repeat now, and better known.
     assert 0 <= row["all"]["events"] - alone["all"]["events"] < 100
