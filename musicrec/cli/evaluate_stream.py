@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from aiokafka.partitioner import murmur2
 from rich.console import Console
 
 from musicrec.cli.play_progress import counted, play_progress
+from musicrec.co_partitioning import place_of
 from musicrec.evaluation.baselines import FOR_STREAMS, USUAL, chosen
 from musicrec.evaluation.listening_log import read_log
 from musicrec.evaluation.prequential import PrequentialRun, announce_all
@@ -99,7 +99,7 @@ def command(
         if announced:
             announce_all(recommender, read_log(file))
     beginner, beginning = State(joined(ours[0].networks_state())), ours[0].beginning
-    shared = SharedLearning(ours, one_in=learn_from_one_in, place_of=_place_of)
+    shared = SharedLearning(ours, one_in=learn_from_one_in, place_of=lambda user_id: place_of(user_id.encode()))
     run = PrequentialRun(shared, baselines=chosen(FOR_STREAMS, baselines), firsts=first or ())
     with play_progress() as progress:
         if warm_up is not None:
@@ -115,8 +115,3 @@ def command(
         print(json.dumps(figures))
     else:
         Console().print(models_table("Next play, test-then-train", figures))
-
-
-def _place_of(user_id: str) -> int:
-    """Return what publishers take the remainder of for a listener's partition."""
-    return int(murmur2(user_id.encode())) & 0x7FFF_FFFF

@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from aiokafka.partitioner import murmur2
-
 from musicrec.cloud_events import check_headers
+from musicrec.co_partitioning import place_of
 from musicrec.conformance.clocks import Clocks
 from musicrec.conformance.event_ids import EventIds
 from musicrec.conformance.finding import MOST_EXAMPLES, Check, Finding, Verdict
@@ -95,7 +94,7 @@ class Conformance:
         if message.key is None:
             return
         self._placed += 1
-        if (murmur2(message.key) & 0x7FFF_FFFF) % self._partitions != message.partition:
+        if place_of(message.key) % self._partitions != message.partition:
             self._misplaced_count += 1
             self._by_crc32 += zlib.crc32(message.key) % self._partitions == message.partition
             _example(self._misplaced, f"{message.place}: key {printable_bytes(message.key[:80])}")

@@ -87,7 +87,11 @@ async def test_the_flow_shows_every_agent_between_its_topics(
         # Which of the ways to make sessions and lists has run on this broker is up to the tests before.
         makers = page.locator('.lane[data-agent$="ranking"]')
         await expect(makers.locator(".in .topic", has_text="requests.v1")).not_to_have_count(0)
-        await expect(makers.locator(".out .topic", has_text=re.compile("^recommendations"))).not_to_have_count(0)
+        for name in ("recommendations.v1", "shadow-recommendations.v1"):
+            written = makers.locator(".out .topic", has_text=re.compile(f"^{re.escape(name)}$"))
+            await expect(written).to_have_count(await makers.count())
+        for agent in ("session", "ranking", "outcome", "embedder"):
+            await expect(page.locator(f'.lane[data-agent*="{agent}"]')).not_to_have_count(0)
         rate = page.locator('.lane[data-agent="outcome"] .in .rate')
         await expect(rate).to_have_text("0/s")
         await publish(*(snapshot(somebody(), "t") for _ in range(30)))
@@ -155,7 +159,7 @@ def refused_from_listens(offset: int, partition: int, reason: DeadLetterReason) 
     return dead_letter(offset, reason).model_copy(update={"original_partition": partition})
 
 
-@pytest.mark.parametrize("width", [NARROW_PX])
+@pytest.mark.parametrize("width", [NARROW_PX, 1280])
 async def test_a_refused_message_is_looked_at_and_published_again_with_the_token(
     browser: Browsing, url: str, stack: StackAddresses, width: int
 ) -> None:

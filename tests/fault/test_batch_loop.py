@@ -28,6 +28,10 @@ from streams.read_ahead import ReadAhead
 
 pytestmark = pytest.mark.kafka
 
+FOR_EVER = 1_000_000
+QUIET_S = 5.0
+"""Whoever fetches has fetched more by then."""
+
 
 class Echo:
     """Publishes what it gets, fails on poison, and is told when something is away."""
@@ -242,6 +246,28 @@ async def test_topic_that_takes_too_small_messages_is_named_and_nothing_is_lost_
                     await asyncio.sleep(0.1)
         passed = [record.value for record in await read(stack, target, await end_of(stack, target))]
     assert list(dict.fromkeys(passed)) == values
+
+
+@pytest.mark.row(6)
+async def test_no_more_is_fetched_than_may_wait_however_long_nothing_is_finished(
+    stack: StackAddresses, tmp_path: Path
+) -> None:
+    may_wait = AgentSettings().max_pending
+    published = 30 * may_wait
+    async with topics(stack, source_partitions=12) as (source, target, _):
+        handler = Echo(target)
+        handler.away, handler.max_batch = FOR_EVER, 500
+        async with producing(stack) as producer:
+            await publish(producer, source, [(b"%d" % n, bytes(300)) for n in range(published)])
+        async with loop_on(stack, handler, source, tmp_path) as app:
+            await until(lambda: len(app.consumer.unacked) >= may_wait)
+            fetched = 0
+            while fetched != (fetched := len(app.consumer.unacked)):
+                await asyncio.sleep(QUIET_S)
+            handler.away = 0
+    print(f"{fetched} of {published} were fetched")
+    # What was in memory when the queue was full comes still: Faust's own queue, and of each partition one fetch.
+    assert may_wait <= fetched < published / 2
 
 
 async def test_flood_of_one_key_does_not_hold_up_another_on_the_same_partition(

@@ -121,7 +121,7 @@ class Following:
         return next(followed.lag for followed in self.watched() if followed.topic == SESSIONS)
 
 
-async def learned_of(state: RankingState, users: Sequence[str]) -> list[int]:
+def learned_of(state: RankingState, users: Sequence[str]) -> list[int]:
     """Return the partitions whose listeners the state knows."""
     return [number for number, user in enumerate(users) if user in state.recommender.knowledge.listeners]
 
@@ -133,11 +133,11 @@ async def test_state_learns_from_the_share_and_from_whom_it_answers_and_goes_on_
     await plays.on(range(PARTITIONS), times=3)
     worker = Following(servers, tmp_path, one_in=4)
     async with worker.running() as state:
-        assert await learned_of(state, plays.users) == [0, 4, 8]
+        assert learned_of(state, plays.users) == [0, 4, 8]
         assert (worker.learned, worker.lag) == (9, 0)
         worker.answered = {0, 1}
         await until(lambda: worker.learned == 12)
-        assert await learned_of(state, plays.users) == [0, 1, 4, 8]
+        assert learned_of(state, plays.users) == [0, 1, 4, 8]
         worker.answered = {2}
         await until(lambda: worker.learned == 15)
         await plays.on(range(PARTITIONS))
@@ -150,7 +150,7 @@ async def test_state_learns_from_the_share_and_from_whom_it_answers_and_goes_on_
     again = Following(servers, tmp_path, one_in=4)
     async with again.running() as state:
         assert again.learned == 4
-        assert await learned_of(state, plays.users) == [0, 1, 2, 4, 8]
+        assert learned_of(state, plays.users) == [0, 1, 2, 4, 8]
         again.answered = {2}
         # It is read from its beginning, and what is known of it counts once.
         await until(lambda: again.learned == 5)
@@ -177,7 +177,7 @@ async def test_what_was_learned_with_another_share_is_kept_and_what_it_lacks_is_
         async with worker.running() as state:
             worker.answered = set()
             known = sorted(shares[before] | shares[after])
-            assert await learned_of(state, plays.users) == known
+            assert learned_of(state, plays.users) == known
             assert all(state.recommender.knowledge.listeners[plays.users[n]].length == 3 for n in known)
             await until(lambda: len(state._follower.positions) == 6 + len(shares[after]))  # type: ignore[union-attr]
             learned = worker.learned
