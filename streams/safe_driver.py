@@ -1,16 +1,18 @@
 """Faust's Kafka driver with the guards that its release lacks.
 
 Faust 0.15.3 commits past an event that is still in flight, commits after a crash has acknowledged unfinished events,
-turns the idempotent producer on for transactions only, reads messages in a second thread, makes four tasks of each, and
-never asks the group's client whether it has given up.  That client, of aiokafka 0.14, leaves a topic that the broker
-did not name alone for minutes, begins at the first message where its coordinator was still loading what is committed,
-and commits for others after a rebalance.  Each guard names the fault that it closes; for some, a test runs the stock
-driver beside it, so that it can go when upstream is right.
+turns the idempotent producer on for transactions only, reads messages in a second thread, makes four tasks of each,
+acknowledges without its compiled parts what it passes over, and never asks the group's client whether it has given up.
+That client, of aiokafka 0.14, leaves a topic that the broker did not name alone for minutes, begins at the first
+message where its coordinator was still loading what is committed, and commits for others after a rebalance.  Each guard
+names the fault that it closes; for some, a test runs the stock driver beside it, so that it can go when upstream is
+right.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, cast
 
 from faust.transport.drivers import aiokafka as driver
@@ -134,6 +136,9 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
 class SafeConsumer(driver.Consumer):
     """Never commits past an event in flight, and never after a crash."""
 
+    _in_flight: Mapping[TP, int] = MappingProxyType({})
+    """By partition the first offset that is not finished, as of the commit that is made."""
+
     def _new_consumer_thread(self) -> LoopConsumer:
         return LoopConsumer(self, loop=self.loop, thread_loop=self.loop, beacon=self.beacon)
 
@@ -153,10 +158,21 @@ class SafeConsumer(driver.Consumer):
             waited = (begun, *waited[1:])
         return await super().wait_first(*waited, timeout=timeout)
 
+    def ack(self, message: Any) -> bool:
+        # A stream passes over what comes while the group hands partitions around; that comes again to whoever has the
+        # partition then.  Faust's stream in Python, where there is no compiled one, acknowledges it all the same.  What
+        # a stream has taken is tracked.
+        return bool(message.tracked and super().ack(message))
+
+    def _filter_committable_offsets(self, tps: Any) -> dict[TP, int]:
+        # Once for all partitions: thousands may be in flight, and nothing else runs meanwhile.
+        self._in_flight = self._first_in_flight()
+        return cast("dict[TP, int]", super()._filter_committable_offsets(tps))
+
     def _new_offset(self, tp: Any) -> int | None:
         # Upstream looks for a gap among acknowledged offsets only, so the commit jumps over an event that is still
         # being handled while a later one is done (faust-streaming #606): a crash then loses it.
-        inflight = self._first_in_flight().get(tp)
+        inflight = self._in_flight.get(tp)
         if inflight is None:
             return cast("int | None", super()._new_offset(tp))
         acked = self._acked[tp]

@@ -266,7 +266,7 @@ ROWS: Final = (
         "upgrade and downgrade, one worker after the other",
         "A state or a snapshot of a newer release: status 70 with `run the release that wrote it`, or it is made "
         "anew from the topic. Messages of every published schema version stay readable.",
-        "two releases side by side, as there is only one; the golden bytes keep the next one honest.",
+        "two releases with a tag: the former one of the test is a commit of the history.",
     ),
     Row(
         44,

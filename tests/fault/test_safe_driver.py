@@ -91,6 +91,47 @@ async def test_commit_does_not_pass_an_event_in_flight(
     assert await committed_while_one_is_in_flight(stack, app, name) == expected
 
 
+@pytest.mark.row(10)
+@pytest.mark.parametrize(("driver", "expected"), [(App, EVENTS), (StockApp, EVENTS + 1)])
+async def test_what_a_stream_without_compiled_parts_passes_over_is_not_committed(
+    driver: type[App], expected: int, stack: StackAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"passed-over-{driver.__name__.lower()}-{uuid.uuid4().hex[:8]}"
+    async with admin(stack) as client, producing(stack) as producer:
+        await client.create_topics([NewTopic(name, 1, 1)])
+        await publish(producer, name, [(b"k", b"%d" % number) for number in range(EVENTS)])
+    monkeypatch.setattr("streams.faust_app.App", driver)
+    monkeypatch.setattr("faust.streams._CStreamIterator", None)
+    app = new_app(name, stack.kafka, AgentSettings(commit_interval_s=0.5), tmp_path)
+    streams: list[Any] = []
+    taken: list[Any] = []
+
+    async def take(stream: Any) -> None:
+        streams.append(stream)
+        async for event in stream.noack().events():
+            taken.append(event)
+            event.ack()
+
+    app.agent(app.topic(name, key_type=bytes, value_type=bytes, acks=True), name=f"take.{name}")(take)
+    await app.start()
+    try:
+        async with asyncio.timeout(60):
+            while len(taken) < EVENTS:
+                await asyncio.sleep(0.05)
+        # What lies in Faust's queue when partitions are handed around is of the assignment before.
+        last = taken[-1].message
+        late = type(last).from_message(last, last.tp)
+        late.offset, late.generation_id = EVENTS, app.consumer_generation_id - 1
+        await streams[0].channel.put(app.create_event(b"k", b"late", {}, late))
+        await asyncio.sleep(3 * app.conf.broker_commit_interval)
+        assert len(taken) == EVENTS
+        async with admin(stack) as client:
+            offsets = await client.list_consumer_group_offsets(app.conf.id)
+        assert offsets[TopicPartition(name, 0)].offset == expected
+    finally:
+        await app.stop()
+
+
 @pytest.mark.parametrize(("driver", "most", "least"), [(App, MANY // 2, 0), (StockApp, math.inf, 4 * MANY)])
 async def test_a_message_that_finds_room_is_handed_over_without_a_task(
     driver: type[App], most: float, least: int, stack: StackAddresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
