@@ -134,6 +134,8 @@ SESSION: Final = Service(
     reads=(LISTENS,),
     writes=(SESSIONS, *_dead_letters_of(LISTENS)),
     group="musicrec-session",
+    # It does not work beside its members.
+    watches=("musicrec-session-ranking",),
     redis=RedisAccess(
         keys=("musicrec:session:*",),
         # Commands inside a script are checked as if the user had sent them.

@@ -251,7 +251,9 @@ async def _handlers(
 
 async def _session_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
     redis = await _redis(settings, SESSION, health, stack)
-    return [(LISTENS, await _sessions(settings, counters, health, redis, _traces(settings, SESSION, stack)))]
+    sessions = await _sessions(settings, counters, health, redis, _traces(settings, SESSION, stack))
+    await _until_nobody_works_in(consumer_group(SESSION_RANKING.name), settings, health)
+    return [(LISTENS, sessions)]
 
 
 async def _sessions(
@@ -269,17 +271,24 @@ async def _session_ranking_handlers(
 ) -> Handlers:
     from streams.listen_ranking import ListenRanking
     from streams.ranking_agent import RequestRanking, SessionRanking
-    from streams.taken_over_offsets import take_over_offsets, until_nobody_works_in
+    from streams.taken_over_offsets import take_over_offsets
 
     redis = await _redis(settings, SESSION_RANKING, health, stack)
     traces = _traces(settings, SESSION_RANKING, stack)
     sessions = await _sessions(settings, counters, health, redis, traces)
     rankers = await _rankers(settings, counters, health, stack, redis, SESSION_RANKING, traces)
     former = {LISTENS: consumer_group(SESSION.name), REQUESTS: consumer_group(RANKING.name)}
-    health.waits_for = f"{former[LISTENS]} has no more members"
-    await until_nobody_works_in(settings.kafka, former[LISTENS])
+    await _until_nobody_works_in(former[LISTENS], settings, health)
     await take_over_offsets(settings.kafka, consumer_group(SESSION_RANKING.name), former)
     return [(LISTENS, ListenRanking(sessions, SessionRanking(rankers))), (REQUESTS, RequestRanking(rankers))]
+
+
+async def _until_nobody_works_in(group: str, settings: Settings, health: Health) -> None:
+    """Wait for those who apply events of the same listeners, and list them or do not."""
+    from streams.taken_over_offsets import until_nobody_works_in
+
+    health.waits_for = f"{group} has no more members"
+    await until_nobody_works_in(settings.kafka, group)
 
 
 async def _ranking_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:

@@ -10,6 +10,7 @@ allow() {
 }
 
 # session agent
+allow musicrec-session --operation Describe --group musicrec-session-ranking
 allow musicrec-session --operation Read --topic musicrec.listens.v1 --group musicrec-session
 allow musicrec-session --operation Write --topic musicrec.sessions.v1 --topic musicrec.listens.v1.dlq
 

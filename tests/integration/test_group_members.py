@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from conftest import start_worker, until_ready
 from history import assert_each_applied_once, assert_states_hold_each_once, triggers
 from probe import about, play, producing, publish_events, reading
@@ -152,3 +153,24 @@ async def test_the_right_to_read_the_group_is_enough_and_needed(secured_kafka: S
     for words in (("members", "session"), ("remove", "session", "nobody")):
         status, said = await command(stranger, tmp_path, "group", *words)
         assert (status, "Read on group musicrec-session" in said) == (2, True), said
+
+
+@pytest.mark.parametrize(
+    ("agent", "group"), [("session", "musicrec-session-ranking"), ("session-ranking", "musicrec-session")]
+)
+async def test_session_and_session_ranking_workers_do_not_work_beside_each_other(
+    agent: str, group: str, stack: StackAddresses, tmp_path: Path
+) -> None:
+    other = AIOKafkaConsumer(LISTENS.name, group_id=group, enable_auto_commit=False, **stack.kafka.client_options())
+    await other.start()
+    worker = start_worker(stack, tmp_path, agent, uuid.uuid4().hex[:8])
+    try:
+        async with asyncio.timeout(150):
+            while f"{group} has members, and is waited for" not in worker.log_tail(200):
+                assert worker.returncode is None, worker.log_tail()
+                await asyncio.sleep(0.2)
+        assert await group_members(stack.kafka, f"musicrec-{agent}") == []
+        await other.stop()
+        await until_ready(worker)
+    finally:
+        await asyncio.gather(other.stop(), worker.stop())
