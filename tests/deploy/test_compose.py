@@ -10,7 +10,7 @@ from images import stages
 from musicrec.cli.settings import settings_document
 from musicrec.local.kafka_jars import KAFKA_VERSION
 
-OURS = {"topics", "session", "ranking", "outcome", "embedder", "gateway", "web", "tools"}
+OURS = {"topics", "session", "ranking", "session-ranking", "outcome", "embedder", "gateway", "web", "tools"}
 THEIRS = {"kafka", "valkey", "redis-exporter", "prometheus", "grafana"}
 ONCE = {"topics", "tools"}
 
@@ -57,7 +57,7 @@ def test_what_needs_a_service_waits_until_it_is_there() -> None:
         for name, service in services().items()
     }
     assert waits["topics"] == {"kafka": "service_healthy"}
-    for name in ("session", "ranking", "outcome", "embedder"):
+    for name in ("session", "ranking", "session-ranking", "outcome", "embedder"):
         assert waits[name] == {"topics": "service_completed_successfully", "valkey": "service_healthy"}
     for name, others in waits.items():
         healthy = {other for other, condition in others.items() if condition == "service_healthy"}
@@ -108,7 +108,7 @@ def test_what_is_mounted_from_here_is_here() -> None:
     if scraped.exists():
         jobs = yaml.safe_load(scraped.read_text())["scrape_configs"]
         names = {name for job in jobs for where in job.get("dns_sd_configs", ()) for name in where["names"]}
-        assert names >= {"session", "ranking", "outcome", "embedder", "gateway", "web"}
+        assert names >= {"session", "ranking", "session-ranking", "outcome", "embedder", "gateway", "web"}
     provided = ROOT / "deploy/grafana/provisioning/dashboards"
     if provided.exists():
         mounted = {volume["target"] for volume in services()["grafana"]["volumes"]}

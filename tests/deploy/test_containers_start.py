@@ -95,6 +95,7 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "embedder/weights", folder / "weights")
     if "MUSICREC_TEST_IMAGES" not in os.environ:
         compiled_already(folder / "data-ranking/compiled")
+        compiled_already(folder / "data-session-ranking/compiled")
         compiled_already(folder / "data-embedder/compiled")
     return folder
 
@@ -165,8 +166,10 @@ async def test_compose_makes_its_topics_and_every_service_becomes_ready(
     said = await check_end(containers.pop("topics"), tmp_path, images["worker"], volumes)
     assert re.search(r"^[1-9]\d* topics created", said, re.MULTILINE)
     containers.pop("tools", None)
+    instead = containers.pop("session-ranking")
     assert containers.keys() == {"session", "ranking", "outcome", "embedder", "gateway", "web"}
     await check(list(containers.values()), tmp_path, images, volumes)
+    await check([instead], tmp_path, images, volumes)  # beside session workers it would wait
 
 
 async def test_every_container_of_the_chart_starts_and_becomes_ready(
