@@ -8,6 +8,7 @@ from yarl import URL
 
 from musicrec.settings import AgentSettings, KafkaSettings
 from streams.consumer_groups import consumer_group
+from streams.gathering import Gathering
 from streams.safe_driver import SafeTransport
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
@@ -32,6 +33,9 @@ REBALANCE_TIMEOUT_S = 60.0
 class App(faust.App):
     """Faust's app on the guarded driver."""
 
+    gathering: Gathering | None = None
+    """What its consumer waits for; None for the first message."""
+
     def _new_transport(self) -> SafeTransport:
         return SafeTransport(self.conf.broker_consumer, self)
 
@@ -40,7 +44,13 @@ class App(faust.App):
 
 
 def new_app(
-    agent: str, kafka: KafkaSettings, settings: AgentSettings, data_dir: Path, *, group: str | None = None
+    agent: str,
+    kafka: KafkaSettings,
+    settings: AgentSettings,
+    data_dir: Path,
+    *,
+    group: str | None = None,
+    gathering: Gathering | None = None,
 ) -> App:
     """Return the app of one agent.
 
@@ -50,10 +60,11 @@ def new_app(
         settings: loop and group settings.
         data_dir: folder for what Faust writes (nothing of ours).
         group: its consumer group; `musicrec-<agent>` where none is given.
+        gathering: what its consumer waits for; None for the first message.
     """
     folder = data_dir / "faust" / agent
     folder.mkdir(parents=True, exist_ok=True)
-    return App(
+    app = App(
         group or consumer_group(agent),
         broker=[URL(f"kafka://{server}") for server in kafka.bootstrap_servers.split(",")],
         broker_credentials=_credentials(kafka),
@@ -87,6 +98,8 @@ def new_app(
         web_enabled=False,
         datadir=str(folder),
     )
+    app.gathering = gathering
+    return app
 
 
 def _credentials(kafka: KafkaSettings) -> Any:

@@ -7,6 +7,7 @@ from musicrec.contracts.model import DEFAULT_VARIANT
 from musicrec.errors import BadInput
 from musicrec.topics import OUTCOMES
 from musicrec.trace_context import trace_context
+from streams.gathering import UNHURRIED
 from streams.list_store import ListStore
 from streams.messages import Decision, FollowedUp, Incoming, dead_letter, record_message
 from streams.metrics import EventOutcome
@@ -21,6 +22,7 @@ class Outcomes:
 
     name = "outcome"
     max_batch = 500
+    gathering = UNHURRIED
 
     def __init__(self, store: ListStore, traces: Traces = PASSED_ON) -> None:
         self._store = store

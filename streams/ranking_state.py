@@ -39,6 +39,7 @@ from streams.announced_ranker import RankerKind
 from streams.announced_rules import AnnouncedRules
 from streams.announced_variants import AnnouncedVariants
 from streams.counters import Counters
+from streams.gathering import UNHURRIED
 from streams.learned_partitions import Answered, LearnedPartitions
 from streams.ranking_snapshots import Learned, RankingSnapshots
 from streams.running_sessions import RunningSessions
@@ -48,10 +49,6 @@ from streams.vitals import Followed
 log = logging.getLogger(__name__)
 
 Watched = Callable[[], tuple[Followed, ...]]
-
-LEARNING_BATCH = {"fetch_min_bytes": 64 * 1024, "fetch_max_wait_ms": 100}
-"""Learning in batches of a tenth of a second leaves the moment after an event to its own list; the follower would
-otherwise fetch, decode and learn just while the same event is ranked."""
 
 
 class RankingState:
@@ -142,9 +139,11 @@ class RankingState:
             # Variants are there: they begin with it too.
             await state.use_ranker(first_ranker)
             learned.go_on_with({place.partition for place in start_at.offsets if place.topic == SESSIONS.name})
-            # One follower for both topics: its places and what it brought are saved as a pair.
+            # One follower for both topics: its places and what it brought are saved as a pair.  Learning in batches
+            # leaves the moment after an event to its own list; the follower would otherwise fetch, decode and learn
+            # just while the same event is ranked.
             follower = TopicFollower(
-                connection | LEARNING_BATCH,
+                connection | UNHURRIED.consumer_options,
                 [TRACKS.name, SESSIONS.name],
                 state.take,
                 start_at=start_at,

@@ -56,6 +56,14 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
     _membership: StaticMembership | None = None
     _topics: TopicMetadata | None = None
 
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        if (gathering := self.app.gathering) is not None:
+            # Faust leaves both as they are; the client hands them to its fetcher when it starts.
+            consumer._fetch_min_bytes = gathering.least_bytes
+            consumer._fetch_max_wait_ms = gathering.longest_wait_ms
+        return consumer
+
     async def on_start(self) -> None:
         await super().on_start()
         if self._consumer is None:

@@ -29,6 +29,7 @@ from streams.closed_connections import pass_over_closed_connections
 from streams.consumer_groups import consumer_group
 from streams.counters import Counters
 from streams.faust_app import App, new_app
+from streams.gathering import Gathering
 from streams.health import Health, must_not_fail
 from streams.read_ahead import ReadAhead
 from streams.topic_admin import create_missing_topics
@@ -67,6 +68,13 @@ class GroupedHandler(Handler, Protocol):
     """A handler whose group is not that of its agent's name alone."""
 
     group: str
+
+
+@runtime_checkable
+class UnhurriedHandler(Handler, Protocol):
+    """A handler whose messages may come together before it gets them."""
+
+    gathering: Gathering
 
 
 Handlers = list[tuple[Topic, Handler]]
@@ -115,7 +123,14 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
             await asyncio.gather(making, return_exceptions=True)
             return 0
         handlers, marks = making.result()
-        app = new_app(name, settings.kafka, settings.agent, settings.data_dir, group=_group(handlers))
+        app = new_app(
+            name,
+            settings.kafka,
+            settings.agent,
+            settings.data_dir,
+            group=_group(handlers),
+            gathering=_gathering(handlers),
+        )
         loops = [_attach(app, topic, handler, settings, counters, marks) for topic, handler in handlers]
         overtaking = [isinstance(handler, OvertakingHandler) for _, handler in handlers]
         readers = [ReadAhead(app, loop, settings) for loop in compress(loops, overtaking)]
@@ -160,6 +175,10 @@ async def run_handlers(name: str, settings: Settings, build: Build, on_ready: Ca
 
 def _group(handlers: Handlers) -> str | None:
     return next((handler.group for _, handler in handlers if isinstance(handler, GroupedHandler)), None)
+
+
+def _gathering(handlers: Handlers) -> Gathering | None:
+    return next((handler.gathering for _, handler in handlers if isinstance(handler, UnhurriedHandler)), None)
 
 
 def _stop_on_signal() -> asyncio.Event:

@@ -47,6 +47,7 @@ async def measure_path(
     seconds: float,
     flat_out_events: int,
     workers: Sequence[str],
+    of_each: int = 1,
     progress: Callable[[str], None],
 ) -> PathReport:
     """Measure relay, agents flat out, agents at the rate, relay again.
@@ -60,7 +61,8 @@ async def measure_path(
         rate_per_s: events per second of the latency phases.
         seconds: length of each latency phase.
         flat_out_events: events of the throughput phase.
-        workers: agents that have one worker each.
+        workers: agents that have workers.
+        of_each: how many of each.
         progress: called with what happens now.
     """
     run = f"{time.time_ns():x}"  # on servers that outlive a run, its events must not be those of the one before
@@ -68,8 +70,8 @@ async def measure_path(
     progress(f"relay at {rate_per_s:g}/s")
     relay = await _measure_relay(stack, folder, rate_per_s, seconds)
     async with PathProbe(stack.kafka, LISTENS.name, RECOMMENDATIONS.name, _answered_events) as probe:
-        progress(f"starting workers: {', '.join(workers)}")
-        started = [await start_worker(agent, stack, folder) for agent in workers]
+        progress(f"starting workers: {', '.join(workers)}, {of_each} of each")
+        started = [await start_worker(name, stack, folder, number) for name in workers for number in range(of_each)]
         try:
             await probe.run(listen_load(f"warm-up-{run}"), rate_per_s=rate_per_s, count=200)
             progress(f"{flat_out_events} events flat out")

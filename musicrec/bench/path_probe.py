@@ -22,11 +22,12 @@ READY_DEADLINE_S = 120.0
 DRAIN_DEADLINE_S = 120.0
 
 
-async def start_worker(agent: str, stack: StackAddresses, folder: Path) -> ChildProcess:
-    """Start `musicrec worker AGENT` on the stack and wait until it is ready."""
-    variables = {"MUSICREC_DATA_DIR": str(folder), "MUSICREC_AGENT__INSTANCE_ID": f"bench-{agent}"}
+async def start_worker(agent: str, stack: StackAddresses, folder: Path, number: int = 0) -> ChildProcess:
+    """Start `musicrec worker AGENT` on the stack, one of several of its kind, and wait until it is ready."""
+    name = f"{agent}-{number}"
+    variables = {"MUSICREC_DATA_DIR": str(folder / name), "MUSICREC_AGENT__INSTANCE_ID": f"bench-{name}"}
     command = [sys.executable, "-m", "musicrec.cli.main", "worker", agent]
-    worker = ChildProcess.start(agent, command, folder / f"{agent}.log", stack.environment() | variables)
+    worker = ChildProcess.start(name, command, folder / f"{name}.log", stack.environment() | variables)
     await until_ready(worker)
     return worker
 

@@ -18,8 +18,9 @@ def command(
     flat_out: Annotated[int, typer.Option(min=100, help="Events of the throughput phase.")] = 20_000,
     in_one: Annotated[
         bool,
-        typer.Option("--in-one", help="One session-ranking worker instead of a session and a ranking worker."),
+        typer.Option("--in-one", help="Session-ranking workers instead of session and ranking workers."),
     ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Of each kind.")] = 1,
     kafka: KafkaServers = None,
     redis: RedisUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
@@ -47,6 +48,7 @@ def command(
                 seconds=seconds,
                 flat_out_events=flat_out,
                 workers=("session-ranking",) if in_one else ("session", "ranking"),
+                of_each=workers,
                 progress=progress,
             )
 

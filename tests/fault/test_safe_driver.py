@@ -23,6 +23,7 @@ from musicrec.local import StackAddresses
 from musicrec.settings import AgentSettings
 from streams.consumer_groups import consumer_group
 from streams.faust_app import App, new_app
+from streams.gathering import Gathering
 from streams.liveness import unready
 from streams.vitals import Phase, Vitals
 
@@ -155,6 +156,35 @@ async def test_a_message_that_finds_room_is_handed_over_without_a_task(
     assert least <= made <= most
     # What lies there when partitions are handed around is thrown away, and in flight without being known to be.
     assert max(others for _, others in taken) < FEW
+
+
+async def test_messages_that_may_come_together_are_fetched_together(stack: StackAddresses, tmp_path: Path) -> None:
+    name = f"gathered-{uuid.uuid4().hex[:8]}"
+    async with admin(stack) as client, producing(stack) as producer:
+        await client.create_topics([NewTopic(name, 1, 1)])
+        app = new_app(name, stack.kafka, AgentSettings(), tmp_path, gathering=Gathering(10_000, longest_wait_ms=60_000))
+        taken: list[bytes] = []
+
+        async def take(stream: Any) -> None:
+            async for value in stream:
+                taken.append(value)
+
+        app.agent(app.topic(name, key_type=bytes, value_type=bytes, acks=True), name=f"take.{name}")(take)
+        await app.start()
+        try:
+            async with asyncio.timeout(60):
+                while not app.consumer.partitions({}):
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)  # the first fetch is on its way
+            await publish(producer, name, [(b"k", b"little")])
+            await asyncio.sleep(0.5)
+            assert taken == []
+            await publish(producer, name, [(b"k", b"much" * 2_500)])
+            async with asyncio.timeout(30):
+                while len(taken) < 2:
+                    await asyncio.sleep(0.05)
+        finally:
+            await app.stop()
 
 
 async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_soon_as_it_does(
