@@ -20,6 +20,10 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(RUN_SETUP)
 	@exec $(BIN)/musicrec demo $(ARGS)
 
+# The processes and all that they start share the cores: a second thread of OpenMP or BLAS would have its turn late, and
+# every step would wait for it.
+test: export OMP_NUM_THREADS ?= 1
+
 # Each process has servers of its own; the tests of a file stay together, since they may share what is slow to make.
 test: $(SETUP)
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)

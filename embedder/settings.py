@@ -31,7 +31,7 @@ def _other_half_of_the_cores() -> int:
 class EmbedderSettings(BaseSettings):
     """What the embedder may read and how much it may spend; the environment prefix is `MUSICREC_EMBEDDER_`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     allowed_root: Path | None = None
     """Folder under which `file:` URIs may lie; without it they are all refused."""

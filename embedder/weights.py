@@ -26,7 +26,7 @@ Tensors = dict[str, NDArray[Any]]
 class Manifest(BaseModel):
     """What a weights file holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: Architecture
     classes: tuple[str, ...]

@@ -60,7 +60,7 @@ TRIED: Final = 32
 class RankerManifest(BaseModel):
     """What a folder holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
     """Of the folder."""

@@ -23,7 +23,7 @@ Disfavour = Annotated[float, Field(ge=-100, le=0)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class KafkaSettings(_Section):
@@ -360,9 +360,7 @@ class GatewaySettings(_Section):
 class Settings(BaseSettings):
     """All settings; the environment prefix is `MUSICREC_`, a section's fields follow after `__`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True)
 
     kafka: KafkaSettings = KafkaSettings()
     """Broker connection."""

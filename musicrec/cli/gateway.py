@@ -11,6 +11,7 @@ import typer
 
 from musicrec.access import GATEWAY
 from musicrec.cli.connection import KafkaServers, kafka_settings
+from musicrec.cli.imports import imports
 from musicrec.client.events import now_ms
 from musicrec.errors import BadInput, Incompatible, Unavailable
 from musicrec.kafka_access import check_access
@@ -117,7 +118,8 @@ def _settings(host: str | None, port: int | None, kafka: str | None) -> Settings
 
 async def _serve(settings: Settings) -> None:
     try:
-        from streams.gateway.server import serve as serve_http
+        with imports():
+            from streams.gateway.server import serve as serve_http
     except ModuleNotFoundError as error:
         raise Incompatible(f"the gateway needs {error.name}: pip install 'musicrec[gateway]'") from error
     from streams.closed_connections import pass_over_closed_connections

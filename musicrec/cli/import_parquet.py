@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from musicrec.cli.import_run import DEFAULT_MAX_BAD_SHARE, MaxBadShare, Out, import_rows
-from musicrec.importers.listens_parquet import read_listens_parquet
+from musicrec.cli.import_run import DEFAULT_MAX_BAD_SHARE, MaxBadShare, Out, import_events
+from musicrec.importers import ImportReport
+from musicrec.importers.log_file import parquet_events
 
 
 def command(
@@ -16,6 +17,8 @@ def command(
 ) -> None:
     """Turn Parquet with the columns user, ended_at_ms, ms_played, track and artist into listen events in time order.
 
+    Files whose rows are in time order, one file after the other, are written as they are read; others are sorted first.
     `musicrec replay` and `musicrec evaluate stream` also read such a file directly.
     """
-    import_rows(read_listens_parquet(files), out=out, max_bad_share=max_bad_share)
+    report = ImportReport()
+    import_events(parquet_events(files, report, max_bad_share=max_bad_share), report, out=out)

@@ -30,16 +30,28 @@ def import_rows(
     rows: Iterable[Row], *, out: Path | None, tracks_out: Path | None = None, max_bad_share: float
 ) -> ImportReport:
     """Write the events of `rows` in event-time order, and say on stderr what became of every row."""
-    report, span = ImportReport(), _Span()
+    report = ImportReport()
     listens = readable(rows, report, max_bad_share=max_bad_share)
-    with record_writer(out) as events, nullcontext() if tracks_out is None else record_writer(tracks_out) as tracks:
+    with nullcontext() if tracks_out is None else record_writer(tracks_out) as tracks:
         if tracks is not None:
             listens = writing_tracks(listens, tracks)
-        for event in in_time_order(listens, report=report):
-            span.add(event)
-            events.write(event.encode() + b"\n")
+        span = _write(in_time_order(listens, report=report), out)
     _say(report, span, out)
     return report
+
+
+def import_events(events: Iterable[ListenEvent], report: ImportReport, *, out: Path | None) -> None:
+    """Write `events` as they come, and say on stderr what `report` then tells of the rows that they were made of."""
+    _say(report, _write(events, out), out)
+
+
+def _write(events: Iterable[ListenEvent], out: Path | None) -> "_Span":
+    span = _Span()
+    with record_writer(out) as file:
+        for event in events:
+            span.add(event)
+            file.write(event.encode() + b"\n")
+    return span
 
 
 class _Span:

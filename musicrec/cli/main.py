@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from musicrec import __version__
+from musicrec.cli.imports import imports
 from musicrec.errors import MusicrecError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -189,7 +189,8 @@ class LazyGroup(TyperGroup):
 def _command(path: str, name: str) -> Any:
     module, _, function = COMMANDS[path][0].partition(":")
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name)(getattr(importlib.import_module(module), function))
+    with imports():
+        app.command(name)(getattr(importlib.import_module(module), function))
     return typer.main.get_command(app)
 
 
@@ -204,6 +205,8 @@ def main() -> None:
     try:
         group.main(prog_name="musicrec")
     except MusicrecError as error:
+        from rich.console import Console
+
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"musicrec: {error}", markup=False)
         sys.exit(2)
 

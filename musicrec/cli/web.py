@@ -10,6 +10,7 @@ import typer
 
 from musicrec.access import REPLAY_RULES, WEB
 from musicrec.cli.connection import KafkaServers, kafka_settings
+from musicrec.cli.imports import imports
 from musicrec.errors import Unavailable
 from musicrec.kafka_access import check_access
 from musicrec.log_lines import log_to_stderr
@@ -50,8 +51,9 @@ def _settings(host: str | None, port: int | None, kafka: str | None) -> Settings
 
 
 async def _serve(settings: Settings) -> None:
-    from streams.closed_connections import pass_over_closed_connections
-    from streams.web.server import serve
+    with imports():
+        from streams.closed_connections import pass_over_closed_connections
+        from streams.web.server import serve
 
     pass_over_closed_connections(asyncio.get_running_loop())
     stop = asyncio.Event()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from musicrec.cli.imports import imports
 from musicrec.log_lines import log_to_stderr
 from musicrec.settings import load_settings
 
@@ -35,11 +36,12 @@ def command(
     Connections and settings come from MUSICREC_* variables.  Start as many processes as there is work, at most one per
     partition; give each its own MUSICREC_AGENT__INSTANCE_ID (the pod name) so that a restart moves no partition.
     """
-    import uvloop
+    with imports():
+        import uvloop
 
-    from streams.file_limit import check_file_limit
-    from streams.seldom import Seldom
-    from streams.worker import Agent, run_worker
+        from streams.file_limit import check_file_limit
+        from streams.seldom import Seldom
+        from streams.worker import Agent, run_worker
 
     try:
         which = Agent(agent)

@@ -28,8 +28,7 @@ from musicrec.errors import BadInput, DeadLetterReason, Incompatible, Unavailabl
 from musicrec.kafka_access import check_access, refused_rules
 from musicrec.kafka_connection import check_connection
 from musicrec.producer_numbering import begin_anew, close_at_once
-from musicrec.registry.schema_marks import schema_marks
-from musicrec.registry.wire_format import Headers, Marks
+from musicrec.registry.wire_format import NO_MARKS, Headers, Marks
 from musicrec.settings import KafkaSettings, RegistrySettings, load_settings
 from musicrec.topic_follower import Handler, StartAt, TopicFollower
 from musicrec.topics import LISTENS, OUTCOMES, RECOMMENDATIONS, REQUESTS, TRACKS, Topic
@@ -275,7 +274,11 @@ class AsyncClient:
 
     async def _marks_of(self, topic: Topic) -> Marks:
         """Return the marks of a topic's values; the registry is asked once."""
+        if self._registry.schema_id == "none":
+            return NO_MARKS
         if topic.name not in self._marks:
+            from musicrec.registry.schema_marks import schema_marks  # brings aiohttp along, which others need not load
+
             try:
                 async with asyncio.timeout(self._publish_deadline_s), self._asking:
                     if topic.name not in self._marks:

@@ -40,9 +40,7 @@ FRAME_BYTES = 5
 class Record(BaseModel):
     """Base of every record on a topic."""
 
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="ignore", use_attribute_docstrings=True, ser_json_inf_nan="null"
-    )
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", ser_json_inf_nan="null")
 
     MAX_BYTES: ClassVar[int] = 64 * 1024
     """A larger value is refused before it is parsed."""

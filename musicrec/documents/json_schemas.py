@@ -9,7 +9,7 @@ Unknown fields are allowed, because readers ignore them.
 from enum import Enum
 from typing import Any, Final
 
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from musicrec.cloud_events import event_type_of
 from musicrec.contracts import (
@@ -30,6 +30,7 @@ from musicrec.contracts import (
 )
 from musicrec.contracts.model import DEFAULT_VARIANT, FOLDER_BELOW, VARIANT_PREFIX
 from musicrec.contracts.record import VARIANT_NAME
+from musicrec.documents.field_docs import DocumentedFields
 from musicrec.documents.member_docs import member_docs
 from musicrec.errors import DeadLetterReason
 from musicrec.topics import RECORD_TOPICS
@@ -70,7 +71,8 @@ def schema_definitions(records: list[type[Record]], *, ref: str) -> dict[str, Js
         records: models.
         ref: where the definitions will lie, with `{model}` for the name.
     """
-    _, schema = models_json_schema([(record, "validation") for record in records], ref_template=ref)
+    models: list[tuple[type[Record], JsonSchemaMode]] = [(record, "validation") for record in records]
+    _, schema = models_json_schema(models, ref_template=ref, schema_generator=DocumentedFields)
     definitions: dict[str, Json] = schema["$defs"]
     for definition in definitions.values():
         _drop_field_titles(definition)

@@ -4,12 +4,13 @@ import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from musicrec.documents.field_docs import field_docs
 from musicrec.environment import fields_of
 
 COLUMNS = ("variable", "value", "default", "meaning")
@@ -30,7 +31,7 @@ class Setting:
 def settings_of(settings: type[BaseSettings]) -> Iterator[Setting]:
     """Yield every variable that a settings class reads, sections resolved, in order of definition."""
     for variable, place, field in fields_of(settings):
-        yield Setting(variable, place, _kind(field), _default(field), " ".join((field.description or "").split()))
+        yield Setting(variable, place, _kind(field), _default(field), " ".join(_text(settings, place).split()))
 
 
 def settings_table(*classes: type[BaseSettings]) -> str:
@@ -56,6 +57,13 @@ def shown(value: object) -> str:
             return f"{value:g}"
         case _:
             return str(value)
+
+
+def _text(settings: type[BaseModel], place: tuple[str, ...]) -> str:
+    *sections, name = place
+    for section in sections:
+        settings = cast(type[BaseModel], settings.model_fields[section].annotation)
+    return field_docs(settings).get(name, "")
 
 
 def _default(field: FieldInfo) -> str:

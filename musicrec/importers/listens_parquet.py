@@ -4,9 +4,11 @@ Ids may be integers or strings.  There is no skip flag: every row is a play, and
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from musicrec.errors import BadInput, Incompatible
 from musicrec.importers.rows import Listen, Row, Unreadable, checked
@@ -32,15 +34,27 @@ def read_listens_parquet(paths: Sequence[Path]) -> Iterator[Row]:
 
 
 def is_chronological(paths: Sequence[Path]) -> bool:
-    """Return whether `ended_at_ms` never decreases; only that column is read."""
-    return all(later >= earlier for earlier, later in pairwise(read_end_times(paths)))
+    """Return whether `ended_at_ms` never decreases; only that column is read, up to the first that does."""
+    newest_ms = None
+    for times_ms in _end_times(paths):
+        if len(times_ms) == 0:
+            continue
+        if (newest_ms is not None and times_ms[0] < newest_ms) or (times_ms[1:] < times_ms[:-1]).any():
+            return False
+        newest_ms = times_ms[-1]
+    return True
 
 
 def read_end_times(paths: Sequence[Path]) -> Iterator[int]:
     """Yield `ended_at_ms` of each row, epoch milliseconds, without the nulls; only that column is read."""
+    for times_ms in _end_times(paths):
+        yield from times_ms.tolist()
+
+
+def _end_times(paths: Sequence[Path]) -> Iterator[NDArray[np.integer[Any]]]:
     for path in paths:
         for batch in _open(path).iter_batches(BATCH_ROWS, columns=["ended_at_ms"]):
-            yield from batch.column("ended_at_ms").drop_null().to_pylist()
+            yield batch.column("ended_at_ms").drop_null().to_numpy()
 
 
 def count_rows(paths: Sequence[Path]) -> int:

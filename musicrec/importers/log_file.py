@@ -1,6 +1,6 @@
 """A listening log as it lies on disk, listen events as JSON lines or Parquet columns, in event-time order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -22,8 +22,23 @@ def read_log(path: Path) -> Iterator[ListenEvent]:
     """
     if not _is_parquet(path):
         return read_events(path)
-    listens = readable(read_listens_parquet([path]), ImportReport())
-    return events_of(listens) if is_chronological([path]) else in_time_order(listens)
+    return parquet_events([path], ImportReport())
+
+
+def parquet_events(
+    paths: Sequence[Path], report: ImportReport, *, max_bad_share: float = 0.01
+) -> Iterator[ListenEvent]:
+    """Yield the events of Parquet files in event-time order, and count in `report` what became of each row.
+
+    Files that are in order already, one after the other, are read as a stream; others are sorted first, in bounded
+    memory, which is done before the first event.
+
+    Raises:
+        BadInput: a file is missing, is no Parquet, or too many of the rows cannot be read.
+    """
+    listens = readable(read_listens_parquet(paths), report, max_bad_share=max_bad_share)
+    in_order = events_of if is_chronological(paths) else in_time_order
+    return in_order(listens, report=report)
 
 
 def count_log(path: Path) -> int:

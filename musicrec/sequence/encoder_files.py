@@ -41,7 +41,7 @@ class Unreadable(Incompatible):
 class Manifest(BaseModel):
     """What a folder holds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: int
     """Of the folder."""

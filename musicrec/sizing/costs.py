@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 class Costs(BaseModel):
     """Per event, on the machine that it was measured on."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     events_per_s: float
     """Rate at which it was measured."""

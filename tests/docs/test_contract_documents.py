@@ -14,6 +14,7 @@ from jsonschema import Draft7Validator, Draft202012Validator  # type: ignore[imp
 
 from musicrec.contracts import DeadLetter, Degradation, Mode, ReasonCode, Record
 from musicrec.documents import asyncapi_document, check_files, contract_files, json_schema, topics_table, write_files
+from musicrec.documents.field_docs import field_docs
 from musicrec.documents.member_docs import member_docs
 from musicrec.errors import DeadLetterReason, Incompatible
 from musicrec.topics import RECORD_TOPICS, TOPICS
@@ -174,8 +175,10 @@ def test_schemas_are_valid_and_describe_every_field(record: type[Record]) -> Non
 
     Draft202012Validator.check_schema(schema)
     assert schema["properties"].keys() == record.model_fields.keys()
-    undocumented = [name for name, field in record.model_fields.items() if not field.description]
-    assert undocumented == []
+    docs = field_docs(record)
+    assert docs.keys() == record.model_fields.keys()
+    described = {name: field["description"] for name, field in schema["properties"].items() if "$ref" not in field}
+    assert described == {name: text for name, text in docs.items() if name in described}
 
 
 @pytest.mark.parametrize("enum", [DeadLetterReason, Degradation, Mode, ReasonCode])

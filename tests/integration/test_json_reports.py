@@ -127,7 +127,7 @@ def test_train_sequence_on_text_sessions_serves_an_evaluation(tmp_path: Path, ev
     with gzip.open(eval_data / "nowplaying" / "all_train_seq.txt.gz", "rt") as source:
         (tmp_path / "train.txt").write_text("".join(islice(source, 1_500)))
     sessions, encoder = ("--train", tmp_path / "train.txt"), tmp_path / "encoder"
-    small = ("--dimension", 32, "--epochs", 1, "--work", tmp_path / "work")
+    small = ("--dimension", 32, "--epochs", 1, "--threads", 1, "--work", tmp_path / "work")
     trained = report("train", "sequence", encoder, *sessions, "--held-out", 300, *small)
     assert trained["sessions"] == 1_200
     assert trained["metrics"]["hr@20"] > 0.02
@@ -144,7 +144,7 @@ def test_train_sequence_on_text_sessions_serves_an_evaluation(tmp_path: Path, ev
 @pytest.mark.torch
 def test_train_sequence_on_a_log_serves_an_evaluation_of_what_came_later(tmp_path: Path, eval_data: Path) -> None:
     log, encoder = eval_data / "listens.parquet", tmp_path / "encoder"
-    small = ("--dimension", 16, "--epochs", 1, "--work", tmp_path / "work")
+    small = ("--dimension", 16, "--epochs", 1, "--threads", 1, "--work", tmp_path / "work")
     trained = report("train", "sequence", encoder, "--train", log, "--limit", 4_000, *small)
     assert trained["sessions"] > 50
     cases = (log, "--limit", 5_000, "--unscored", 4_000)
@@ -172,9 +172,8 @@ def test_train_adapt_makes_weights_that_the_encoder_serves(tmp_path: Path, eval_
     from embedder.encoder import AudioEncoder
 
     out = tmp_path / "ours.safetensors"
-    figures = report(
-        "train", "adapt", out, "--audio", eval_data / "game-music", "--most", 8, "--work", tmp_path / "work"
-    )
+    small = ("--most", 8, "--threads", 1, "--work", tmp_path / "work")
+    figures = report("train", "adapt", out, "--audio", eval_data / "game-music", *small)
     encoder = AudioEncoder.load(out)
     assert figures["tracks"] == 8
     assert (encoder.model_version, figures["adapted_from"]) == (

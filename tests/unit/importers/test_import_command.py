@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import pyarrow as arrow
 import pytest
+from pyarrow import parquet
 
-from musicrec.cli import import_lastfm, import_listenbrainz, import_spotify
+from musicrec.cli import import_lastfm, import_listenbrainz, import_parquet, import_spotify
 from musicrec.contracts import Track
 from musicrec.errors import BadInput
 from musicrec.importers.log_file import read_log
@@ -43,6 +45,32 @@ def test_without_a_file_events_go_to_standard_output(
 
     (line,) = capsysbinary.readouterr().out.splitlines()
     assert json.loads(line)["occurred_at_ms"] == 1_600_000_240_000
+
+
+def test_parquet_in_order_gives_the_events_that_it_gives_out_of_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = {
+        "user": [1, 2, 1, 1, None],
+        "ended_at_ms": [1_600_000_000_000 + n for n in (0, 1, 1, 1, 2)],  # the fourth stands there twice
+        "ms_played": [1_000] * 5,
+        "track": [1, 2, 3, 3, 4],
+        "artist": [None] * 5,
+    }
+    ordered, turned = (tmp_path / f"{name}.parquet" for name in ("ordered", "turned"))
+    parquet.write_table(arrow.table(columns), ordered)
+    parquet.write_table(arrow.table(columns).take([4, 1, 2, 3, 0]), turned)
+
+    said = []
+    for source in (ordered, turned):
+        import_parquet.command([source], out=source.with_suffix(".jsonl"), max_bad_share=0.5)
+        said.append(capsys.readouterr().err)
+
+    events = ordered.with_suffix(".jsonl").read_bytes()
+    assert events == turned.with_suffix(".jsonl").read_bytes()
+    assert [json.loads(line)["track_id"] for line in events.splitlines()] == ["1", "2", "3"]
+    assert "5 rows read, 3 events written" in said[0]
+    assert said[0].replace("ordered", "turned").replace("row 5", "row 1") == said[1]
 
 
 def test_a_file_of_the_wrong_format_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from musicrec.errors import BadInput
 from musicrec.importers import Listen, Unreadable
-from musicrec.importers.listens_parquet import count_rows, is_chronological, read_listens_parquet
+from musicrec.importers.listens_parquet import count_rows, is_chronological, read_end_times, read_listens_parquet
 
 NOON_MS = 1_600_000_000_000
 
@@ -48,10 +48,14 @@ def test_bad_rows_are_named_by_number(tmp_path: Path) -> None:
 def test_order_is_seen_within_and_across_files(tmp_path: Path) -> None:
     early, late = write(tmp_path / "a.parquet"), write(tmp_path / "b.parquet", ended_at_ms=[NOON_MS + 1, NOON_MS + 9])
     mixed = write(tmp_path / "c.parquet", ended_at_ms=[NOON_MS + 1, NOON_MS])
+    untimed = write(tmp_path / "d.parquet", ended_at_ms=arrow.array([None, None], arrow.int64()))
 
     assert is_chronological([early, late])
     assert not is_chronological([late, early])
     assert not is_chronological([mixed])
+    assert is_chronological([early, untimed, late])
+    assert not is_chronological([late, untimed, early])
+    assert list(read_end_times([untimed, mixed])) == [NOON_MS + 1, NOON_MS]
 
 
 def test_a_missing_column_a_float_time_and_a_text_file_are_refused(tmp_path: Path) -> None:
