@@ -42,6 +42,7 @@ class EmbeddingFollower:
         snapshots: Path | None = None,
         snapshot_interval_s: float = 1_800.0,
         topic: str = EMBEDDINGS.name,
+        on_refused: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a follower; `start` sets it going.
 
@@ -51,12 +52,14 @@ class EmbeddingFollower:
             snapshots: folder to start from and to save to; without one the topic is read from its beginning.
             snapshot_interval_s: pause between two snapshots; nothing is saved while nothing changes.
             topic: name of the topic.
+            on_refused: called for each record that breaks the contract.
         """
         self._connection = connection
         self.index = index
         self._snapshots = IndexSnapshots(snapshots) if snapshots is not None else None
         self._snapshot_interval_s = snapshot_interval_s
         self._topic = topic
+        self._on_refused = on_refused
         self._follower: TopicFollower | None = None
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -135,6 +138,7 @@ class EmbeddingFollower:
                 self._apply_one(record)
             except BadInput as error:
                 self.refused += 1
+                self._on_refused()
                 if self.refused <= REFUSALS_WARNED:
                     place = f"{record.topic}[{record.partition}]@{record.offset}"
                     logger.warning("%s passed over (%d so far): %s", place, self.refused, error)

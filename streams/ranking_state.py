@@ -109,7 +109,12 @@ class RankingState:
         ranker = None if chosen.ranker_path is None else await asyncio.to_thread(read_ranker, chosen.ranker_path)
         state = cls(bounded, counters, ranker)
         connection = settings.kafka.client_options()
-        embeddings = EmbeddingFollower(connection, state.index, snapshots=settings.data_dir / "index" / origin)
+        embeddings = EmbeddingFollower(
+            connection,
+            state.index,
+            snapshots=settings.data_dir / "index" / origin,
+            on_refused=counters.unreadable.labels(EMBEDDINGS.name).inc,
+        )
         snapshots = RankingSnapshots(settings.data_dir / "ranking" / origin, origin, state._nothing)
         encoders = AnnouncedModel(EncoderKind(chosen.encoder_path), counters, models=chosen.models_dir)
         kind = RankerKind(bounded, lambda: state.recommender.beginning)

@@ -7,7 +7,7 @@ import ssl
 from typing import Any
 
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, ResponseError
+from redis.exceptions import AuthenticationError, MovedError, NoPermissionError, OutOfMemoryError, ResponseError
 
 from musicrec.access import KEY, RedisAccess
 from musicrec.errors import Incompatible, MusicrecError, Unavailable
@@ -83,8 +83,8 @@ async def _refused_commands(connection: Any, access: RedisAccess) -> dict[str, l
                 await say(*(key if word == KEY else word for word in call))
             except NoPermissionError:
                 refused.setdefault(pattern, []).append(name)
-            except MovedError:
-                pass  # allowed, and on another node
+            except (MovedError, OutOfMemoryError):
+                pass  # allowed, and on another node; allowed, and for now there is no room
     await say("discard")
     return refused
 

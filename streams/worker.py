@@ -346,7 +346,7 @@ async def _rankers(
     counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))
     counters.show(metrics.INDEX_NEWEST, lambda: _seconds(s.newest_ms if (s := state.index.serving) else None))
     counters.show(metrics.SNAPSHOT, lambda: _seconds(state.snapshot_ms))
-    counters.expect_followed(SESSIONS.name, TRACKS.name, MODELS.name, RULES.name)
+    counters.expect_followed(SESSIONS.name, TRACKS.name, EMBEDDINGS.name, MODELS.name, RULES.name)
     return Rankers(
         state.variants,
         stored or state.running,

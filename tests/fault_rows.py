@@ -73,9 +73,9 @@ ROWS: Final = (
         9,
         "Redis out of memory, read-only, without a right, or with a key of another kind",
         "Memory, read-only, a right taken away: the answer of Redis in the line of row 6, the worker goes on when "
-        "it is mended. A right that is missing at the start: one line that names it, status 2. A key that cannot be "
-        "read: letters `unreadable_state` for its listener alone, with the key to delete; a listen is joined with "
-        "no list.",
+        "it is mended; one that starts while the memory is full begins and tries. A right that is missing at the "
+        "start: one line that names it, status 2. A key that cannot be read: letters `unreadable_state` for its "
+        "listener alone, with the key to delete; a listen is joined with no list.",
     ),
     Row(
         10,

@@ -200,17 +200,22 @@ async def _until_it_answers(server: Prometheus) -> None:
                 await asyncio.sleep(0.1)
 
 
-_DURATION: Final = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])|(?<=for: )(\d+)([smhd])")
+_DURATION: Final = re.compile(r"(?<=\[)(\d+)([smhd])(?=\])|(?<=for: )(\d+)([smhd])|(?<=offset )(\d+)([smhd])")
+_LENGTH: Final = re.compile(r"(?<=[>*] )(600|1860|3600|7200|21600|86400|259200)\b")
+"""Seconds in an expression: an age that is asked for, or a window that makes a rate a number."""
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LEAST_S: Final = 4
 """A window needs a few samples."""
 
 
 def shortened(rules: str, by: int) -> str:
-    """Return rules whose windows and `for` are so many times shorter, for faults that last seconds."""
+    """Return rules whose windows, `for`, offsets and ages are so many times shorter, for faults that last seconds."""
 
     def shorter(match: re.Match[str]) -> str:
-        number, unit = match[1] or match[3], match[2] or match[4]
+        number, unit = (found for found in match.groups() if found is not None)
         return f"{max(LEAST_S, int(number) * _SECONDS[unit] // by)}s"
 
-    return _DURATION.sub(shorter, rules)
+    def fewer(match: re.Match[str]) -> str:
+        return str(max(LEAST_S, int(match[1]) // by))
+
+    return _LENGTH.sub(fewer, _DURATION.sub(shorter, rules))

@@ -93,12 +93,13 @@ async def test_records_that_break_the_contract_are_counted_and_the_others_arrive
         stack, topic, message(0), (b"t1", b"{not json"), (b"t2", wide), (b"somebody", message(3)[1]), (b"\xff", None)
     )
     await put(stack, topic, message(4))
-    follower = following(stack, topic, index)
+    refusals: list[None] = []
+    follower = following(stack, topic, index, on_refused=lambda: refusals.append(None))
     await follower.start()
     try:
         await follower.ready(DEADLINE_S)
         assert index.tracks_by_model == {"cnn-1": 2}
-        assert (follower.refused, follower.upserts) == (4, 2)
+        assert (len(refusals), follower.refused, follower.upserts) == (4, 4, 2)
         assert "key 'somebody' differs from track_id 't3'" in caplog.text
     finally:
         await follower.stop()

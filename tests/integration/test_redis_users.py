@@ -92,3 +92,14 @@ async def test_a_worker_whose_user_lacks_a_command_says_which_and_ends(
     said = worker.log_file.read_text()
     assert "refuses user 'musicrec-session': hset on musicrec:session:*;" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.row(9)
+@pytest.mark.parametrize("service", USERS)
+async def test_a_full_server_lets_in_who_has_the_rights(service: Service, tmp_path: Path) -> None:
+    assert service.redis is not None
+    async with SecuredValkey(tmp_path) as valkey:
+        await valkey.administrator.config_set("maxmemory", "1")
+        assert await refusal(valkey, service) == ""
+        await valkey.set_user(service.user, service.redis, "resetkeys", "~other:*")
+        assert "refuses user" in await refusal(valkey, service)
