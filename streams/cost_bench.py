@@ -1,6 +1,6 @@
 """What one event costs: processor time of each process, bytes on each topic, commands and memory of Redis.
 
-A ranking worker does two things: it makes the lists of its own partitions, and it learns from everybody's sessions.
+A worker that lists does two things: it makes the lists of its own partitions, and it learns from everybody's sessions.
 What learning costs is measured apart, on the sessions of the run; the rest is what lists cost.  What a process needs
 while nothing comes is measured first, and taken off.
 """
@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic_core import from_json
@@ -31,13 +31,27 @@ from streams.warm_up import compile_kernels
 
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-AGENTS: Final = ("session", "ranking", "outcome")
+APART: Final = ("session", "ranking", "outcome")
+IN_ONE: Final = ("session-ranking", "outcome")
+LISTING: Final = ("ranking", "session-ranking")
 IDLE_S: Final = 10.0
 TOPICS: Final = (LISTENS, SESSIONS, RECOMMENDATIONS, OUTCOMES)
 
 
+class _Measured(NamedTuple):
+    """Per event, and per listener where it says so."""
+
+    cpu_ms: Mapping[str, float]
+    """By agent and server."""
+    learn_cpu_ms: float
+    redis_commands: float
+    topic_bytes: Mapping[str, float]
+    redis_bytes_per_listener: float
+    listing_bytes_per_listener: float
+
+
 async def measure_costs(folder: Path, *, rate_per_s: float, seconds: float, progress: Callable[[str], None]) -> Costs:
-    """Run the embedded servers and all agents, and count.
+    """Run the embedded servers and all agents, and count: sessions and lists in two workers, then both in one.
 
     Args:
         folder: for data and logs.
@@ -45,6 +59,29 @@ async def measure_costs(folder: Path, *, rate_per_s: float, seconds: float, prog
         seconds: how long.
         progress: called with what happens now.
     """
+    load = rate_per_s, round(rate_per_s * seconds)
+    apart = await _measured(folder / "apart", APART, *load, progress)
+    in_one = await _measured(folder / "in-one", IN_ONE, *load, progress)
+    return Costs(
+        events_per_s=rate_per_s,
+        session_cpu_ms=apart.cpu_ms["session"],
+        list_cpu_ms=max(0.0, apart.cpu_ms["ranking"] - apart.learn_cpu_ms),
+        session_ranking_cpu_ms=max(0.0, in_one.cpu_ms["session-ranking"] - in_one.learn_cpu_ms),
+        learn_cpu_ms=apart.learn_cpu_ms,
+        outcome_cpu_ms=apart.cpu_ms["outcome"],
+        kafka_cpu_ms=apart.cpu_ms["kafka"],
+        redis_cpu_ms=apart.cpu_ms["redis"],
+        redis_commands=apart.redis_commands,
+        topic_bytes=dict(apart.topic_bytes),
+        redis_bytes_per_listener=apart.redis_bytes_per_listener,
+        ranking_bytes_per_listener=apart.listing_bytes_per_listener,
+    )
+
+
+async def _measured(
+    folder: Path, names: Sequence[str], rate_per_s: float, count: int, progress: Callable[[str], None]
+) -> _Measured:
+    progress(f"workers: {', '.join(names)}")
     async with EmbeddedStack(folder) as stack:
         await create_missing_topics(stack.addresses.kafka)
         kafka, valkey = stack.kafka_server, stack.valkey_server
@@ -54,37 +91,31 @@ async def measure_costs(folder: Path, *, rate_per_s: float, seconds: float, prog
             PathProbe(stack.addresses.kafka, LISTENS.name, RECOMMENDATIONS.name, _answered) as probe,
             Redis.from_url(valkey.url) as redis,
         ):
-            agents = {name: await start_worker(name, stack.addresses, folder) for name in AGENTS}
-            count = round(rate_per_s * seconds)
+            agents = {name: await start_worker(name, stack.addresses, folder) for name in names}
+            listing = next(agents[name] for name in names if name in LISTING)
             try:
                 progress(f"warm-up at {rate_per_s:g}/s")
                 await probe.run(listen_load("warm-up"), rate_per_s=rate_per_s, count=count // 3)
                 processes = {**agents, "kafka": kafka.process, "redis": valkey.process}
                 idle_ms = await _idle_ms_per_s(processes)
-                at_rest = await _redis_bytes(redis), _resident_bytes(agents["ranking"])
-                progress(f"{rate_per_s:g}/s for {seconds:g} s")
+                at_rest = await _redis_bytes(redis), _resident_bytes(listing)
+                progress(f"{count} events at {rate_per_s:g}/s")
                 before = _cpu_ms(processes), await _commands(redis), _topic_bytes(kafka.folder)
                 await probe.run(listen_load("measured"), rate_per_s=rate_per_s, count=count)
                 after = _cpu_ms(processes), await _commands(redis), _topic_bytes(kafka.folder)
-                grown = await _redis_bytes(redis) - at_rest[0], _resident_bytes(agents["ranking"]) - at_rest[1]
+                grown = await _redis_bytes(redis) - at_rest[0], _resident_bytes(listing) - at_rest[1]
                 progress("learning, apart")
                 learn_ms = await _learning_ms(stack.addresses.kafka)
             finally:
                 await asyncio.gather(*(worker.stop() for worker in agents.values()))
-    spent = {name: (after[0][name] - before[0][name] - idle_ms[name] * seconds) / count for name in before[0]}
     listeners = min(LISTENERS, count)
-    return Costs(
-        events_per_s=rate_per_s,
-        session_cpu_ms=spent["session"],
-        list_cpu_ms=max(0.0, spent["ranking"] - learn_ms),
-        learn_cpu_ms=learn_ms,
-        outcome_cpu_ms=spent["outcome"],
-        kafka_cpu_ms=spent["kafka"],
-        redis_cpu_ms=spent["redis"],
-        redis_commands=(after[1] - before[1]) / count,
-        topic_bytes={name: (after[2][name] - before[2][name]) / count for name in after[2]},
-        redis_bytes_per_listener=grown[0] / listeners,
-        ranking_bytes_per_listener=max(0.0, grown[1]) / listeners,
+    return _Measured(
+        {name: (after[0][name] - before[0][name]) / count - idle_ms[name] / rate_per_s for name in before[0]},
+        learn_ms,
+        (after[1] - before[1]) / count,
+        {name: (after[2][name] - before[2][name]) / count for name in after[2]},
+        grown[0] / listeners,
+        max(0.0, grown[1]) / listeners,
     )
 
 

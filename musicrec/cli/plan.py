@@ -30,6 +30,9 @@ def command(
             min=1, help="MUSICREC_RANKING__LEARN_FROM_ONE_IN; if not given 1 where that fits, else what is needed."
         ),
     ] = None,
+    in_one: Annotated[
+        bool, typer.Option("--in-one", help="Session-ranking workers instead of session and ranking workers.")
+    ] = False,
     costs: Annotated[Path | None, typer.Option(help="What `musicrec bench costs` printed on your machine.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/sizing.md instead.")] = False,
@@ -54,6 +57,7 @@ def command(
             replicas=replicas,
             utilisation=utilisation,
             partitions=partitions,
+            in_one=in_one,
             learn_from_one_in=learn_from_one_in,
         ),
         measured,

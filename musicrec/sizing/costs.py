@@ -14,8 +14,10 @@ class Costs(BaseModel):
     """Processor time of the session agent."""
     list_cpu_ms: float
     """Of the ranking agent, for a list."""
+    session_ranking_cpu_ms: float
+    """Of the session-ranking agent, which does what these two do, for session and list."""
     learn_cpu_ms: float
-    """Of each ranking worker, for what it learns from everybody's event."""
+    """Of each worker that lists, for what it learns from everybody's event."""
     outcome_cpu_ms: float
     """Of the outcome agent."""
     kafka_cpu_ms: float
@@ -29,4 +31,4 @@ class Costs(BaseModel):
     redis_bytes_per_listener: float
     """Of a listener who was there today: state and newest lists."""
     ranking_bytes_per_listener: float
-    """Of each ranking worker, for what it remembers of a listener and their sessions."""
+    """Of each worker that lists, for what it remembers of a listener and their sessions."""

@@ -37,6 +37,8 @@ class Load:
     """Of the topics keyed by listener: most workers of a kind."""
     retention_days: float = 1.0
     """Of lists and outcomes; of listens and sessions as the topics have it."""
+    in_one: bool = False
+    """Session-ranking workers instead of session and ranking workers."""
     learn_from_one_in: int | None = None
     """`MUSICREC_RANKING__LEARN_FROM_ONE_IN`; None for 1 where the load fits, and else for the smallest with which it
     fits and what all learn from takes at most half of a worker."""
@@ -81,10 +83,11 @@ class Plan:
 def plan_for(load: Load, costs: Costs) -> Plan:
     """Return what a load needs; a stage that cannot carry it has no count, and its limit says why."""
     one_in = load.learn_from_one_in or _least_one_in(load, costs)
+    sessions = () if load.in_one else (_workers("session workers", costs.session_cpu_ms, load, base_gib=0.1),)
     return Plan(
         load,
         (
-            _workers("session workers", costs.session_cpu_ms, load, base_gib=0.1),
+            *sessions,
             _ranking(load, costs, one_in),
             _workers("outcome workers", costs.outcome_cpu_ms, load, base_gib=0.1),
             _redis(load, costs),
@@ -97,6 +100,14 @@ def plan_for(load: Load, costs: Costs) -> Plan:
 
 def _budget_ms(load: Load) -> float:
     return 1_000 * load.utilisation
+
+
+def _who_lists(load: Load) -> str:
+    return "session-ranking workers" if load.in_one else "ranking workers"
+
+
+def _list_cpu_ms(load: Load, costs: Costs) -> float:
+    return costs.session_ranking_cpu_ms if load.in_one else costs.list_cpu_ms
 
 
 def _workers(what: str, cpu_ms: float, load: Load, *, base_gib: float) -> Part:
@@ -125,18 +136,18 @@ def _ranking_workers(load: Load, costs: Costs, one_in: int) -> int | None:
     Each learns from the share, 1/n of the events, and from what of the others falls to its own listeners.
     """
     left_ms = _budget_ms(load) - load.events_per_s * costs.learn_cpu_ms / one_in
-    divided_ms = costs.list_cpu_ms + costs.learn_cpu_ms * (1 - 1 / one_in)
+    divided_ms = _list_cpu_ms(load, costs) + costs.learn_cpu_ms * (1 - 1 / one_in)
     return None if left_ms <= 0 else max(2, math.ceil(load.events_per_s * divided_ms / left_ms))
 
 
 def _ranking(load: Load, costs: Costs, one_in: int) -> Part:
-    what, count = "ranking workers", _ranking_workers(load, costs, one_in)
+    what, count = _who_lists(load), _ranking_workers(load, costs, one_in)
     memory_gib = 0.4 + min(load.listeners, load.ranking_listeners) * costs.ranking_bytes_per_listener / GIB
     whom = "everybody" if one_in == 1 else f"one in {one_in}"
     if count is None:
         return Part(what, None, math.inf, memory_gib, f"each learns from {whom}, and one has no time for that")
     learned = learned_share(one_in, count)
-    cores = load.events_per_s * (costs.list_cpu_ms + count * learned * costs.learn_cpu_ms) / 1_000
+    cores = load.events_per_s * (_list_cpu_ms(load, costs) + count * learned * costs.learn_cpu_ms) / 1_000
     if count > load.partitions:
         return Part(what, None, cores, memory_gib * count, f"{count} would be needed for {load.partitions} partitions")
     share = load.events_per_s * learned * costs.learn_cpu_ms / _budget_ms(load)
@@ -187,17 +198,17 @@ def _kept_s(topic: Topic, load: Load) -> float:
 def _limits(load: Load, costs: Costs, one_in: int) -> list[Limit]:
     budget, most = _budget_ms(load), load.partitions
     partitions = "more partitions (`musicrec topics --user-partitions`), chosen when the topics are made"
-    limits = [
-        Limit(most * budget / costs.session_cpu_ms, f"{most} session workers, one per partition", partitions),
-        Limit(most * budget / costs.outcome_cpu_ms, f"{most} outcome workers, one per partition", partitions),
-    ]
+    limits = [Limit(most * budget / costs.outcome_cpu_ms, f"{most} outcome workers, one per partition", partitions)]
+    if not load.in_one:
+        what = f"{most} session workers, one per partition"
+        limits.append(Limit(most * budget / costs.session_cpu_ms, what, partitions))
     for share in sorted({one_in, most}):
         whom = "everybody" if share == 1 else f"one listener in {share} and its own"
         less = "a smaller share to learn from (`MUSICREC_RANKING__LEARN_FROM_ONE_IN`)"
         limits.append(
             Limit(
-                budget / (costs.list_cpu_ms / most + learned_share(share, most) * costs.learn_cpu_ms),
-                f"{most} ranking workers, one per partition, each of which learns from {whom}",
+                budget / (_list_cpu_ms(load, costs) / most + learned_share(share, most) * costs.learn_cpu_ms),
+                f"{most} {_who_lists(load)}, one per partition, each of which learns from {whom}",
                 partitions if share == most else less,
             )
         )

@@ -10,6 +10,7 @@ from musicrec.sizing.plan import Load, Plan, plan_for
 LOADS: Final = (
     Load(100, 100_000),
     Load(1_000, 1_000_000),
+    Load(1_000, 1_000_000, in_one=True),
     Load(10_000, 10_000_000, partitions=96),
     Load(100_000, 100_000_000, partitions=960),
     Load(1_000_000, 100_000_000, partitions=9_600),
@@ -22,7 +23,8 @@ HEAD: Final = """\
 
 What one event costs was measured by `musicrec bench costs` on two cores that also ran the broker, Redis and the load: \
 a core of your own does more. Measure yours, then \
-`musicrec plan --events-per-s 5000 --listeners 3000000 --costs costs.json`.
+`musicrec plan --events-per-s 5000 --listeners 3000000 --costs costs.json`; with `--in-one` for sessions and lists in \
+one worker.
 
 """
 
@@ -52,13 +54,14 @@ def _cost_table(costs: Costs) -> str:
     rows = [
         ("session agent", f"{costs.session_cpu_ms:.2f} ms of a core"),
         ("ranking agent, a list", f"{costs.list_cpu_ms:.2f} ms"),
-        ("each ranking worker, learning", f"{costs.learn_cpu_ms:.3f} ms"),
+        ("session-ranking agent, session and list", f"{costs.session_ranking_cpu_ms:.2f} ms"),
+        ("each worker that lists, learning", f"{costs.learn_cpu_ms:.3f} ms"),
         ("outcome agent", f"{costs.outcome_cpu_ms:.2f} ms"),
         ("Kafka, one replica", f"{costs.kafka_cpu_ms:.2f} ms"),
         ("Redis", f"{costs.redis_cpu_ms:.3f} ms, {costs.redis_commands:.1f} commands"),
         *((f"`{name}`", f"{size:,.0f} bytes") for name, size in costs.topic_bytes.items()),
         ("Redis, of a listener of today", f"{costs.redis_bytes_per_listener:,.0f} bytes"),
-        ("each ranking worker, of a listener that it remembers", f"{costs.ranking_bytes_per_listener:,.0f} bytes"),
+        ("each worker that lists, of a listener that it remembers", f"{costs.ranking_bytes_per_listener:,.0f} bytes"),
     ]
     return _table(("per event", f"measured at {costs.events_per_s:g}/s"), rows)
 
@@ -76,7 +79,7 @@ def _section(plan: Plan) -> str:
         for part in plan.parts
     ]
     title = f"\n## {load.events_per_s:,.0f} events/s, {load.listeners:,} listeners a day, "
-    title += f"{load.partitions:,} partitions\n\n"
+    title += f"{load.partitions:,} partitions{', sessions and lists in one worker' if load.in_one else ''}\n\n"
     if plan.learn_from_one_in > 1:
         title += f"With `MUSICREC_RANKING__LEARN_FROM_ONE_IN={plan.learn_from_one_in}`.\n\n"
     first = f"\nThe first limit here: {plan.passed[0].stage}.\n" if plan.passed else ""

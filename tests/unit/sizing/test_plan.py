@@ -14,6 +14,7 @@ COSTS = Costs(
     events_per_s=300,
     session_cpu_ms=0.6,
     list_cpu_ms=1.2,
+    session_ranking_cpu_ms=1.5,
     learn_cpu_ms=0.06,
     outcome_cpu_ms=0.3,
     kafka_cpu_ms=1.0,
@@ -85,6 +86,15 @@ def test_a_load_that_no_share_is_enough_for_needs_more_partitions() -> None:
     plan = plan_for(Load(50_000, 1_000), COSTS)
     assert (plan.learn_from_one_in, plan.parts[1].number) == (USER_PARTITIONS, None)
     assert all("more partitions" in limit.way_out for limit in plan.passed)
+
+
+def test_sessions_and_lists_in_one_worker_are_planned_by_what_that_costs() -> None:
+    plan = plan_for(Load(2_000, 1_000_000, in_one=True), COSTS)
+    workers = plan.parts[0]
+    assert (workers.what, workers.number) == ("session-ranking workers", math.ceil(2_000 * 1.5 / 480))
+    assert [part.what for part in plan.parts[1:]] == ["outcome workers", "Redis servers", "Kafka brokers"]
+    assert all("session workers" not in limit.stage and "12 ranking" not in limit.stage for limit in plan.limits)
+    assert plan.limits[0].events_per_s == pytest.approx(600 / (0.06 + 1.5 / USER_PARTITIONS))
 
 
 @given(st.floats(1, 1e7), st.floats(1.0, 10), st.integers(1, USER_PARTITIONS))
