@@ -1,13 +1,11 @@
 """The docstrings below a model's fields, read from its source when a document needs them and not at every start."""
 
-import ast
-import inspect
-import textwrap
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonRef, JsonSchemaValue
+
+from musicrec.documents.docs_below import docs_below
 
 
 def field_docs(model: type[BaseModel]) -> dict[str, str]:
@@ -15,12 +13,12 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
 
     >>> from musicrec.contracts import ListenEvent
     >>> field_docs(ListenEvent)["user_id"]
-    'The listener.'
+    "The listener; also the message key, so that one listener's events stay in order."
     """
     docs: dict[str, str] = {}
     for owner in reversed(model.__mro__):
         if issubclass(owner, BaseModel) and owner.__module__.partition(".")[0] not in ("pydantic", "pydantic_settings"):
-            docs |= _docs_in(owner)
+            docs |= docs_below(owner)
     return {name: text for name, text in docs.items() if name in model.model_fields}
 
 
@@ -38,21 +36,3 @@ class DocumentedFields(GenerateJsonSchema):
 
     def _of_definition(self, field: JsonSchemaValue) -> JsonSchemaValue:
         return (self.get_schema_from_definitions(JsonRef(field["$ref"])) if "$ref" in field else None) or {}
-
-
-@cache
-def _docs_in(model: type[BaseModel]) -> dict[str, str]:
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(definition, ast.ClassDef)  # getsource of a class gives its definition
-    docs: dict[str, str] = {}
-    field = None
-    for node in definition.body:
-        match node:
-            case ast.AnnAssign(target=ast.Name(id=name)):
-                field = name
-            case ast.Expr(value=ast.Constant(value=str(text))) if field is not None:
-                docs[field] = inspect.cleandoc(text)
-                field = None
-            case _:
-                field = None
-    return docs

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,23 @@ async def admin(stack: StackAddresses) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
+@asynccontextmanager
+async def working(app: App, topic: str, agent: Callable[[Any], Awaitable[None]]) -> AsyncIterator[None]:
+    """Let an agent work on the messages of a topic."""
+    app.agent(app.topic(topic, key_type=bytes, value_type=bytes, acks=True), name=f"{agent.__name__}.{topic}")(agent)
+    await app.start()
+    try:
+        yield
+    finally:
+        await app.stop()
+
+
+async def until_there_are(count: int, taken: Sequence[Any]) -> None:
+    async with asyncio.timeout(60):
+        while len(taken) < count:
+            await asyncio.sleep(0.05)
+
+
 async def committed_while_one_is_in_flight(stack: StackAddresses, app: App, topic: str) -> int:
     """Let an agent acknowledge all events but one; return what the broker was told to be finished."""
     seen: list[Any] = []  # Faust knows an event in flight by a weak reference: whoever handles it holds it
@@ -60,20 +77,16 @@ async def committed_while_one_is_in_flight(stack: StackAddresses, app: App, topi
             if event.message.offset != HELD:
                 event.ack()
 
-    app.agent(app.topic(topic, key_type=bytes, value_type=bytes, acks=True), name=f"hold.{topic}")(hold_one)
-    await app.start()
-    try:
-        async with asyncio.timeout(60):
-            while len(seen) < EVENTS:
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(3 * app.conf.broker_commit_interval)
-        async with admin(stack) as client:
-            offsets = await client.list_consumer_group_offsets(app.conf.id)
-        return int(offsets[TopicPartition(topic, 0)].offset)
-    finally:
-        for event in seen:
-            event.ack()  # a stop waits for what is in flight
-        await app.stop()
+    async with working(app, topic, hold_one):
+        try:
+            await until_there_are(EVENTS, seen)
+            await asyncio.sleep(3 * app.conf.broker_commit_interval)
+            async with admin(stack) as client:
+                offsets = await client.list_consumer_group_offsets(app.conf.id)
+            return int(offsets[TopicPartition(topic, 0)].offset)
+        finally:
+            for event in seen:
+                event.ack()  # a stop waits for what is in flight
 
 
 @pytest.mark.row(10)
@@ -113,12 +126,8 @@ async def test_what_a_stream_without_compiled_parts_passes_over_is_not_committed
             taken.append(event)
             event.ack()
 
-    app.agent(app.topic(name, key_type=bytes, value_type=bytes, acks=True), name=f"take.{name}")(take)
-    await app.start()
-    try:
-        async with asyncio.timeout(60):
-            while len(taken) < EVENTS:
-                await asyncio.sleep(0.05)
+    async with working(app, name, take):
+        await until_there_are(EVENTS, taken)
         # What lies in Faust's queue when partitions are handed around is of the assignment before.
         last = taken[-1].message
         late = type(last).from_message(last, last.tp)
@@ -129,8 +138,6 @@ async def test_what_a_stream_without_compiled_parts_passes_over_is_not_committed
         async with admin(stack) as client:
             offsets = await client.list_consumer_group_offsets(app.conf.id)
         assert offsets[TopicPartition(name, 0)].offset == expected
-    finally:
-        await app.stop()
 
 
 @pytest.mark.parametrize(("driver", "most", "least"), [(App, MANY // 2, 0), (StockApp, math.inf, 4 * MANY)])
@@ -169,9 +176,7 @@ async def test_messages_that_may_come_together_are_fetched_together(stack: Stack
             async for value in stream:
                 taken.append(value)
 
-        app.agent(app.topic(name, key_type=bytes, value_type=bytes, acks=True), name=f"take.{name}")(take)
-        await app.start()
-        try:
+        async with working(app, name, take):
             async with asyncio.timeout(60):
                 while not app.consumer.partitions({}):
                     await asyncio.sleep(0.05)
@@ -180,11 +185,7 @@ async def test_messages_that_may_come_together_are_fetched_together(stack: Stack
             await asyncio.sleep(0.5)
             assert taken == []
             await publish(producer, name, [(b"k", b"much" * 2_500)])
-            async with asyncio.timeout(30):
-                while len(taken) < 2:
-                    await asyncio.sleep(0.05)
-        finally:
-            await app.stop()
+            await until_there_are(2, taken)
 
 
 async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_soon_as_it_does(
@@ -198,9 +199,7 @@ async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_s
         async for value in stream:
             taken.append(value)
 
-    app.agent(app.topic(name, key_type=bytes, value_type=bytes, acks=True), name=f"take.{name}")(take)
-    await app.start()
-    try:
+    async with working(app, name, take):
         async with asyncio.timeout(60):  # the client's own next look comes after five minutes
             while not app.consumer.group().member:
                 await asyncio.sleep(0.05)
@@ -209,11 +208,8 @@ async def test_a_topic_that_the_broker_does_not_name_at_first_is_shared_out_as_s
             async with admin(stack) as client, producing(stack) as producer:
                 await client.create_topics([NewTopic(name, 2, 1)])
                 await publish(producer, name, [(b"k", b"%d" % number) for number in range(EVENTS)])
-            while len(taken) < EVENTS:
-                await asyncio.sleep(0.05)
+            await until_there_are(EVENTS, taken)
         assert app.consumer.group().missing == ()
-    finally:
-        await app.stop()
 
 
 async def offsets_read(app: App, topic: str, count: int) -> list[int]:
@@ -229,14 +225,8 @@ async def taken_by(app: App, topic: str, count: int) -> list[tuple[int, int]]:
         async for event in stream.events():
             taken.append((event.message.offset, stream.channel.queue.qsize()))
 
-    app.agent(app.topic(topic, key_type=bytes, value_type=bytes, acks=True), name=f"take.{topic}")(take)
-    await app.start()
-    try:
-        async with asyncio.timeout(60):
-            while len(taken) < count:
-                await asyncio.sleep(0.05)
-    finally:
-        await app.stop()
+    async with working(app, topic, take):
+        await until_there_are(count, taken)
     return taken[:count]
 
 

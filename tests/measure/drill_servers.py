@@ -11,6 +11,9 @@ from aiohttp import ClientError, ClientSession
 from drill import Drill, Fault
 from probe import producing, publish_events
 
+from musicrec.local.kafka_server import KafkaServer
+from musicrec.local.valkey_server import ValkeyServer
+
 SCRIPT: Final = "local sum = 0 for i = 1, tonumber(ARGV[1]) do sum = sum + i end return sum"
 """Keeps the one thread of Redis, as KEYS does on a full one."""
 FIRST_ROUNDS: Final = 1_000_000
@@ -18,7 +21,10 @@ KEEPS_S: Final = 0.2
 
 
 async def kill_redis(drill: Drill) -> None:
-    server = drill.stage.servers.valkey_server
+    await _kill(drill.stage.servers.valkey_server)
+
+
+async def _kill(server: KafkaServer | ValkeyServer | None) -> None:
     assert server is not None
     server.process.signal(signal.SIGKILL)
     await server.process.wait()
@@ -71,10 +77,7 @@ async def stop_who_slows_redis_down(drill: Drill) -> None:
 
 
 async def kill_kafka(drill: Drill) -> None:
-    server = drill.stage.servers.kafka_server
-    assert server is not None
-    server.process.signal(signal.SIGKILL)
-    await server.process.wait()
+    await _kill(drill.stage.servers.kafka_server)
 
 
 async def start_kafka(drill: Drill) -> None:
