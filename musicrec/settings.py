@@ -214,6 +214,9 @@ class AgentSettings(_Section):
     there now need not wait for it; one to two million events. 0 works off each partition in its order."""
     retry_deadline_s: Annotated[float, Field(gt=0)] = 120.0
     """How long a step is retried while Redis or the broker is away; then the process ends without acknowledging."""
+    start_deadline_s: Annotated[float, Field(ge=0)] = 900.0
+    """How long a start waits for each of Kafka with its topics, the schema registry and Redis; then it ends with status
+    2. Above the ten minutes after which Kubernetes forgets how often it has started a worker; 0 asks once."""
     stop_deadline_s: Annotated[float, Field(gt=0)] = 25.0
     """Longest clean stop; beyond it the process ends with status 70 and the reason, and what was in flight comes again.
     Below the 30 s after which Kubernetes kills what it has told to stop."""

@@ -31,6 +31,7 @@ class Health:
         self._settings = settings
         self._counters = counters
         self._kafka = KafkaProbe(settings.kafka, lambda: [(p.topic, p.number) for p in self.vitals.partitions])
+        self._asks_kafka = False
         self._redis: RedisProbe | None = None
         self._app: App | None = None
         self._loops: Sequence[BatchLoop] = ()
@@ -49,18 +50,30 @@ class Health:
         self.vitals = Vitals(tick=0)
         """At the last tick."""
 
+    def miss(self, why: str) -> None:
+        """The start waits for a server that does not answer, for this reason."""
+        self.waits_for = why
+
+    def miss_kafka(self, why: str) -> None:
+        """The start waits for Kafka."""
+        self.miss(why)
+        self.use_kafka()
+
     def use_kafka(self) -> None:
-        """Kafka lets the agent in: ask it from now on; before, each refusal would be said twice."""
-        self._begin(self._kafka.ask_for_ever(), "ask Kafka")
+        """Kafka lets the agent in, or is away: ask it from now on; before, each refusal would be said twice."""
+        if not self._asks_kafka:
+            self._asks_kafka = True
+            self._begin(self._kafka.ask_for_ever(), "ask Kafka")
 
     def stand_on(self, topics: TopicIds) -> None:
         """The agent keeps offsets of these topics; of their successors they would mean nothing."""
         self._kafka.stand_on(topics)
 
     def use_redis(self, client: Any) -> None:
-        """The agent works with this Redis."""
-        self._redis = RedisProbe(client)
-        self._begin(self._redis.ask_for_ever(), "ask Redis")
+        """The agent works with this Redis, or waits for it: ask it from now on."""
+        if self._redis is None:
+            self._redis = RedisProbe(client)
+            self._begin(self._redis.ask_for_ever(), "ask Redis")
 
     def allow(self, slowest_batch_s: float) -> None:
         """A batch of this agent may need so much by its nature, on top of the setting."""

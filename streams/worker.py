@@ -36,6 +36,7 @@ from streams.topic_admin import create_missing_topics
 from streams.topic_ids import topic_ids
 from streams.traces import Traces, traces_of
 from streams.vitals import Phase
+from streams.waiting_start import answered
 from streams.watchdog import end_process, end_process_after
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ async def run_worker(agent: Agent, settings: Settings, on_ready: Callable[[], No
     `stop_deadline_s` to end; beyond that it is ended, and what was not acknowledged comes again.
 
     Raises:
-        Unavailable: Kafka or Redis cannot be reached at the start.
+        Unavailable: Kafka or Redis did not answer until the start's deadline, or went away while state was restored.
         Incompatible: settings or topics do not fit.
     """
     build: dict[Agent, Build] = {
@@ -250,22 +251,28 @@ def _begin_stop(settings: Settings) -> None:
 async def _handlers(
     name: str, build: Build, settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack
 ) -> tuple[Handlers, Marks]:
-    if settings.agent.declare_topics:
-        health.waits_for = "Kafka has the topics"
-        await create_missing_topics(settings.kafka)
+    deadline_s = settings.agent.start_deadline_s
     health.waits_for = "the servers answer"
-    if name in AGENTS:
-        # Before Faust, whose client tries again in silence, and before state that takes long to restore.
-        await check_access(settings.kafka, AGENTS[name].kafka_rules)
+    # Before Faust, whose client tries again in silence, and before state that takes long to restore.
+    await answered(name, lambda: _ask_kafka(name, settings), deadline_s, health.miss_kafka)
+    health.use_kafka()
     marks = NO_MARKS
     if name in AGENTS and settings.registry.schema_id != "none":
         from musicrec.registry.schema_marks import schema_marks
 
-        health.waits_for = "the schema registry answers"
-        marks = await schema_marks(settings.registry, AGENTS[name].writes, kept_in=settings.data_dir)
-        health.waits_for = "the servers answer"
-    health.use_kafka()
+        def ask() -> Awaitable[Marks]:
+            return schema_marks(settings.registry, AGENTS[name].writes, kept_in=settings.data_dir)
+
+        marks = await answered(name, ask, deadline_s, health.miss)
+    health.waits_for = "the servers answer"
     return await build(settings, counters, health, stack), marks
+
+
+async def _ask_kafka(name: str, settings: Settings) -> None:
+    if settings.agent.declare_topics:
+        await create_missing_topics(settings.kafka)
+    if name in AGENTS:
+        await check_access(settings.kafka, AGENTS[name].kafka_rules)
 
 
 async def _session_handlers(settings: Settings, counters: Counters, health: Health, stack: AsyncExitStack) -> Handlers:
@@ -452,7 +459,14 @@ async def _redis(settings: Settings, service: Service, health: Health, stack: As
 
     client = connect(settings.redis)
     stack.push_async_callback(client.aclose)
-    if service.redis is not None:
-        await check_redis(client, service.redis)
+    access = service.redis
+    if access is not None:
+
+        def miss(why: str) -> None:
+            health.miss(why)
+            health.use_redis(client)
+
+        await answered(service.name, lambda: check_redis(client, access), settings.agent.start_deadline_s, miss)
+        health.waits_for = "the servers answer"
     health.use_redis(client)
     return client

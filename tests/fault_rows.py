@@ -19,7 +19,8 @@ ROWS: Final = (
         1,
         "Kafka away for a while, killed or restarted",
         '`/livez` stays 200; `/readyz` is 503 with `Kafka:` and why; `musicrec_server_up{server="kafka"}` is 0; a '
-        "line of the client per kind and ten seconds. All goes on by itself when it is back.",
+        "line of the client per kind and ten seconds. All goes on by itself when it is back; what starts meanwhile "
+        "waits for it, `trying again`.",
     ),
     Row(
         2,
@@ -54,8 +55,8 @@ ROWS: Final = (
         "Redis killed, restarted, away",
         "A line `Redis does not give` or `does not take`, and `trying again`; `musicrec_retries_total`, `/readyz` "
         '503, `musicrec_server_up{server="redis"}` 0; no commit meanwhile. Away beyond '
-        "`MUSICREC_AGENT__RETRY_DEADLINE_S`: status 70. An embedder alone goes on: a line, "
-        "`musicrec_embedding_memory_failures_total`, and unchanged audio is embedded anew.",
+        "`MUSICREC_AGENT__RETRY_DEADLINE_S`: status 70, and the next start waits for it. An embedder alone goes on: a "
+        "line, `musicrec_embedding_memory_failures_total`, and unchanged audio is embedded anew.",
     ),
     Row(
         7,
@@ -237,7 +238,8 @@ ROWS: Final = (
     Row(
         38,
         "a variable misspelt, missing or out of range; topics that do not fit",
-        "One line with the variable and an example, or the topic and both numbers; status 2, no traceback.",
+        "One line with the variable and an example, or the topic and both numbers; status 2, no traceback. For a topic "
+        "that is missing a worker waits, `trying again`.",
     ),
     Row(
         39,

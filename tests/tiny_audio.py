@@ -25,11 +25,11 @@ def untrained_weights(path: Path, seed: int) -> str:
     return manifest.model_version
 
 
-def noises(folder: Path, names: Iterable[str]) -> list[Track]:
-    """Write two seconds of noise per name, each another; return the tracks."""
+def noises(folder: Path, names: Iterable[str], *, seconds: int = 2) -> list[Track]:
+    """Write a piece of noise per name, each another; return the tracks."""
     tracks = []
     for name in names:
         generator = np.random.default_rng(list(name.encode()))
-        soundfile.write(folder / f"{name}.flac", generator.uniform(-0.5, 0.5, 2 * RATE_HZ), RATE_HZ)
+        soundfile.write(folder / f"{name}.flac", generator.uniform(-0.5, 0.5, seconds * RATE_HZ), RATE_HZ)
         tracks.append(Track(track_id=name, audio_uri=(folder / f"{name}.flac").as_uri()))
     return tracks

@@ -17,9 +17,12 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from conftest import Worker, own_servers, start_worker, until_ready
 from probe import about, play, producing, publish, publish_events, reading
 from prometheus_client.parser import text_string_to_metric_families
+from services import NO_REDIS, REFUSED
 
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
+from musicrec.local.free_port import free_port
+from musicrec.settings import KafkaSettings
 from musicrec.topics import EMBEDDINGS, MODELS, RULES, TRACKS
 from musicrec.topics import SESSIONS as SESSION_TOPIC
 from streams.batch_loop import EXIT_STATUS
@@ -116,6 +119,50 @@ async def test_worker_is_ready_only_once_it_has_joined_its_group(stack: StackAdd
     finally:
         await worker.stop()
     assert worker.returncode == 0
+
+
+@pytest.mark.row(1, 6)
+async def test_a_worker_that_starts_during_an_outage_waits_and_is_ready_when_it_is_over(tmp_path: Path) -> None:
+    user = f"listener {uuid.uuid4()}"
+    async with own_servers(tmp_path / "stack") as servers:
+        stack, valkey, kafka = servers.addresses, servers.valkey_server, servers.kafka_server
+        assert valkey is not None
+        assert kafka is not None
+        async with producing(stack) as producer:
+            await publish_events(producer, [play(user, "t1", 1)])
+        await asyncio.gather(valkey.stop(), kafka.stop())
+        worker = start_worker(stack, tmp_path, "session")
+        try:
+            await until_says(worker, "/readyz", 503, f"starting: Kafka at {stack.kafka.bootstrap_servers} does not")
+            assert (await counts(worker))["musicrec_server_up", "kafka"] == 0
+            await kafka.start()
+            await until_says(worker, "/readyz", 503, "starting: Redis at 127.0.0.1")
+            await until_says(worker, "/metrics", 200, 'musicrec_server_up{server="kafka"} 1.0')
+            assert (await counts(worker))["musicrec_server_up", "redis"] == 0
+            async with reading(stack, SESSIONS, only=about(user)) as tail:
+                await valkey.start()
+                await until_says(worker, "/readyz", 200, "ready")
+                await tail.until(lambda t: len(t.records) == 1)
+        finally:
+            await worker.stop()
+        assert worker.returncode == 0
+        assert "trying again in" in worker.log_file.read_text()
+
+
+async def test_a_worker_that_waits_for_its_servers_can_be_stopped(tmp_path: Path) -> None:
+    nobody = StackAddresses(KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}"), NO_REDIS)
+    worker = start_worker(nobody, tmp_path, "session")
+    await until_says(worker, "/readyz", 503, "does not answer")
+    worker.signal(signal.SIGTERM)
+    assert await ended(worker) == 0
+
+
+async def test_a_worker_waits_for_its_servers_until_its_deadline(tmp_path: Path) -> None:
+    nobody = StackAddresses(KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}"), NO_REDIS)
+    worker = start_worker(nobody, tmp_path, "session", MUSICREC_AGENT__START_DEADLINE_S="1")
+    assert await ended(worker) == REFUSED
+    assert "trying again in 0.5 s" in worker.log_file.read_text()
+    assert worker.log_tail(1).startswith(f"musicrec: Kafka at {nobody.kafka.bootstrap_servers} does not answer")
 
 
 @pytest.mark.row(1, 6)

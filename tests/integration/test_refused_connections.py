@@ -99,8 +99,8 @@ KAFKA = {
 
 
 async def one_line_of(stack: StackAddresses, folder: Path, **environment: str) -> str:
-    """Start a session worker that must be refused; return the one line that it says."""
-    worker = start_worker(stack, folder, "session", **environment)
+    """Start a session worker that must be refused, and does not wait; return the one line that it says."""
+    worker = start_worker(stack, folder, "session", MUSICREC_AGENT__START_DEADLINE_S="0", **environment)
     assert await status_of(worker, ANSWER_S) == REFUSED
     first, *lines = worker.log_file.read_text().splitlines()
     assert first == "session: starting"

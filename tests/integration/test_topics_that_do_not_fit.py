@@ -42,7 +42,7 @@ async def test_a_missing_topic_and_one_with_another_number_of_partitions_are_nam
     stack = StackAddresses(secured_kafka.administrator, NO_REDIS)
 
     async def said_by_a_worker() -> str:
-        worker = start_worker(stack, tmp_path, "ranking")
+        worker = start_worker(stack, tmp_path, "ranking", MUSICREC_AGENT__START_DEADLINE_S="0")
         assert await status_of(worker) == REFUSED
         first, _address, line = worker.log_file.read_text().splitlines()
         assert first == "ranking: starting"

@@ -180,6 +180,10 @@ class Drill:
         await self.stage.workers[f"{agent}-{instance}"].stop()
         await self.back(agent, instance, **variables)
 
+    async def start_gateway(self) -> None:
+        """Start another gateway in the place of one that has ended."""
+        self.gateway = await gateway_of(self.stage, self.ports["gateway"]).listens()
+
     def start_page(self) -> None:
         """Start the page."""
         command = [sys.executable, "-m", "musicrec.cli.main", "web", "--port", str(self.ports["web"])]
@@ -224,7 +228,8 @@ class Drill:
         await asyncio.gather(*self._going_on.values(), return_exceptions=True)
         for worker in self.stage.workers.values():
             worker.signal(signal.SIGCONT)
-        await asyncio.gather(self.way.stop(), *(process.stop() for process in self.beside.values()))
+        beside = (self.gateway.process, *self.beside.values())
+        await asyncio.gather(self.way.stop(), *(process.stop() for process in beside))
 
     async def starved(self, *names: str, share: float, every_s: float = 0.5) -> None:
         """Let workers run for a share of the time alone, until the task is cancelled."""
@@ -264,9 +269,9 @@ async def nothing(drill: Drill) -> None:
     """Nothing to do: the cause is gone by itself, and the window has to pass."""
 
 
-async def announce_for_ever(drill: Drill, per_s: float) -> None:
-    """Announce tracks that share one piece of noise."""
-    (sound,) = noises(drill.models, ["noise"])
+async def announce_for_ever(drill: Drill, per_s: float, *, seconds: int = 2) -> None:
+    """Announce tracks that share one piece of noise; the longer it is, the more an embedder has to do."""
+    (sound,) = noises(drill.models, ["noise"], seconds=seconds)
     async with producing(drill.stage.stack) as producer:
         while True:
             track = sound.model_copy(update={"track_id": f"noise-{time.monotonic_ns()}"})
@@ -298,6 +303,11 @@ class Fault:
     """For so long the alert has to stay, without the step."""
 
 
+def gateway_of(stage: Stage, port: int) -> GatewayProcess:
+    """Start a gateway."""
+    return GatewayProcess(stage.stack, stage.folder, PORT=port, TOKEN_REQUESTS_PER_MINUTE=100_000)
+
+
 @asynccontextmanager
 async def set_up(stage: Stage, shorter: int, others: Collection[int]) -> AsyncIterator[Drill]:
     """Start workers, page, gateway, exporter and one Prometheus for each divisor, and let events flow."""
@@ -306,15 +316,13 @@ async def set_up(stage: Stage, shorter: int, others: Collection[int]) -> AsyncIt
     ports = {name: free_port() for name in [*names, "web", "redis", "gateway"]}
     rules = RULES.read_text()
     async with AsyncExitStack() as exits:
-        gateway = GatewayProcess(stage.stack, stage.folder, PORT=ports["gateway"], TOKEN_REQUESTS_PER_MINUTE=100_000)
-        exits.push_async_callback(gateway.process.stop)
         redis = await exits.enter_async_context(connect(stage.stack.redis))
-        drill = Drill(stage, shorter, ports, {}, redis, gateway)
+        drill = Drill(stage, shorter, ports, {}, redis, gateway_of(stage, ports["gateway"]))
         exits.push_async_callback(drill.stop)
         for instance in "01":
             drill.mount(instance)
         say("starting workers")
-        await asyncio.gather(*(drill.back(*worker) for worker in WORKERS), gateway.listens())
+        await asyncio.gather(*(drill.back(*worker) for worker in WORKERS), drill.gateway.listens())
         drill.start_page()
         url = stage.stack.redis.url.get_secret_value()
         exporter = [

@@ -19,6 +19,8 @@ MANY_PER_S: Final = 60
 """A thousand within a quarter of a shortened day, on a loud machine too."""
 WEEK_S: Final = 75.0
 """For so long things are well before they get worse; it is all that a shortened week has."""
+LENGTH_S: Final = 30
+"""Of a sound that takes an embedder as long as a real one."""
 EMBEDDERS_USER, EMBEDDERS_PASSWORD, EMBEDDERS_KEYS = "musicrec-embedder", "not-secret", "~musicrec:embedded:*"
 
 
@@ -103,7 +105,7 @@ async def give_its_keys_back(drill: Drill) -> None:
 
 async def announce_faster_than_is_embedded(drill: Drill) -> None:
     drill.goes_on("starved", drill.starved("embedder-0", share=0.25))
-    drill.goes_on("tracks", announce_for_ever(drill, 20.0))
+    drill.goes_on("tracks", announce_for_ever(drill, 20.0, seconds=LENGTH_S))
 
 
 async def start_another_embedder(drill: Drill) -> None:

@@ -104,6 +104,15 @@ async def players_leave(drill: Drill) -> None:
     await drill.ends("players")
 
 
+async def kill_the_gateway(drill: Drill) -> None:
+    drill.gateway.process.signal(signal.SIGKILL)
+    await drill.gateway.process.wait()
+
+
+async def start_a_gateway(drill: Drill) -> None:
+    await drill.start_gateway()
+
+
 FAULTS: Final = (
     Fault("Redis is killed", "MusicrecRedisAway", "start Redis", kill_redis, start_redis, lasts_s=45.0),
     Fault("Redis is at its maxmemory", "MusicrecRedisErrors", "`CONFIG SET maxmemory`", fill_redis, give_redis_memory),
@@ -139,4 +148,5 @@ FAULTS: Final = (
         before=players_ask,
         after=players_leave,
     ),
+    Fault("the only gateway is killed", "MusicrecGatewayDown", "`musicrec gateway`", kill_the_gateway, start_a_gateway),
 )
