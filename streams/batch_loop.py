@@ -17,8 +17,9 @@ Steps of one batch, and what a crash after each leaves behind
 Why not Faust's own ways
     A timer (`take(n, within)`) runs from the previous batch and triples the latency; awaiting one delivery after the
     other costs three quarters of the throughput.  So the stream only queues, and one task beside it works.
-    Batches that overlap, two to four in flight, were measured too: no better median, a tenth less throughput, because
-    each then finds less waiting and the rounds to Redis and the broker get more and smaller.
+    Batches that overlap, two to four in flight, were measured too, and two of which one is decided while the other one
+    is delivered: no better median, a tenth less throughput, because each then finds less waiting and the rounds to
+    Redis and the broker get more and smaller.
     An exception that reaches Faust's iterator acknowledges the event it was raised on, and Faust commits at once: the
     event is lost.  So none reaches it: what passes is retried, what is the message's fault is dead-lettered, and
     everything else ends the process hard, with nothing acknowledged.

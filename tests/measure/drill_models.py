@@ -104,7 +104,7 @@ async def give_its_keys_back(drill: Drill) -> None:
 
 
 async def announce_faster_than_is_embedded(drill: Drill) -> None:
-    drill.goes_on("starved", drill.starved("embedder-0", share=0.25))
+    drill.goes_on("starved", drill.starved("embedder-0", share=0.1))
     drill.goes_on("tracks", announce_for_ever(drill, 20.0, seconds=LENGTH_S))
 
 
@@ -189,7 +189,7 @@ FAULTS: Final = (
         nothing,
     ),
     Fault(
-        "the embedder has a quarter of a core while 20 tracks/s are announced",
+        "the embedder has a tenth of a core while 20 tracks/s are announced",
         "MusicrecEmbedderBehind",
         "`musicrec worker embedder` once more",
         announce_faster_than_is_embedded,
