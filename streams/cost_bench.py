@@ -3,6 +3,9 @@
 A worker that lists does two things: it makes the lists of its own partitions, and it learns from everybody's sessions.
 What learning costs is measured apart, on the sessions of the run; the rest is what lists cost.  What a process needs
 while nothing comes is measured first, and taken off.
+
+Most of it grows with the session that an event belongs to, so listeners play sessions as long as real ones, and are in
+the middle of them when counting begins.  What a ranking worker remembers of a listener is measured before, with many.
 """
 
 import asyncio
@@ -16,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic_core import from_json
 from redis.asyncio import Redis
 
-from musicrec.bench.listen_load import LISTENERS, listen_load
+from musicrec.bench.listen_load import IN_SESSION, LEAD_IN, LISTENERS, PLAYS_PER_SESSION, listen_load, sessions_load
 from musicrec.bench.path_probe import PathProbe, start_worker
 from musicrec.local import EmbeddedStack
 from musicrec.local.child_process import ChildProcess
@@ -98,24 +101,30 @@ async def _measured(
                 await probe.run(listen_load("warm-up"), rate_per_s=rate_per_s, count=count // 3)
                 processes = {**agents, "kafka": kafka.process, "redis": valkey.process}
                 idle_ms = await _idle_ms_per_s(processes)
-                at_rest = await _redis_bytes(redis), _resident_bytes(listing)
-                progress(f"{count} events at {rate_per_s:g}/s")
+                progress(f"{count} events of {min(LISTENERS, count):,} listeners at {rate_per_s:g}/s")
+                resident = _resident_bytes(listing)
+                await probe.run(listen_load("listeners"), rate_per_s=rate_per_s, count=count)
+                remembered = _resident_bytes(listing) - resident
+                load = sessions_load("sessions")
+                progress(f"{count} events in sessions of {PLAYS_PER_SESSION:g} plays at {rate_per_s:g}/s")
+                stored = await _redis_bytes(redis)
+                await probe.run(load, rate_per_s=None, count=LEAD_IN)
+                sessions_from = await _session_ends(stack.addresses.kafka)
                 before = _cpu_ms(processes), await _commands(redis), _topic_bytes(kafka.folder)
-                await probe.run(listen_load("measured"), rate_per_s=rate_per_s, count=count)
+                await probe.run(load, rate_per_s=rate_per_s, count=count)
                 after = _cpu_ms(processes), await _commands(redis), _topic_bytes(kafka.folder)
-                grown = await _redis_bytes(redis) - at_rest[0], _resident_bytes(listing) - at_rest[1]
+                stored = await _redis_bytes(redis) - stored
                 progress("learning, apart")
-                learn_ms = await _learning_ms(stack.addresses.kafka)
+                learn_ms = await _learning_ms(stack.addresses.kafka, sessions_from)
             finally:
                 await asyncio.gather(*(worker.stop() for worker in agents.values()))
-    listeners = min(LISTENERS, count)
     return _Measured(
         {name: (after[0][name] - before[0][name]) / count - idle_ms[name] / rate_per_s for name in before[0]},
         learn_ms,
         (after[1] - before[1]) / count,
         {name: (after[2][name] - before[2][name]) / count for name in after[2]},
-        grown[0] / listeners,
-        max(0.0, grown[1]) / listeners,
+        stored / IN_SESSION,
+        max(0.0, remembered) / min(LISTENERS, count),
     )
 
 
@@ -134,25 +143,43 @@ def _cpu_ms(processes: Mapping[str, ChildProcess]) -> dict[str, float]:
     return used
 
 
-async def _learning_ms(kafka: KafkaSettings) -> float:
-    """Return the processor time in which one session is read and learned from, with the kernels compiled."""
+async def _session_ends(kafka: KafkaSettings) -> Mapping[TopicPartition, int]:
+    """Return where each partition of the snapshots ends."""
+    async with AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False) as consumer:
+        return dict(await consumer.end_offsets(_partitions()))
+
+
+def _partitions() -> list[TopicPartition]:
+    return [TopicPartition(SESSIONS.name, number) for number in range(SESSIONS.partitions)]
+
+
+async def _learning_ms(kafka: KafkaSettings, since: Mapping[TopicPartition, int]) -> float:
+    """Return the processor time in which one session is read and learned from, with the kernels compiled.
+
+    Args:
+        kafka: connection.
+        since: where those begin that are measured; what stands before is learned first.
+    """
     compile_kernels()
     state = RankingState(RankingSettings(), Counters("bench"), None)
-    consumer = AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(SESSIONS.name, number) for number in range(SESSIONS.partitions)]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        there = sum((await consumer.end_offsets(partitions)).values())
-        learned, began_s = 0, time.process_time()
-        while learned < there:
-            for records in (await consumer.getmany(timeout_ms=1_000, max_records=500)).values():
-                state.take_sessions(records)
-                learned += len(records)
-        return (time.process_time() - began_s) * 1_000 / learned
-    finally:
-        await consumer.stop()
+    async with AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False) as consumer:
+        consumer.assign(_partitions())
+        await consumer.seek_to_beginning()
+        await _learn(state, consumer, since)
+        for partition, offset in since.items():
+            consumer.seek(partition, offset)
+        ends = await consumer.end_offsets(_partitions())
+        began_s = time.process_time()
+        await _learn(state, consumer, ends)
+        used_ms = (time.process_time() - began_s) * 1_000
+        return used_ms / float(sum(ends[partition] - offset for partition, offset in since.items()))
+
+
+async def _learn(state: RankingState, consumer: AIOKafkaConsumer, until: Mapping[TopicPartition, int]) -> None:
+    """Learn from where the consumer stands on."""
+    while any([await consumer.position(partition) < offset for partition, offset in until.items()]):
+        for partition, records in (await consumer.getmany(timeout_ms=1_000, max_records=500)).items():
+            state.take_sessions([record for record in records if record.offset < until[partition]])
 
 
 async def _idle_ms_per_s(processes: Mapping[str, ChildProcess]) -> dict[str, float]:

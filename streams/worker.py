@@ -8,11 +8,12 @@ import math
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from enum import StrEnum
+from importlib import import_module
 from itertools import compress
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from aiokafka.errors import KafkaError
 from prometheus_client import disable_created_metrics
@@ -77,6 +78,15 @@ class UnhurriedHandler(Handler, Protocol):
 
     gathering: Gathering
 
+
+LOADED: Final[Mapping[str, tuple[str, ...]]] = {
+    Agent.RANKING: ("streams.ranking_state", "streams.warm_up"),
+    Agent.SESSION_RANKING: ("streams.ranking_state", "streams.warm_up"),
+    Agent.EMBEDDER: ("streams.embedder_agent",),
+    Agent.RE_EMBEDDER: ("streams.re_embedder_agent",),
+}
+"""What takes an agent seconds to import, and ten times as long with a tenth of a core: in a thread, so that the event
+loop turns meanwhile, `/livez` answers, and the watchdog does not take the worker for dead."""
 
 Handlers = list[tuple[Topic, Handler]]
 Build = Callable[[Settings, Counters, Health, AsyncExitStack], Awaitable[Handlers]]
@@ -264,6 +274,8 @@ async def _handlers(
             return schema_marks(settings.registry, AGENTS[name].writes, kept_in=settings.data_dir)
 
         marks = await answered(name, ask, deadline_s, health.miss)
+    health.waits_for = "imports"
+    await asyncio.to_thread(lambda: [import_module(module) for module in LOADED.get(name, ())])
     health.waits_for = "the servers answer"
     return await build(settings, counters, health, stack), marks
 

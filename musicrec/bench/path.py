@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic_core import from_json
 
-from musicrec.bench.listen_load import listen_load
+from musicrec.bench.listen_load import LEAD_IN, listen_load, sessions_load
 from musicrec.bench.path_probe import PathProbe, start_worker, until_ready
 from musicrec.bench.percentiles import Latency
 from musicrec.local import StackAddresses
@@ -48,6 +48,7 @@ async def measure_path(
     flat_out_events: int,
     workers: Sequence[str],
     of_each: int = 1,
+    in_session: bool = False,
     progress: Callable[[str], None],
 ) -> PathReport:
     """Measure relay, agents flat out, agents at the rate, relay again.
@@ -63,6 +64,7 @@ async def measure_path(
         flat_out_events: events of the throughput phase.
         workers: agents that have workers.
         of_each: how many of each.
+        in_session: whether listeners are in the middle of sessions as long as real ones, not at a first play.
         progress: called with what happens now.
     """
     run = f"{time.time_ns():x}"  # on servers that outlive a run, its events must not be those of the one before
@@ -74,15 +76,18 @@ async def measure_path(
         started = [await start_worker(name, stack, folder, number) for name in workers for number in range(of_each)]
         try:
             await probe.run(listen_load(f"warm-up-{run}"), rate_per_s=rate_per_s, count=200)
+            flat_out, paced = listen_load(f"flat-out-{run}"), listen_load(f"paced-{run}")
+            if in_session:
+                flat_out = paced = sessions_load(f"sessions-{run}")
+                progress(f"{LEAD_IN} events, up to the middle of sessions")
+                await probe.run(flat_out, rate_per_s=None, count=LEAD_IN)
             progress(f"{flat_out_events} events flat out")
             lists_before, began_s = probe.lists, time.perf_counter()
-            await probe.run(listen_load(f"flat-out-{run}"), rate_per_s=None, count=flat_out_events)
+            await probe.run(flat_out, rate_per_s=None, count=flat_out_events)
             lists = probe.lists - lists_before
             lists_per_s = lists / (time.perf_counter() - began_s)
             progress(f"agents at {rate_per_s:g}/s")
-            ours = await probe.run(
-                listen_load(f"paced-{run}"), rate_per_s=rate_per_s, count=round(rate_per_s * seconds)
-            )
+            ours = await probe.run(paced, rate_per_s=rate_per_s, count=round(rate_per_s * seconds))
         finally:
             for worker in started:
                 await worker.stop()

@@ -39,7 +39,7 @@ async def until_ready(process: ChildProcess) -> None:
         Unavailable: it ended instead.
     """
     async with asyncio.timeout(READY_DEADLINE_S):
-        while "ready" not in process.log_file.read_text(errors="replace"):
+        while ": ready" not in process.log_file.read_text(errors="replace"):
             process.check_alive()
             await asyncio.sleep(0.05)
 

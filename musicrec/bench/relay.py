@@ -2,7 +2,7 @@
 
     python -m musicrec.bench.relay HOST:PORT IN MIDDLE OUT
 
-It prints `ready` when both hops read, and ends with SIGTERM.
+It prints `relay: ready` when both hops read, and ends with SIGTERM.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ async def _main(servers: str, first: str, middle: str, last: str) -> None:
     tasks = [asyncio.create_task(_hop(servers, *hop, event)) for hop, event in zip(hops, ready, strict=True)]
     for event in ready:
         await event.wait()
-    print("ready", flush=True)
+    print("relay: ready", flush=True)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()

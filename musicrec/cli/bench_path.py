@@ -21,6 +21,12 @@ def command(
         typer.Option("--in-one", help="Session-ranking workers instead of session and ranking workers."),
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Of each kind.")] = 1,
+    in_session: Annotated[
+        bool,
+        typer.Option(
+            "--in-session", help="In the middle of sessions of 20 plays, as real ones are, not at a first play."
+        ),
+    ] = False,
     kafka: KafkaServers = None,
     redis: RedisUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
@@ -49,6 +55,7 @@ def command(
                 flat_out_events=flat_out,
                 workers=("session-ranking",) if in_one else ("session", "ranking"),
                 of_each=workers,
+                in_session=in_session,
                 progress=progress,
             )
 

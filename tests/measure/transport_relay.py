@@ -4,8 +4,8 @@
 
 The clients: `aiokafka` and `librdkafka` send on and look no further, the latter in threads and without an event loop:
 what each is capable of.  `aiokafka-awaited` and `librdkafka-awaited` take what is there, send it on, and wait on the
-event loop until all of it is delivered before they take more, as our agents do.  It prints `ready` when both hops have
-their partitions, and ends with SIGTERM.
+event loop until all of it is delivered before they take more, as our agents do.  It prints `relay: ready` when both
+hops have their partitions, and ends with SIGTERM.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Start:
         """Tell that a hop has its partitions."""
         self._awaited.discard(source)
         if not self._awaited and not self._all.is_set():
-            print("ready", flush=True)
+            print("relay: ready", flush=True)
             self._all.set()
 
     def wait(self) -> None:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from streams.worker import LOADED, Agent
+
 SESSION = ("streams.worker", "streams.session_agent", "streams.session_store", "streams.redis_connection")
 RANKING = ("streams.worker", "streams.ranking_agent", "streams.ranking_state", "streams.list_store", "streams.warm_up")
 EMBEDDER = ("streams.worker", "streams.embedder_agent", "embedder.settings")
@@ -62,3 +64,17 @@ def test_an_agent_does_without_the_libraries_of_the_others(modules: tuple[str, .
 
     assert "faust" in imported
     assert not imported & left_out
+
+
+@pytest.mark.parametrize(
+    ("agent", "modules", "heavy"),
+    [(Agent.RANKING, RANKING, {"numba", "llvmlite"}), (Agent.EMBEDDER, EMBEDDER, {"numba", "llvmlite", "soundfile"})],
+    ids=["ranking", "embedder"],
+)
+def test_what_takes_long_is_imported_in_a_thread(agent: Agent, modules: tuple[str, ...], heavy: set[str]) -> None:
+    before = imported_by("import streams.worker")
+    in_thread = imported_by(f"import streams.worker, {', '.join(LOADED[agent])}")
+
+    assert not before & heavy
+    assert heavy <= in_thread
+    assert not (imported_by(f"import {', '.join(modules)}") - in_thread) & heavy
