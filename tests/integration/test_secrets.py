@@ -131,7 +131,8 @@ async def test_a_worker_that_redis_refuses_tells_no_secret(
     async with SecuredValkey(tmp_path) as valkey:
         for redis in (valkey.settings("nobody"), valkey.settings("nobody", port=free_port())):
             stack = StackAddresses(secured_kafka.settings(AGENTS[agent].user), redis)
-            worker = talkative_worker(stack, tmp_path, agent)
+            # It says why it waits, and then why it ends.
+            worker = talkative_worker(stack, tmp_path, agent, MUSICREC_AGENT__START_DEADLINE_S="1")
             assert await status_of(worker) == REFUSED
             assert "musicrec: Redis at localhost:" in worker.log_file.read_text()
             assert_no_secret(worker.log_file.read_text())
