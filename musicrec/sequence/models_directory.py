@@ -48,6 +48,10 @@ def name_below(models: Path | None, folder: Path) -> str:
 
 def _resolved(path: Path) -> Path:
     try:
-        return path.resolve()
+        resolved = path.resolve()
     except (OSError, RuntimeError) as error:  # links in a ring
         raise Incompatible(f"{path}: leads nowhere: {error}") from error
+    # From Python 3.13 on nothing is raised, and a ring is left as it stands.
+    if any(place.is_symlink() for place in (resolved, *resolved.parents)):
+        raise Incompatible(f"{path}: leads nowhere: links in a ring")
+    return resolved

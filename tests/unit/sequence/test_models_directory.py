@@ -43,8 +43,9 @@ def test_a_file_that_is_a_link_out_is_refused(models: Path) -> None:
 
 def test_links_in_a_ring_are_refused(models: Path) -> None:
     (models / "ring").symlink_to("ring")
-    with pytest.raises(Incompatible, match="ring"):
-        folder_below(models, "ring")
+    for folder in ("ring", "ring/monday"):
+        with pytest.raises(Incompatible, match="ring"):
+            folder_below(models, folder)
 
 
 def test_the_directory_itself_may_be_a_link(models: Path) -> None:
