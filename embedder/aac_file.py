@@ -81,8 +81,10 @@ class AacFile:
         except ImportError:
             raise AacError("AAC, for which PyAV is needed: pip install 'musicrec[aac]'") from None
         self._ffmpeg_error: type[Exception] = av.error.FFmpegError
+        # Titles need not be UTF-8.  PyAV 19, which is there from Python 3.12 on, no longer has to be told.
+        lenient = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
         with self._said():
-            self._container = av.open(self._file, format=container, options=OPTIONS, metadata_errors="replace")
+            self._container = av.open(self._file, format=container, options=OPTIONS, **lenient)
             if not self._container.streams.audio:
                 raise AacError("an MP4 without sound")
             self._stream = self._container.streams.audio[0]
