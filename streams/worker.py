@@ -266,6 +266,7 @@ async def _handlers(
     # Before Faust, whose client tries again in silence, and before state that takes long to restore.
     await answered(name, lambda: _ask_kafka(name, settings), deadline_s, health.miss_kafka)
     health.use_kafka()
+    health.waits_for = "the servers answer"
     marks = NO_MARKS
     if name in AGENTS and settings.registry.schema_id != "none":
         from musicrec.registry.schema_marks import schema_marks

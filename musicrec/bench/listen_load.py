@@ -16,6 +16,8 @@ PLAYS_PER_SESSION = 20.0
 """The mean of the 158,731 sessions, 40 minutes apart, in the listening log that lists are evaluated on."""
 IN_SESSION = 1_000
 """Listeners of sessions as long as real ones: few, so that they are soon in the middle of one."""
+LEAD_IN = round(PLAYS_PER_SESSION * IN_SESSION)
+"""Plays after which they are."""
 
 
 def listen_load(
@@ -46,7 +48,7 @@ def listen_load(
     while True:
         players = random.integers(0, listeners, 4096)
         tracks = np.minimum(np.searchsorted(cumulative, random.random(4096)), TRACKS - 1)
-        breaks = np.where(random.random(4096) < break_share, BREAK_MS, 0) if break_share else np.zeros(4096, np.int64)
+        breaks = BREAK_MS * (random.random(4096) < break_share)
         for listener, track, break_ms in zip(players.tolist(), tracks.tolist(), breaks.tolist(), strict=True):
             played_ms[listener] += 200_000 + break_ms
             yield ListenEvent(
@@ -65,6 +67,3 @@ def listen_load(
 def sessions_load(name: str) -> Iterator[ListenEvent]:
     """Yield plays of few listeners in sessions as long as real ones; after `LEAD_IN` plays they are in the middle."""
     return listen_load(name, listeners=IN_SESSION, plays_per_session=PLAYS_PER_SESSION)
-
-
-LEAD_IN = round(PLAYS_PER_SESSION * IN_SESSION)
