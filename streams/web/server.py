@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from musicrec.errors import Unavailable
 from musicrec.settings import KafkaSettings, Settings
 from musicrec.topic_follower import StartAt, TopicFollower
+from streams.gathering import UNHURRIED
 from streams.web.board import Board, BoardView
 from streams.web.broker_survey import BrokerSurvey
 from streams.web.feed import FROM_NOW_ON, FROM_THE_BEGINNING, Feed
@@ -230,7 +231,9 @@ async def _send(response: web.StreamResponse, kind: str, data: bytes) -> None:
 async def _following(kafka: KafkaSettings, board: Board, journeys: Journeys) -> AsyncIterator[Callable[[], bool]]:
     """Feed the board; give a function that says whether all that was there at the start has been read."""
     feed = Feed(board, journeys)
-    options = kafka.client_options()
+    # A board is made a few times a second.  Fetched as they come, each message of some sixty partitions would be a
+    # request and an answer that name all of these.
+    options = kafka.client_options() | UNHURRIED.consumer_options
     followers = [
         TopicFollower(options, FROM_THE_BEGINNING, feed),
         TopicFollower(options, FROM_NOW_ON, feed, start_at=StartAt(end=True)),
