@@ -41,17 +41,19 @@ end
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[3]))
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return ARGV[2]
+return 1
 """
-"""Scored by the event's offset.  A newer list means that this event was answered: by its own list, which was dropped
-since, or by one that passed it over."""
+"""Gives 1 where this list is the first, else the first one.  Scored by the event's offset.  A newer list, for which
+it gives nil, means that this event was answered: by its own list, which was dropped since, or by one that passed it
+over."""
 
 SETTLE_ANSWER: Final = """
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
-  return ARGV[1]
+  return 1
 end
 return redis.call('GET', KEYS[1])
 """
+"""Gives 1 where this answer is the first, else the first one."""
 
 
 class EventList(NamedTuple):
@@ -163,6 +165,8 @@ def _pack(value: bytes) -> bytes:
 
 
 def _settled(made: bytes, stored: Any, key: str) -> bytes | BadInput:
+    if stored == 1:
+        return made
     if is_of_another_type(stored):
         return unreadable(key, "is of another type")
     try:
