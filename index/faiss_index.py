@@ -138,8 +138,7 @@ class FaissIndex:
             numbers, cosines = self._file.search(query, k, self.config.probes)
             if len(numbers) < k:  # the opened lists hold too few
                 numbers, cosines = self._file.search(query, k, self._file.lists)
-            tracks = self._numbers.tracks
-            return best_first([str(tracks[number]) for number in numbers.tolist()], cosines)
+            return best_first(self._numbers.tracks_of(numbers.tolist()), cosines)
 
     def build_is_due(self) -> bool:
         """Return whether the catalogue has outgrown its lists, so that `build` would train new ones."""

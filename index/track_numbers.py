@@ -1,5 +1,8 @@
 """Track ids and the numbers that FAISS knows them by, in one place."""
 
+from collections.abc import Sequence
+from typing import cast
+
 
 class TrackNumbers:
     """A number for each track, from 0; the number of a track that left is given to the next that comes."""
@@ -17,6 +20,11 @@ class TrackNumbers:
     def find(self, track_id: object) -> int | None:
         """Return the number of a track, or None."""
         return self._numbers.get(track_id) if isinstance(track_id, str) else None
+
+    def tracks_of(self, numbers: Sequence[int]) -> list[str]:
+        """Return the tracks of numbers that are in use."""
+        tracks = cast(list[str], self.tracks)
+        return [tracks[number] for number in numbers]
 
     def assign(self, track_id: str) -> int:
         """Return the number of a track, a new one if it has none."""

@@ -81,8 +81,11 @@ def unit_vector(values: npt.ArrayLike, dimension: int, what: str) -> Vector:
 
 def best_first(track_ids: Sequence[str], cosines: npt.NDArray[np.float32]) -> list[Neighbour]:
     """Pair tracks with cosines, best first, ties by track id; rounding above 1 is cut off."""
-    pairs = zip(track_ids, np.minimum(cosines, 1.0).tolist(), strict=True)
-    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
+    cosines = np.minimum(cosines, 1.0)
+    pairs = list(zip(track_ids, cosines.tolist(), strict=True))
+    if (cosines[1:] >= cosines[:-1]).any():  # else FAISS has sorted them, and nothing ties
+        pairs.sort(key=lambda pair: (-pair[1], pair[0]))
+    return pairs
 
 
 def checked_k(k: int) -> int:

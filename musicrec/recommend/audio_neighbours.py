@@ -33,12 +33,14 @@ class AudioIndex(Protocol):
 
 def mean_vector(index: AudioIndex, track_ids: Sequence[str]) -> NDArray[np.float32] | None:
     """Return the direction of the mean of the tracks' vectors, unit length; None where no track has one."""
-    vectors = [vector for vector in map(index.vector, track_ids) if vector is not None]
-    if not vectors:
+    vectors = index.vectors(track_ids)
+    vectors = vectors[vectors.any(axis=1)]
+    if not len(vectors):
         return None
-    mean: NDArray[np.float32] = np.stack(vectors).sum(axis=0, dtype=np.float32)
+    mean: NDArray[np.float32] = vectors.sum(axis=0, dtype=np.float32)
     length = float(np.linalg.norm(mean))
     if length < 1e-6:  # opposite directions cancel out: the newest track decides
-        return vectors[0]
+        newest: NDArray[np.float32] = vectors[0]
+        return newest
     unit: NDArray[np.float32] = mean / np.float32(length)
     return unit

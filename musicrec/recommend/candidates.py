@@ -376,8 +376,7 @@ class CandidateGenerator:
         if vector is None:
             return
         found = self._audio.search(vector, self._settings.candidates_per_source)
-        indices = [catalogue.index_of(track_id) for track_id, _ in found]
-        self.put(Source.AUDIO_NEIGHBOURS, [index for index in indices if index != UNKNOWN])
+        self.put(Source.AUDIO_NEIGHBOURS, catalogue.indices_of(track_id for track_id, _ in found))
 
     def _from_descriptions(self, query: Query) -> None:
         if self._settings.weight_metadata_neighbours > 0:
