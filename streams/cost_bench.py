@@ -4,8 +4,10 @@ A worker that lists does two things: it makes the lists of its own partitions, a
 What learning costs is measured apart, on the sessions of the run; the rest is what lists cost.  What a process needs
 while nothing comes is measured first, and taken off.
 
-Most of it grows with the session that an event belongs to, so listeners play sessions as long as real ones, and are in
-the middle of them when counting begins.  What a ranking worker remembers of a listener is measured before, with many.
+A list costs more where the catalogue says what tracks are called and like, and where they have vectors: all of the
+load have both.  Most of it grows with the session that an event belongs to, so listeners play sessions as long as real
+ones, and are in the middle of them when counting begins.  What a ranking worker remembers of a listener is measured
+before, with many.
 """
 
 import asyncio
@@ -19,14 +21,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic_core import from_json
 from redis.asyncio import Redis
 
+from index.follower import EmbeddingFollower
 from musicrec.bench.listen_load import IN_SESSION, LEAD_IN, LISTENERS, PLAYS_PER_SESSION, listen_load, sessions_load
 from musicrec.bench.path_probe import PathProbe, start_worker
+from musicrec.bench.surroundings import publish_catalogue
 from musicrec.local import EmbeddedStack
 from musicrec.local.child_process import ChildProcess
 from musicrec.recommend.settings import RankingSettings
 from musicrec.settings import KafkaSettings
 from musicrec.sizing.costs import Costs
-from musicrec.topics import LISTENS, OUTCOMES, RECOMMENDATIONS, SESSIONS
+from musicrec.topics import LISTENS, OUTCOMES, RECOMMENDATIONS, SESSIONS, TRACKS, Topic
 from streams.counters import Counters
 from streams.ranking_state import RankingState
 from streams.topic_admin import create_missing_topics
@@ -87,6 +91,7 @@ async def _measured(
     progress(f"workers: {', '.join(names)}")
     async with EmbeddedStack(folder) as stack:
         await create_missing_topics(stack.addresses.kafka)
+        await publish_catalogue(stack.addresses.kafka)
         kafka, valkey = stack.kafka_server, stack.valkey_server
         assert kafka is not None
         assert valkey is not None
@@ -146,11 +151,11 @@ def _cpu_ms(processes: Mapping[str, ChildProcess]) -> dict[str, float]:
 async def _session_ends(kafka: KafkaSettings) -> Mapping[TopicPartition, int]:
     """Return where each partition of the snapshots ends."""
     async with AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False) as consumer:
-        return dict(await consumer.end_offsets(_partitions()))
+        return dict(await consumer.end_offsets(_partitions(SESSIONS)))
 
 
-def _partitions() -> list[TopicPartition]:
-    return [TopicPartition(SESSIONS.name, number) for number in range(SESSIONS.partitions)]
+def _partitions(topic: Topic) -> list[TopicPartition]:
+    return [TopicPartition(topic.name, number) for number in range(topic.partitions)]
 
 
 async def _learning_ms(kafka: KafkaSettings, since: Mapping[TopicPartition, int]) -> float:
@@ -162,24 +167,31 @@ async def _learning_ms(kafka: KafkaSettings, since: Mapping[TopicPartition, int]
     """
     compile_kernels()
     state = RankingState(RankingSettings(), Counters("bench"), None)
+    vectors = EmbeddingFollower(kafka.client_options(), state.index)
+    await vectors.start()
+    await vectors.ready()
+    await vectors.stop()
     async with AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False) as consumer:
-        consumer.assign(_partitions())
+        consumer.assign(_partitions(TRACKS))
         await consumer.seek_to_beginning()
-        await _learn(state, consumer, since)
+        await _take(state, consumer, await consumer.end_offsets(_partitions(TRACKS)))
+        consumer.assign(_partitions(SESSIONS))
+        await consumer.seek_to_beginning()
+        await _take(state, consumer, since)
         for partition, offset in since.items():
             consumer.seek(partition, offset)
-        ends = await consumer.end_offsets(_partitions())
+        ends = await consumer.end_offsets(_partitions(SESSIONS))
         began_s = time.process_time()
-        await _learn(state, consumer, ends)
+        await _take(state, consumer, ends)
         used_ms = (time.process_time() - began_s) * 1_000
         return used_ms / float(sum(ends[partition] - offset for partition, offset in since.items()))
 
 
-async def _learn(state: RankingState, consumer: AIOKafkaConsumer, until: Mapping[TopicPartition, int]) -> None:
-    """Learn from where the consumer stands on."""
+async def _take(state: RankingState, consumer: AIOKafkaConsumer, until: Mapping[TopicPartition, int]) -> None:
+    """Take in records from where the consumer stands on."""
     while any([await consumer.position(partition) < offset for partition, offset in until.items()]):
         for partition, records in (await consumer.getmany(timeout_ms=1_000, max_records=500)).items():
-            state.take_sessions([record for record in records if record.offset < until[partition]])
+            state.take([record for record in records if record.offset < until[partition]])
 
 
 async def _idle_ms_per_s(processes: Mapping[str, ChildProcess]) -> dict[str, float]:

@@ -8,6 +8,7 @@ import numpy as np
 from musicrec.contracts import EventType, ListenEvent
 
 TRACKS = 50_000
+ARTISTS = 5_000
 LISTENERS = 10_000
 """So many that one listener's events rarely wait in the same batch: each event gets a list of its own."""
 BREAK_MS = 3_600_000
@@ -18,6 +19,11 @@ IN_SESSION = 1_000
 """Listeners of sessions as long as real ones: few, so that they are soon in the middle of one."""
 LEAD_IN = round(PLAYS_PER_SESSION * IN_SESSION)
 """Plays after which they are."""
+
+
+def artist_of(track: int) -> int:
+    """Return who made a track, by its number."""
+    return track % ARTISTS
 
 
 def listen_load(
@@ -57,7 +63,7 @@ def listen_load(
                 type=EventType.PLAY,
                 occurred_at_ms=int(played_ms[listener]),
                 track_id=f"track-{track}",
-                artist_id=f"artist-{track % 5000}",
+                artist_id=f"artist-{artist_of(track)}",
                 ms_played=180_000,
                 duration_ms=190_000,
             )

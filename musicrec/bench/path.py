@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from aiokafka import ConsumerRecord
@@ -13,6 +14,7 @@ from pydantic_core import from_json
 from musicrec.bench.listen_load import LEAD_IN, listen_load, sessions_load
 from musicrec.bench.path_probe import PathProbe, start_worker, until_ready
 from musicrec.bench.percentiles import Latency
+from musicrec.bench.surroundings import publish_catalogue, start_beside
 from musicrec.local import StackAddresses
 from musicrec.local.child_process import ChildProcess
 from musicrec.settings import KafkaSettings
@@ -49,6 +51,7 @@ async def measure_path(
     workers: Sequence[str],
     of_each: int = 1,
     in_session: bool = False,
+    everything: bool = False,
     progress: Callable[[str], None],
 ) -> PathReport:
     """Measure relay, agents flat out, agents at the rate, relay again.
@@ -65,16 +68,25 @@ async def measure_path(
         workers: agents that have workers.
         of_each: how many of each.
         in_session: whether listeners are in the middle of sessions as long as real ones, not at a first play.
+        everything: whether there are a catalogue with vectors, an outcome worker and the live page too.
         progress: called with what happens now.
     """
     run = f"{time.time_ns():x}"  # on servers that outlive a run, its events must not be those of the one before
     await _create_relay_topics(stack.kafka)
     progress(f"relay at {rate_per_s:g}/s")
     relay = await _measure_relay(stack, folder, rate_per_s, seconds)
+    if everything:
+        progress("a catalogue with descriptions and vectors")
+        await publish_catalogue(stack.kafka)
+    started: list[ChildProcess] = []
     async with PathProbe(stack.kafka, LISTENS.name, RECOMMENDATIONS.name, _answered_events) as probe:
-        progress(f"starting workers: {', '.join(workers)}, {of_each} of each")
-        started = [await start_worker(name, stack, folder, number) for name in workers for number in range(of_each)]
         try:
+            progress(f"starting workers: {', '.join(workers)}, {of_each} of each")
+            for name, number in product(workers, range(of_each)):
+                started.append(await start_worker(name, stack, folder, number))
+            if everything:
+                progress("starting outcome worker and live page")
+                started += await start_beside(stack, folder)
             await probe.run(listen_load(f"warm-up-{run}"), rate_per_s=rate_per_s, count=200)
             flat_out, paced = listen_load(f"flat-out-{run}"), listen_load(f"paced-{run}")
             if in_session:

@@ -38,8 +38,17 @@ async def until_ready(process: ChildProcess) -> None:
     Raises:
         Unavailable: it ended instead.
     """
+    await until_said(process, ": ready")
+
+
+async def until_said(process: ChildProcess, words: str) -> None:
+    """Wait until the process has said something.
+
+    Raises:
+        Unavailable: it ended instead.
+    """
     async with asyncio.timeout(READY_DEADLINE_S):
-        while ": ready" not in process.log_file.read_text(errors="replace"):
+        while words not in process.log_file.read_text(errors="replace"):
             process.check_alive()
             await asyncio.sleep(0.05)
 

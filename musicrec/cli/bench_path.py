@@ -27,6 +27,10 @@ def command(
             "--in-session", help="In the middle of sessions of 20 plays, as real ones are, not at a first play."
         ),
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--everything", help="With 50,000 described tracks with vectors, outcome worker and live page."),
+    ] = False,
     kafka: KafkaServers = None,
     redis: RedisUrl = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as the last line.")] = False,
@@ -56,6 +60,7 @@ def command(
                 workers=("session-ranking",) if in_one else ("session", "ranking"),
                 of_each=workers,
                 in_session=in_session,
+                everything=everything,
                 progress=progress,
             )
 
