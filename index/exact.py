@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from index.vector_index import Neighbour, Vector, best_first, checked_k, unit_vector
+from index.track_numbers import NO_NUMBER, TrackNumbers
+from index.vector_index import Neighbour, Vector, checked_k, places_best_first, unit_vector
 
 
 class ExactIndex:
@@ -15,6 +16,9 @@ class ExactIndex:
         self.dimension = dimension
         self._version = version
         self._vectors: dict[str, Vector] = {}
+        self._numbers = TrackNumbers()
+        self.moves = 0
+        """Counts up whenever a number ceases to mean its track; see `NumberedVectors`."""
 
     @property
     def version(self) -> str:
@@ -26,6 +30,10 @@ class ExactIndex:
         """The same, as `AudioIndex` has it."""
         return self._version
 
+    def numbered(self) -> "ExactIndex":
+        """Return this index, as `AudioIndex` has it."""
+        return self
+
     def __len__(self) -> int:
         return len(self._vectors)
 
@@ -35,10 +43,25 @@ class ExactIndex:
     def upsert(self, track_id: str, vector: npt.ArrayLike) -> None:
         """Set the vector of a track; see `VectorIndex.upsert`."""
         self._vectors[track_id] = unit_vector(vector, self.dimension, f"vector of track {track_id!r}")
+        self._numbers.assign(track_id)
 
     def remove(self, track_id: str) -> bool:
         """Remove a track; return whether it was there."""
+        self.moves += self._numbers.release(track_id) is not None
         return self._vectors.pop(track_id, None) is not None
+
+    def number_of(self, track_id: str) -> int:
+        """Return the number of a track, or `NO_NUMBER`."""
+        number = self._numbers.find(track_id)
+        return NO_NUMBER if number is None else number
+
+    def tracks_of(self, numbers: Sequence[int]) -> list[str]:
+        """Return the track ids of numbers that are in use."""
+        return self._numbers.tracks_of(numbers)
+
+    def rows(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the vectors of numbers that are in use, float32, shape (numbers, dimension)."""
+        return self.vectors(self.tracks_of(numbers.tolist()))
 
     def vector(self, track_id: str) -> Vector | None:
         """Return the unit vector of a track, shape (dimension,), or None."""
@@ -57,4 +80,10 @@ class ExactIndex:
         checked_k(k)
         if not self._vectors:
             return []
-        return best_first(list(self._vectors), np.stack(list(self._vectors.values())) @ query)[:k]
+        tracks = list(self._vectors)
+        cosines = np.minimum(np.stack(list(self._vectors.values())) @ query, 1.0)
+        return [(tracks[place], float(cosines[place])) for place in places_best_first(tracks, cosines)[:k]]
+
+    def nearest(self, vector: npt.ArrayLike, k: int) -> npt.NDArray[np.int64]:
+        """Return the numbers of the nearest tracks; see `search`."""
+        return np.array([self.number_of(track_id) for track_id, _ in self.search(vector, k)], np.int64)

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from index.inverted_file import InvertedFile, Numbers, sample_size
-from index.track_numbers import TrackNumbers
-from index.vector_index import Neighbour, Vector, best_first, checked_k, unit_vector
+from index.track_numbers import NO_NUMBER, TrackNumbers
+from index.vector_index import Neighbour, Vector, checked_k, places_best_first, unit_vector
 
 BUILD_BLOCK_ROWS = 1_024
 """Rows copied under the lock at a time: a millisecond."""
@@ -58,6 +58,7 @@ class FaissIndex:
         self._version = version
         self._numbers, self._file = contents or (TrackNumbers(), InvertedFile.exact(dimension))
         self._built_for = len(self._file)
+        self._moves = 0
         self._touched: set[int] | None = None
         self._lock = threading.RLock()
         self._building = threading.Lock()
@@ -76,6 +77,15 @@ class FaissIndex:
     def is_exact(self) -> bool:
         """Whether a search compares every vector."""
         return self._file.lists == 1
+
+    @property
+    def moves(self) -> int:
+        """Counts up whenever a number ceases to mean its track; see `NumberedVectors`."""
+        return self._moves
+
+    def numbered(self) -> "FaissIndex":
+        """Return this index, as `AudioIndex` has it."""
+        return self
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -99,7 +109,22 @@ class FaissIndex:
                 return False
             self._file.drop(np.array([number]))
             self._touch(number)
+            self._moves += 1
             return True
+
+    def number_of(self, track_id: str) -> int:
+        """Return the number of a track, or `NO_NUMBER`."""
+        number = self._numbers.find(track_id)
+        return NO_NUMBER if number is None else number
+
+    def tracks_of(self, numbers: Sequence[int]) -> list[str]:
+        """Return the track ids of numbers that are in use."""
+        return self._numbers.tracks_of(numbers)
+
+    def rows(self, numbers: Numbers) -> npt.NDArray[np.float32]:
+        """Return the vectors of numbers that are in use, rounded to float16, float32, shape (numbers, dimension)."""
+        with self._lock:
+            return self._file.read(numbers)
 
     def vector(self, track_id: str) -> Vector | None:
         """Return the vector of a track, rounded to float16, shape (dimension,), float32; None for an unknown one."""
@@ -111,11 +136,9 @@ class FaissIndex:
         """Return the vectors of tracks, rounded to float16; see `VectorIndex.vectors`."""
         rows = np.zeros((len(track_ids), self.dimension), np.float32)
         with self._lock:
-            numbers = [(row, self._numbers.find(track_id)) for row, track_id in enumerate(track_ids)]
-            known = [(row, number) for row, number in numbers if number is not None]
-            if known:
-                places, wanted = np.array(known, np.int64).T
-                rows[places] = self._file.read(np.ascontiguousarray(wanted))
+            numbers = np.array([self.number_of(track_id) for track_id in track_ids], np.int64)
+            if (known := numbers != NO_NUMBER).any():
+                rows[known] = self._file.read(numbers[known])
         return rows
 
     def track_ids(self) -> list[str]:
@@ -129,16 +152,28 @@ class FaissIndex:
         From `SearchConfig.exact_below` tracks on it is approximate: some of the k nearest may be missed.  There are
         always min(k, len) results, and their cosines are exact to float16.
         """
+        numbers, cosines = self._nearest(vector, k)
+        return list(zip(self.tracks_of(numbers.tolist()), cosines.tolist(), strict=True))
+
+    def nearest(self, vector: npt.ArrayLike, k: int) -> Numbers:
+        """Return the numbers of the nearest tracks; see `search`."""
+        return self._nearest(vector, k)[0]
+
+    def _nearest(self, vector: npt.ArrayLike, k: int) -> tuple[Numbers, npt.NDArray[np.float32]]:
         query = unit_vector(vector, self.dimension, "query vector")
         checked_k(k)
         with self._lock:
             k = min(k, len(self._numbers))
             if k == 0:
-                return []
+                return np.empty(0, np.int64), np.empty(0, np.float32)
             numbers, cosines = self._file.search(query, k, self.config.probes)
             if len(numbers) < k:  # the opened lists hold too few
                 numbers, cosines = self._file.search(query, k, self._file.lists)
-            return best_first(self._numbers.tracks_of(numbers.tolist()), cosines)
+            cosines = np.minimum(cosines, 1.0)
+            if (cosines[1:] >= cosines[:-1]).any():  # else FAISS has sorted them, and nothing ties
+                order = places_best_first(self.tracks_of(numbers.tolist()), cosines)
+                return numbers[order], cosines[order]
+            return numbers, cosines
 
     def build_is_due(self) -> bool:
         """Return whether the catalogue has outgrown its lists, so that `build` would train new ones."""

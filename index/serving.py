@@ -84,6 +84,10 @@ class ServingIndex:
         """Return the nearest tracks; see `VectorIndex.search`. Nothing while there is no vector at all."""
         return [] if self._serving is None else self._serving.index.search(vector, k)
 
+    def numbered(self) -> FaissIndex | None:
+        """Return the serving generation's vectors by number; None while there is no vector at all."""
+        return None if self._serving is None else self._serving.index
+
     def vector(self, track_id: str) -> Vector | None:
         """Return the unit vector of a track, shape (dimension,), float32; None for an unknown one."""
         return None if self._serving is None else self._serving.index.vector(track_id)

@@ -1,7 +1,10 @@
 """Track ids and the numbers that FAISS knows them by, in one place."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
+
+NO_NUMBER: Final = -1
+"""Of a track that is not there, where a number stands in an array."""
 
 
 class TrackNumbers:

@@ -79,13 +79,9 @@ def unit_vector(values: npt.ArrayLike, dimension: int, what: str) -> Vector:
     return (vector / norm).astype(np.float32)
 
 
-def best_first(track_ids: Sequence[str], cosines: npt.NDArray[np.float32]) -> list[Neighbour]:
-    """Pair tracks with cosines, best first, ties by track id; rounding above 1 is cut off."""
-    cosines = np.minimum(cosines, 1.0)
-    pairs = list(zip(track_ids, cosines.tolist(), strict=True))
-    if (cosines[1:] >= cosines[:-1]).any():  # else FAISS has sorted them, and nothing ties
-        pairs.sort(key=lambda pair: (-pair[1], pair[0]))
-    return pairs
+def places_best_first(track_ids: Sequence[str], cosines: npt.NDArray[np.float32]) -> list[int]:
+    """Return the places of tracks, those of largest cosine first, ties by track id."""
+    return sorted(range(len(track_ids)), key=lambda place: (-cosines[place], track_ids[place]))
 
 
 def checked_k(k: int) -> int:

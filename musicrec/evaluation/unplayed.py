@@ -14,7 +14,7 @@ from musicrec.evaluation.audio import LabelledClips
 from musicrec.evaluation.lent_descriptions import DescribedTracks, lent_tracks
 from musicrec.evaluation.lent_sounds import LentSounds, Moment, moments, rank_among
 from musicrec.recommend import Recommender
-from musicrec.recommend.audio_neighbours import mean_vector
+from musicrec.recommend.audio_neighbours import mean_direction
 from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.sequence.log_sessions import sessions_of
 
@@ -110,7 +110,7 @@ class Trial:
     def _by_sound(self, heard: int) -> Callable[[SessionSnapshot], Scores | None]:
         def scores(before: SessionSnapshot) -> Scores | None:
             liked = [entry.track_id for entry in reversed(before.entries) if not entry.outcome.is_skip]
-            mean = mean_vector(self._index, liked[:heard])
+            mean = mean_direction(self._index.vectors(liked[:heard]))
             return None if mean is None else self._sounds @ mean
 
         return scores

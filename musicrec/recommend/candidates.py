@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from musicrec.contracts import SessionSnapshot
 from musicrec.contracts.recommendation import MAX_LIST_LENGTH
-from musicrec.recommend.audio_neighbours import AudioIndex, mean_vector
+from musicrec.recommend.audio_neighbours import mean_direction
 from musicrec.recommend.catalogue import UNKNOWN
 from musicrec.recommend.encoders import Encoders
 from musicrec.recommend.fusion import Source
@@ -24,6 +24,7 @@ from musicrec.recommend.session_knn import knn_votes
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_likeness import turned_away
 from musicrec.recommend.top_k import MIN_CAPACITY, Scratch
+from musicrec.recommend.track_sounds import TrackSounds
 
 
 @dataclass(slots=True)
@@ -149,11 +150,11 @@ class CandidateGenerator:
     """
 
     def __init__(
-        self, knowledge: Knowledge, settings: RankingSettings, audio: AudioIndex | None, encoders: Encoders
+        self, knowledge: Knowledge, settings: RankingSettings, sounds: TrackSounds, encoders: Encoders
     ) -> None:
         self._knowledge = knowledge
         self._settings = settings
-        self._audio = audio
+        self._sounds = sounds
         self.encoders = encoders
         # Wider than the candidates of a source: where all of them are few, one row fills the longest list there is.
         width = settings.candidates_per_source + MAX_LIST_LENGTH
@@ -197,6 +198,7 @@ class CandidateGenerator:
     def forget(self) -> None:
         """Keep nothing of what the knowledge was before it was restored."""
         self.encoders.forget()
+        self._sounds.forget()
 
     def put(self, source: Source, tracks: Sequence[int] | NDArray[np.int64]) -> None:
         """Make `tracks`, best first, the candidates of `source`."""
@@ -368,15 +370,12 @@ class CandidateGenerator:
         )
 
     def _from_audio(self, query: Query) -> None:
-        if self._audio is None or self._settings.weight_audio_neighbours <= 0 or not len(self._audio):
+        if self._settings.weight_audio_neighbours <= 0 or not len(self._sounds):
             return
-        catalogue = self._knowledge.catalogue
         heard = [track for track in query.tracks if track not in query.skipped][: self._settings.audio_tracks]
-        vector = mean_vector(self._audio, [catalogue.track_id(track) for track in heard])
-        if vector is None:
-            return
-        found = self._audio.search(vector, self._settings.candidates_per_source)
-        self.put(Source.AUDIO_NEIGHBOURS, catalogue.indices_of(track_id for track_id, _ in found))
+        direction = mean_direction(self._sounds.vectors(np.array(heard, np.int64)))
+        if direction is not None:
+            self.put(Source.AUDIO_NEIGHBOURS, self._sounds.nearest(direction, self._settings.candidates_per_source))
 
     def _from_descriptions(self, query: Query) -> None:
         if self._settings.weight_metadata_neighbours > 0:

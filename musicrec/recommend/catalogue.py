@@ -1,6 +1,6 @@
 """Tracks and artists as small integers, and the only place where they are turned into ids and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -80,11 +80,6 @@ class Catalogue:
     def index_of(self, track_id: str) -> int:
         """Return the track's index, or UNKNOWN."""
         return self._index_of_track.get(track_id, UNKNOWN)
-
-    def indices_of(self, track_ids: Iterable[str]) -> list[int]:
-        """Return the indices of those tracks that were seen, in order."""
-        known = self._index_of_track
-        return [known[track_id] for track_id in track_ids if track_id in known]
 
     def artist_index_of(self, artist_id: str) -> int:
         """Return the artist's index, or UNKNOWN."""

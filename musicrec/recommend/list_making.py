@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from musicrec.contracts import Making, RecommendedItem
 from musicrec.contracts.recommendation import MAX_LIST_LENGTH
-from musicrec.recommend.audio_neighbours import AudioIndex
 from musicrec.recommend.candidates import CandidateGenerator, Query
 from musicrec.recommend.catalogue import REMOVED, UNKNOWN
 from musicrec.recommend.dials import Turned, mark_played, turned_scores
@@ -38,6 +37,7 @@ from musicrec.recommend.skip_forecast import SkipForecast
 from musicrec.recommend.skip_likeness import LOOK, clear_skip_likeness, write_skip_likeness
 from musicrec.recommend.successions import write_others_successions, write_own_successions
 from musicrec.recommend.top_k import MIN_CAPACITY
+from musicrec.recommend.track_sounds import TrackSounds
 
 HEAD: Final = 20
 """Places of a source's list in which a play counts as foreseen."""
@@ -61,14 +61,14 @@ class ListMaker:
         candidates: CandidateGenerator,
         ranker: Ranker,
         skips: SkipForecast,
-        audio: AudioIndex | None,
+        sounds: TrackSounds,
     ) -> None:
         self._knowledge = knowledge
         self._settings = settings
         self._candidates = candidates
         self._ranker = ranker
         self._skips = skips
-        self._audio = audio
+        self._sounds = sounds
         most = candidates.keys.size
         self._fused: NDArray[np.int64] = np.zeros(most, np.int64)
         self._fused_scores: NDArray[np.float64] = np.zeros(most, np.float64)
@@ -192,16 +192,10 @@ class ListMaker:
                 scores if fused.has_log_scores else np.log(scores),
                 self._knowledge.catalogue.artist_of[tracks],
                 self._candidates.encoders.vectors(tracks),
-                self._sounds(tracks),
+                self._sounds.vectors(tracks),
                 self._settings.diversity,
             )
         return order
-
-    def _sounds(self, tracks: NDArray[np.int64]) -> NDArray[np.float32]:
-        if self._audio is None:
-            return np.zeros((len(tracks), 0), np.float32)
-        track_id = self._knowledge.catalogue.track_id
-        return self._audio.vectors([track_id(track) for track in tracks.tolist()])
 
     def items(self, fused: FusedCandidates, places: NDArray[np.int64]) -> list[RecommendedItem]:
         """Return the records of the candidates in `places`; no score is above that of the place before.
@@ -389,7 +383,7 @@ class ListMaker:
             return
         both = np.concatenate([tracks, session])
         artists, encoded = self._knowledge.catalogue.artist_of[both], self._candidates.encoders.vectors(both)
-        sounds, count = self._sounds(both), len(tracks)
+        sounds, count = self._sounds.vectors(both), len(tracks)
         write_skip_likeness(
             artists[:count],
             encoded[:count],

@@ -37,6 +37,7 @@ from musicrec.recommend.session_encoder import SessionEncoder
 from musicrec.recommend.settings import RankingSettings
 from musicrec.recommend.skip_forecast import SkipForecast
 from musicrec.recommend.state import Pieces, State, joined, named
+from musicrec.recommend.track_sounds import TrackSounds
 
 EVIDENCE = (
     Source.SESSION_KNN,
@@ -68,8 +69,8 @@ class Recommender:
                 session.
         """
         self.variant: str | None = None
-        self._audio = audio
         self.knowledge = Knowledge(settings or RankingSettings())
+        self._sounds = TrackSounds(audio, self.knowledge.catalogue)
         self._rank_by(self.knowledge.settings, Encoders(encoders, self.knowledge.catalogue, audio))
 
     def varied(self, variant: str, settings: RankingSettings) -> "Recommender":
@@ -97,8 +98,8 @@ class Recommender:
         self.ranker = Ranker(FEATURES, settings.ranker_hidden, settings.ranker_step, silent=LATE_COLUMNS)
         self.skips = SkipForecast(FEATURES, settings.skip_hidden, settings.skip_step)
         self.beginning = Beginning()
-        self._candidates = CandidateGenerator(self.knowledge, settings, self._audio, encoders)
-        self._lists = ListMaker(self.knowledge, settings, self._candidates, self.ranker, self.skips, self._audio)
+        self._candidates = CandidateGenerator(self.knowledge, settings, self._sounds, encoders)
+        self._lists = ListMaker(self.knowledge, settings, self._candidates, self.ranker, self.skips, self._sounds)
         self._weights = _source_weights(settings)
         self._version = settings.version()
 
@@ -255,7 +256,7 @@ class Recommender:
             query.tracks.append(seed)
             exclusions.marks[seed] = excluded_for(Cause.PLAYING)
             add_artists(query, self.knowledge, self.settings)
-        if self._audio is None or not len(self._audio):
+        if not len(self._sounds):
             degraded.append(Degradation.NO_AUDIO_INDEX)
         self._candidates.run(query)
         fused = self._lists.fuse(self._weights, exclusions, request.limit)
@@ -334,7 +335,7 @@ class Recommender:
                 lacking.append(Degradation.UNKNOWN_TRACKS)
             if query.listener is None or query.listener.length <= len(query.tracks):
                 lacking.append(Degradation.NO_HISTORY)
-        if self._audio is not None and not len(self._audio):
+        if self._sounds.has_index and not len(self._sounds):
             lacking.append(Degradation.NO_AUDIO_INDEX)
         return lacking
 
