@@ -11,7 +11,8 @@ Rules
     4. A slice that the handler fails on is handed over again one record at a time; those that fail again are counted
        and skipped.  So handlers are idempotent, as they must be anyway where Kafka may deliver twice.
     5. Whatever happens to the broker, the follower tries again, slower and slower up to `LONGEST_PAUSE_S`.
-    6. Which partitions are followed may change at any time.  One that is left is not fetched, and has neither place nor
+    6. While somebody has more urgent work on the same event loop, the follower leaves it as much time as it takes.
+    7. Which partitions are followed may change at any time.  One that is left is not fetched, and has neither place nor
        lag; followed again it goes on where it was left, if that is still there, and else at its beginning.
 """
 
@@ -79,6 +80,7 @@ class TopicFollower:
         start_at: StartAt | None = None,
         on_lost_place: Callable[[], None] = lambda: None,
         choose: Choice = lambda _, numbers: numbers,
+        gives_way: Callable[[], bool] = lambda: False,
     ) -> None:
         """Make a follower; `start` sets it going.
 
@@ -89,7 +91,8 @@ class TopicFollower:
             start_at: where to begin.
             on_lost_place: called when an offset of `start_at` does not exist (the topic was made anew): all partitions
                 then begin at their beginning, and state that belongs to those offsets has to go.
-            choose: which partitions are followed; asked every `POLL_MS`, see rule 6.
+            choose: which partitions are followed; asked every `POLL_MS`, see rule 7.
+            gives_way: whether somebody has more urgent work, see rule 6.
         """
         self._connection = dict(connection)
         self.topics = tuple(topics)
@@ -97,6 +100,7 @@ class TopicFollower:
         self._start_at = start_at or StartAt()
         self._on_lost_place = on_lost_place
         self._choose = choose
+        self._gives_way = gives_way
         self._positions: dict[TopicPartition, int] = {}
         self._left = dict(self._start_at.offsets)
         """Place by partition, for when it is followed again."""
@@ -207,8 +211,10 @@ class TopicFollower:
                 records = await self._poll(consumer)
                 if records:
                     async with self._handing_over:
-                        self._hand_over(records)
-                    await asyncio.sleep(0)  # a poll of what is buffered already does not let others run
+                        took_s = self._hand_over(records)
+                    # At least one turn: a poll of what is buffered already does not let others run.  One is little for
+                    # work of many turns, as a batch is that waits for its servers in between.
+                    await asyncio.sleep(took_s if self._gives_way() else 0)
                 if not self.caught_up:
                     await self._check_caught_up(consumer, idle=not records)
         finally:
@@ -271,7 +277,8 @@ class TopicFollower:
         batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=self._slice_records)
         return [record for batch in batches.values() for record in batch]
 
-    def _hand_over(self, records: list[ConsumerRecord]) -> None:
+    def _hand_over(self, records: list[ConsumerRecord]) -> float:
+        """Have the handler take records; return how long it took, seconds."""
         started_s = time.perf_counter()
         try:
             self._handler(records)
@@ -285,6 +292,7 @@ class TopicFollower:
         fitting = int(len(records) * SLICE_BUDGET_S / elapsed_s)
         # At most doubled: a slice of one cheap record says little about the next thousand.
         self._slice_records = max(1, min(fitting, 2 * self._slice_records, MAX_SLICE_RECORDS))
+        return elapsed_s
 
     def _hand_over_singly(self, records: list[ConsumerRecord]) -> None:
         for record in records:

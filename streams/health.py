@@ -91,6 +91,10 @@ class Health:
             return None
         return frozenset(partition.number for partition in vitals.partitions)
 
+    def is_busy(self) -> bool:
+        """Whether messages of the agent's topics wait in the worker."""
+        return any(loop.work.waiting for loop in self._loops)
+
     def join(self, app: App, loops: Sequence[BatchLoop]) -> None:
         """The agent has asked to join its group."""
         self._app, self._loops = app, loops

@@ -87,6 +87,7 @@ class RankingState:
         counters: Counters,
         watch: Callable[[Watched], None] = lambda _: None,
         answered: Answered = lambda: None,
+        is_listing: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator["RankingState"]:
         """Give a state that is caught up with its topics and follows them from then on; it is saved at the end.
 
@@ -96,6 +97,7 @@ class RankingState:
             counters: what is counted.
             watch: is given, before the wait, what tells how the followers get on.
             answered: tells whose listeners the worker answers; it learns from them, whatever the share.
+            is_listing: whether listeners wait for the worker; it then learns half of the time at most.
 
         Raises:
             Incompatible: there are too few partitions for the share; the ranker is one for other settings.
@@ -154,6 +156,7 @@ class RankingState:
                 start_at=start_at,
                 on_lost_place=lambda: state._forget(rankers),
                 choose=learned.choose,
+                gives_way=is_listing,
             )
             state._follower = follower
 

@@ -360,7 +360,7 @@ async def _rankers(
     _, state = await asyncio.gather(
         asyncio.to_thread(compile_kernels),
         stack.enter_async_context(
-            RankingState.following(settings, followed, counters, health.follow, health.assigned_numbers)
+            RankingState.following(settings, followed, counters, health.follow, health.assigned_numbers, health.is_busy)
         ),
     )
     counters.show(metrics.INDEX_VECTORS, lambda: len(state.index))

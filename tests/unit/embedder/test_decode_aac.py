@@ -51,7 +51,8 @@ def strongest_hz(pcm: np.ndarray) -> float:
 def nothing_stays_open() -> Iterator[None]:
     before = len(os.listdir("/proc/self/fd"))
     yield
-    assert len(os.listdir("/proc/self/fd")) == before
+    # Fewer where the garbage of a test before was collected meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.usefixtures("aac")
