@@ -11,10 +11,8 @@ Rules
 """
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import numpy.typing as npt
 
 from index.faiss_index import DEFAULT_SEARCH, FaissIndex, SearchConfig
@@ -91,11 +89,6 @@ class ServingIndex:
     def vector(self, track_id: str) -> Vector | None:
         """Return the unit vector of a track, shape (dimension,), float32; None for an unknown one."""
         return None if self._serving is None else self._serving.index.vector(track_id)
-
-    def vectors(self, track_ids: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Return the unit vectors of tracks; see `VectorIndex.vectors`. No column while there is no vector at all."""
-        serving = self._serving
-        return np.zeros((len(track_ids), 0), np.float32) if serving is None else serving.index.vectors(track_ids)
 
     def apply(self, embedding: TrackEmbedding) -> None:
         """Set the vector that a model gave a track.
