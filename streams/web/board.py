@@ -1,6 +1,6 @@
 """What the page shows, folded from the records of the topics: pure, and bounded whatever the traffic."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Final, TypedDict
 
 from musicrec.contracts import DeadLetter, Mode, Outcome, Recommendation, SessionSnapshot, Track
@@ -11,12 +11,14 @@ from streams.web.hit_rate import HitRate, HitRateView
 from streams.web.known_tracks import IndexView, KnownTracks
 from streams.web.lately_made import LatelyMade, LatelyMadeView
 from streams.web.rolling_minute import RollingMinute
-from streams.web.stage import CardView, EventLine, ListLine, Stage, card_view, event_line, list_line
+from streams.web.stage import Card, CardView, EventLine, ListLine, Stage, card_view, event_line, list_line
 from streams.web.standing import Standing, StandingView
 from streams.web.variant_rates import VariantRates, VariantView
 
 LATEST_EVENTS: Final = 9
 LATEST_ANSWERS: Final = 3
+EARLY_OUTCOMES: Final = 200
+"""Kept of listeners who are not shown, the newest of each."""
 
 
 class FiguresView(TypedDict):
@@ -97,6 +99,7 @@ class Board:
         self._stage = Stage()
         self._latest: deque[tuple[int, SessionSnapshot]] = deque(maxlen=LATEST_EVENTS)
         self._answers: deque[tuple[int, Recommendation]] = deque(maxlen=LATEST_ANSWERS)
+        self._early: OrderedDict[str, Outcome] = OrderedDict()
         self._events = 0
         self._lists = 0
 
@@ -105,7 +108,7 @@ class Board:
         self._events += 1
         self._minute.count_event(now_ms)
         self._latest.appendleft((now_ms, snapshot))
-        card = self._stage.admit(snapshot.user_id, now_ms)
+        card = self._admitted(snapshot.user_id, now_ms)
         if card is not None:
             card.snapshot = snapshot
 
@@ -118,7 +121,7 @@ class Board:
             self._answers.appendleft((now_ms, shown))
             return
         # Topics are read side by side, so a list may come before the session that it answers.
-        card = self._stage.admit(shown.user_id, now_ms)
+        card = self._admitted(shown.user_id, now_ms)
         if card is not None:
             card.recommendation = shown
 
@@ -134,6 +137,12 @@ class Board:
         card = self._stage.find(outcome.user_id)
         if card is not None:
             card.add_outcome(outcome)
+            return
+        # Likewise: of the play that makes the listener somebody who is shown.
+        self._early[outcome.user_id] = outcome
+        self._early.move_to_end(outcome.user_id)
+        if len(self._early) > EARLY_OUTCOMES:
+            self._early.popitem(last=False)
 
     def add_track(self, track: Track) -> None:
         """Take a track's title."""
@@ -172,6 +181,12 @@ class Board:
             "standing": self.standing.view(),
             "index": self.names.index(),
         }
+
+    def _admitted(self, user_id: str, now_ms: int) -> Card | None:
+        card = self._stage.admit(user_id, now_ms)
+        if card is not None and (early := self._early.pop(user_id, None)) is not None:
+            card.add_outcome(early)
+        return card
 
     def _figures(self, now_ms: int) -> FiguresView:
         return {

@@ -211,6 +211,15 @@ def test_hit_rate_lately_forgets_what_is_older() -> None:
     assert (view["recent_listens"], view["recent_rate"]) == (RECENT, 0.5)
 
 
+def test_an_outcome_that_comes_before_the_session_of_its_play_is_shown_with_it() -> None:
+    board = Board()
+    board.add_outcome(outcome(user_id="bob", rank=1, track_id="t2"))
+    board.add_outcome(outcome(user_id="ada", rank=4, track_id="t1"))
+    board.add_session(snapshot("ada", "t1", "t2"), NOW_MS)
+    ranks = {line["title"]: line["list_rank"] for line in board.view(NOW_MS)["sessions"][0]["tracks"]}
+    assert ranks == {"t1": 4, "t2": None}
+
+
 def test_an_outcome_that_comes_again_counts_once() -> None:
     rate = HitRate()
     for _ in range(3):
