@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from index.track_numbers import NO_NUMBER, TrackNumbers
+from index.track_numbers import TrackNumbers
 from index.vector_index import Neighbour, Vector, checked_k, places_best_first, unit_vector
 
 
@@ -17,8 +17,6 @@ class ExactIndex:
         self._version = version
         self._vectors: dict[str, Vector] = {}
         self._numbers = TrackNumbers()
-        self.moves = 0
-        """Counts up whenever a number ceases to mean its track; see `NumberedVectors`."""
 
     @property
     def version(self) -> str:
@@ -29,6 +27,11 @@ class ExactIndex:
     def model_version(self) -> str:
         """The same, as `AudioIndex` has it."""
         return self._version
+
+    @property
+    def moves(self) -> int:
+        """Counts up whenever a number ceases to mean its track; see `NumberedVectors`."""
+        return self._numbers.moves
 
     def numbered(self) -> "ExactIndex":
         """Return this index, as `AudioIndex` has it."""
@@ -47,13 +50,12 @@ class ExactIndex:
 
     def remove(self, track_id: str) -> bool:
         """Remove a track; return whether it was there."""
-        self.moves += self._numbers.release(track_id) is not None
+        self._numbers.release(track_id)
         return self._vectors.pop(track_id, None) is not None
 
     def number_of(self, track_id: str) -> int:
         """Return the number of a track, or `NO_NUMBER`."""
-        number = self._numbers.find(track_id)
-        return NO_NUMBER if number is None else number
+        return self._numbers.number_of(track_id)
 
     def tracks_of(self, numbers: Sequence[int]) -> list[str]:
         """Return the track ids of numbers that are in use."""

@@ -58,7 +58,6 @@ class FaissIndex:
         self._version = version
         self._numbers, self._file = contents or (TrackNumbers(), InvertedFile.exact(dimension))
         self._built_for = len(self._file)
-        self._moves = 0
         self._touched: set[int] | None = None
         self._lock = threading.RLock()
         self._building = threading.Lock()
@@ -81,7 +80,7 @@ class FaissIndex:
     @property
     def moves(self) -> int:
         """Counts up whenever a number ceases to mean its track; see `NumberedVectors`."""
-        return self._moves
+        return self._numbers.moves
 
     def numbered(self) -> "FaissIndex":
         """Return this index, as `AudioIndex` has it."""
@@ -109,13 +108,11 @@ class FaissIndex:
                 return False
             self._file.drop(np.array([number]))
             self._touch(number)
-            self._moves += 1
             return True
 
     def number_of(self, track_id: str) -> int:
         """Return the number of a track, or `NO_NUMBER`."""
-        number = self._numbers.find(track_id)
-        return NO_NUMBER if number is None else number
+        return self._numbers.number_of(track_id)
 
     def tracks_of(self, numbers: Sequence[int]) -> list[str]:
         """Return the track ids of numbers that are in use."""

@@ -15,6 +15,8 @@ class TrackNumbers:
         self.tracks = tracks if tracks is not None else []
         """Track of each number, None where it is free."""
         self._numbers = {track: number for number, track in enumerate(self.tracks) if track is not None}
+        self.moves = 0
+        """Counts up whenever a number ceases to mean its track."""
         self._free = [number for number, track in enumerate(self.tracks) if track is None]
 
     def __len__(self) -> int:
@@ -23,6 +25,10 @@ class TrackNumbers:
     def find(self, track_id: object) -> int | None:
         """Return the number of a track, or None."""
         return self._numbers.get(track_id) if isinstance(track_id, str) else None
+
+    def number_of(self, track_id: str) -> int:
+        """Return the number of a track, or `NO_NUMBER`."""
+        return self._numbers.get(track_id, NO_NUMBER)
 
     def tracks_of(self, numbers: Sequence[int]) -> list[str]:
         """Return the tracks of numbers that are in use."""
@@ -49,4 +55,5 @@ class TrackNumbers:
         if number is not None:
             self.tracks[number] = None
             self._free.append(number)
+            self.moves += 1
         return number

@@ -1,5 +1,6 @@
 """What the kernel knows of a worker and its children: resident memory, open files."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,13 @@ def look(process: ChildProcess) -> Sample:
 def peak_rss_mb(process: ChildProcess) -> float:
     """Return the most of the worker itself that was ever resident, MB."""
     return _status_mb(process.pid, "VmHWM")
+
+
+def cpu_s(process: ChildProcess) -> float:
+    """Return the processor time that a process has used, seconds."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    user_ticks, system_ticks = int(fields[11]), int(fields[12])  # proc(5): utime and stime, after the name
+    return (user_ticks + system_ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def _family(pid: int) -> list[int]:

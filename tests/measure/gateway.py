@@ -5,11 +5,9 @@ rate, open loop: what is due is sent whether or not earlier ones are through.
 """
 
 import asyncio
-import os
 import time
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 
 import aiohttp
 import reach_tests  # noqa: F401
@@ -17,6 +15,7 @@ from gateway_process import GatewayProcess, until_readyz
 from live_path import Answer, LivePath, percentiles
 from pydantic_core import from_json
 from stage import Stage, arguments_of, run, say, show
+from usage import cpu_s
 
 from musicrec.bench.listen_load import listen_load
 from musicrec.contracts import ListenEvent
@@ -27,7 +26,6 @@ AT_ONCE = 32
 """Connections of the phases flat out."""
 IN_ONE_POST = 100
 SETTLE_S = 2.0
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 Send = Callable[[ListenEvent], Awaitable[None]]
 
@@ -106,12 +104,11 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
     gateway = await GatewayProcess(stage.stack, stage.folder).listens()
     try:
         headers = gateway.token(None, requests_per_minute=ENOUGH)
-        async with AsyncExitStack() as opened:
-            connector = aiohttp.TCPConnector(limit=0)
-            http = await opened.enter_async_context(
-                aiohttp.ClientSession(gateway.url, headers=headers, connector=connector)
-            )
-            path = await opened.enter_async_context(LivePath.on(stage.stack.kafka))
+        unlimited = aiohttp.TCPConnector(limit=0)
+        async with (
+            aiohttp.ClientSession(gateway.url, headers=headers, connector=unlimited) as http,
+            LivePath.on(stage.stack.kafka) as path,
+        ):
             await until_readyz(http)
             player = Player(http)
             await path.publish("warm-up", listen_load("warm-up"), rate_per_s=rate, count=500)
@@ -120,7 +117,7 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
             await path.publish("kafka", listen_load("kafka"), rate_per_s=rate, count=round(rate * seconds))
             await path.all_answered(60.0)
             show(f"by Kafka, event to list: {percentiles(path.answers['kafka'])}")
-            used_s = _cpu_s(gateway)
+            used_s = cpu_s(gateway.process)
             posts = await paced(listen_load("post"), player.post, rate_per_s=rate, seconds=seconds)
             show(f"POST /v1/events, on the broker: {percentiles(posts)}")
             used_s = _show_used(gateway, used_s, len(posts))
@@ -131,7 +128,7 @@ async def measure(stage: Stage, chosen: Namespace) -> None:
             await streams(gateway, player, path, chosen)
             for in_one in (1, IN_ONE_POST):
                 await asyncio.sleep(SETTLE_S)
-                used_s = _cpu_s(gateway)
+                used_s = cpu_s(gateway.process)
                 per_s = await flat_out(listen_load(f"flat-{in_one}"), player, in_one=in_one, seconds=seconds)
                 show(f"POST /v1/events flat out, {in_one} in one, {AT_ONCE} connections: {per_s:,.0f} events/s")
                 _show_used(gateway, used_s, round(per_s * seconds))
@@ -145,7 +142,7 @@ async def streams(gateway: GatewayProcess, player: Player, path: LivePath, chose
     listeners = [f"stream-listener-{number}" for number in range(chosen.streams)]
     following = [asyncio.create_task(player.follow(listener)) for listener in listeners]
     await asyncio.sleep(SETTLE_S)
-    used_s = _cpu_s(gateway)
+    used_s = cpu_s(gateway.process)
 
     async def publish(event: ListenEvent) -> None:
         player.due_s[event.event_id] = time.perf_counter()
@@ -164,15 +161,9 @@ async def streams(gateway: GatewayProcess, player: Player, path: LivePath, chose
             raise ended
 
 
-def _cpu_s(gateway: GatewayProcess) -> float:
-    with open(f"/proc/{gateway.process.pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
-
 def _show_used(gateway: GatewayProcess, before_s: float, events: int) -> float:
     """Print what an event cost the gateway; return what it has used until now."""
-    now_s = _cpu_s(gateway)
+    now_s = cpu_s(gateway.process)
     show(f"  the gateway: {(now_s - before_s) / events * 1000:.2f} ms of a core per event")
     return now_s
 

@@ -7,7 +7,6 @@ is that at which the last topic grows.  CPU is the relay's own, both hops, user 
 
 import asyncio
 import logging
-import os
 import sys
 import time
 from argparse import Namespace
@@ -23,6 +22,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic_core import from_json
 from stage import Stage, arguments_of, run, say, show
 from transport_relay import HOPS
+from usage import cpu_s
 
 from musicrec.bench.listen_load import listen_load
 from musicrec.bench.path_probe import PathProbe, until_ready
@@ -124,13 +124,6 @@ async def new_topics(kafka: KafkaSettings) -> list[str]:
     finally:
         await client.close()
     return names
-
-
-def cpu_s(process: ChildProcess) -> float:
-    """Return the processor time that a process has used, seconds."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    user_ticks, system_ticks = int(fields[11]), int(fields[12])  # proc(5): utime and stime, after the name
-    return (user_ticks + system_ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def _relayed_event(record: ConsumerRecord) -> list[str]:
